@@ -1,0 +1,42 @@
+//! What both tables' modules share of DynamoDB.
+
+use crate::WorkerError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::HashMap;
+
+/// An item as the SDK gives and takes it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// A string attribute.
+pub fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+/// A number attribute.
+pub fn n(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// Reads an item as a record.
+///
+/// # Errors
+/// [`WorkerError::CorruptRecord`] naming the field: someone wrote the item by hand, or another version did.
+pub fn read<T: DeserializeOwned>(table: &str, item: Item) -> Result<T, WorkerError> {
+    let key: Vec<String> = ["job_id", "record", "instance_id"]
+        .iter()
+        .filter_map(|k| Some(format!("{k}={}", item.get(*k)?.as_s().ok()?)))
+        .collect();
+    serde_dynamo::from_item(item).map_err(|e| {
+        WorkerError::CorruptRecord(format!(
+            "table {table}, item {}: {e}; mend the item by hand",
+            key.join(" ")
+        ))
+    })
+}
+
+/// Writes a record as an item.
+pub fn write<T: Serialize>(record: &T) -> Result<Item, WorkerError> {
+    serde_dynamo::to_item(record)
+        .map_err(|e| WorkerError::CorruptRecord(format!("the record cannot be written: {e}")))
+}

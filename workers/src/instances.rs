@@ -1,0 +1,344 @@
+//! The `ecs_container_instance` table: one item per instance.
+//!
+//! `holder` is the execution that may reboot the instance; no write here takes an instance from another holder
+//! but [`Instances::hold`], which is told whom to take it from.
+
+use crate::{
+    WorkerError,
+    context::Clock,
+    dynamo::{n, read, s},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
+    records::{InstanceRecord, InstanceStatus},
+};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{AttributeValue, ReturnValue},
+};
+use std::collections::HashMap;
+
+/// The table.
+#[derive(Clone)]
+pub struct Instances {
+    client: Client,
+    table: String,
+    clock: Clock,
+}
+
+/// A hold on an instance, about to be written.
+pub struct Hold<'a> {
+    pub instance: &'a InstanceId,
+    pub arn: &'a ContainerInstanceArn,
+    pub job: &'a JobId,
+    pub by: &'a ExecutionArn,
+    /// The ended execution to take it over from, when there is one.
+    pub previous: Option<&'a ExecutionArn>,
+    pub reboot_token: &'a str,
+    pub verdict: &'a str,
+    /// When it was rebooted before, this reboot included.
+    pub reboots: &'a [i64],
+}
+
+const FREE: &str = "(attribute_not_exists(holder) OR holder = :by)";
+
+impl Instances {
+    pub fn new(client: Client, table: &str, clock: Clock) -> Self {
+        Self {
+            client,
+            table: table.to_owned(),
+            clock,
+        }
+    }
+
+    /// The instance's item, as it is now.
+    pub async fn get(&self, instance: &InstanceId) -> Result<Option<InstanceRecord>, WorkerError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("instance_id", s(instance.as_str()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(WorkerError::aws("dynamodb:GetItem"))?;
+        found.item.map(|item| read(&self.table, item)).transpose()
+    }
+
+    /// Notes that the instance works for a job (`InProgress`) or is about to be checked (`PendingHealthcheck`).
+    /// Answers false when another recovery holds it or it is quarantined. A launcher, which holds nothing, is `None`.
+    pub async fn assign(
+        &self,
+        instance: &InstanceId,
+        arn: Option<&ContainerInstanceArn>,
+        job: &JobId,
+        by: Option<&ExecutionArn>,
+        status: InstanceStatus,
+    ) -> Result<bool, WorkerError> {
+        let set_arn = arn.map_or("", |_| ", container_instance_arn = :arn");
+        let free = if by.is_some() {
+            FREE
+        } else {
+            "attribute_not_exists(holder)"
+        };
+        let mut update = self
+            .update(
+                instance,
+                &format!(
+                    "SET #status = :status, job_id = :job, updated_at = :now{set_arn} \
+                     REMOVE holder, task_token"
+                ),
+            )
+            .condition_expression(format!(
+                "attribute_not_exists(instance_id) OR (#status <> :quarantined AND {free})"
+            ))
+            .expression_attribute_values(":status", s(status.as_str()))
+            .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
+            .expression_attribute_values(":job", s(job.as_str()));
+        if let Some(by) = by {
+            update = update.expression_attribute_values(":by", s(by.as_str()));
+        }
+        if let Some(arn) = arn {
+            update = update.expression_attribute_values(":arn", s(arn.as_str()));
+        }
+        Ok(self.send(update).await?.is_some())
+    }
+
+    /// Frees the instance of a job that has ended. Nothing changes when it works for another job by now, is held by
+    /// another recovery, or is quarantined.
+    pub async fn release(
+        &self,
+        instance: &InstanceId,
+        job: &JobId,
+        by: &ExecutionArn,
+    ) -> Result<bool, WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET #status = :available, updated_at = :now REMOVE holder, job_id, task_token",
+            )
+            .condition_expression(format!(
+                "job_id = :job AND #status <> :quarantined AND {FREE}"
+            ))
+            .expression_attribute_values(":available", s(InstanceStatus::Available.as_str()))
+            .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
+            .expression_attribute_values(":job", s(job.as_str()))
+            .expression_attribute_values(":by", s(by.as_str()));
+        Ok(self.send(update).await?.is_some())
+    }
+
+    /// Takes the instance for a reboot. Answers `None` when another recovery was faster.
+    pub async fn hold(&self, hold: Hold<'_>) -> Result<Option<InstanceRecord>, WorkerError> {
+        let reboots = hold.reboots.iter().map(|at| n(at)).collect();
+        let update = self
+            .update(
+                hold.instance,
+                "SET #status = :rebooting, holder = :by, job_id = :job, container_instance_arn = :arn, \
+                 cordoned = :true, reboots = :reboots, reboot_token = :token, last_verdict = :verdict, \
+                 commands = :none, updated_at = :now \
+                 REMOVE task_token, command_id, quarantine_reason",
+            )
+            .condition_expression(
+                "attribute_not_exists(instance_id) OR (#status <> :quarantined AND \
+                 (attribute_not_exists(holder) OR holder = :by OR holder = :previous))",
+            )
+            .expression_attribute_values(":rebooting", s(InstanceStatus::Rebooting.as_str()))
+            .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
+            .expression_attribute_values(":by", s(hold.by.as_str()))
+            .expression_attribute_values(":previous", s(hold.previous.unwrap_or(hold.by).as_str()))
+            .expression_attribute_values(":job", s(hold.job.as_str()))
+            .expression_attribute_values(":arn", s(hold.arn.as_str()))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":reboots", AttributeValue::L(reboots))
+            .expression_attribute_values(":token", s(hold.reboot_token))
+            .expression_attribute_values(":verdict", s(hold.verdict))
+            .expression_attribute_values(":none", AttributeValue::M(HashMap::new()));
+        self.send(update).await
+    }
+
+    /// Lets go of an instance that was held but is not to be rebooted after all.
+    pub async fn let_go(
+        &self,
+        instance: &InstanceId,
+        by: &ExecutionArn,
+        reboots: &[i64],
+    ) -> Result<(), WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET #status = :checked, cordoned = :false, reboots = :reboots, updated_at = :now \
+                 REMOVE holder, reboot_token, task_token",
+            )
+            .condition_expression("holder = :by")
+            .expression_attribute_values(":checked", s(InstanceStatus::PendingHealthcheck.as_str()))
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(
+                ":reboots",
+                AttributeValue::L(reboots.iter().map(|at| n(at)).collect()),
+            )
+            .expression_attribute_values(":by", s(by.as_str()));
+        self.send(update).await.map(drop)
+    }
+
+    /// Stores what ends the wait for the instance.
+    ///
+    /// # Errors
+    /// [`WorkerError::ClaimLost`] when this execution does not hold the instance, or it is not being rebooted.
+    pub async fn store_wait(
+        &self,
+        instance: &InstanceId,
+        by: &ExecutionArn,
+        command_id: &str,
+        task_token: &str,
+    ) -> Result<InstanceRecord, WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET task_token = :token, command_id = :command, updated_at = :now",
+            )
+            .condition_expression("holder = :by AND #status = :rebooting")
+            .expression_attribute_values(":token", s(task_token))
+            .expression_attribute_values(":command", s(command_id))
+            .expression_attribute_values(":rebooting", s(InstanceStatus::Rebooting.as_str()))
+            .expression_attribute_values(":by", s(by.as_str()));
+        self.send(update)
+            .await?
+            .ok_or_else(|| not_held(instance, by))
+    }
+
+    /// Notes an SSM command's final status, if the instance is being rebooted. A success is never overwritten:
+    /// events come twice and out of order.
+    pub async fn note_command(
+        &self,
+        instance: &InstanceId,
+        command_id: &str,
+        status: &str,
+    ) -> Result<Option<InstanceRecord>, WorkerError> {
+        let update = self
+            .update(instance, "SET commands.#command = :status, updated_at = :now")
+            .condition_expression(
+                "#status = :rebooting AND (attribute_not_exists(commands.#command) OR commands.#command <> :success)",
+            )
+            .expression_attribute_names("#command", command_id)
+            .expression_attribute_values(":status", s(status))
+            .expression_attribute_values(":success", s("Success"))
+            .expression_attribute_values(":rebooting", s(InstanceStatus::Rebooting.as_str()));
+        self.send(update).await
+    }
+
+    /// Notes the ARN of an instance that registered anew while it was rebooted.
+    pub async fn note_arn(
+        &self,
+        instance: &InstanceId,
+        arn: &ContainerInstanceArn,
+    ) -> Result<(), WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET container_instance_arn = :arn, updated_at = :now",
+            )
+            .condition_expression("#status = :rebooting")
+            .expression_attribute_values(":arn", s(arn.as_str()))
+            .expression_attribute_values(":rebooting", s(InstanceStatus::Rebooting.as_str()));
+        self.send(update).await.map(drop)
+    }
+
+    /// Forgets a wait that has been answered.
+    pub async fn forget_wait(
+        &self,
+        instance: &InstanceId,
+        task_token: &str,
+    ) -> Result<(), WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET updated_at = :now, #status = #status REMOVE task_token",
+            )
+            .condition_expression("task_token = :token")
+            .expression_attribute_values(":token", s(task_token));
+        self.send(update).await.map(drop)
+    }
+
+    /// Notes that a held instance is ACTIVE again, to be verified.
+    ///
+    /// # Errors
+    /// [`WorkerError::ClaimLost`] when this execution does not hold the instance.
+    pub async fn uncordoned(
+        &self,
+        instance: &InstanceId,
+        by: &ExecutionArn,
+    ) -> Result<InstanceRecord, WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET #status = :checking, cordoned = :false, updated_at = :now REMOVE task_token",
+            )
+            .condition_expression("holder = :by")
+            .expression_attribute_values(
+                ":checking",
+                s(InstanceStatus::PendingHealthcheck.as_str()),
+            )
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":by", s(by.as_str()));
+        self.send(update)
+            .await?
+            .ok_or_else(|| not_held(instance, by))
+    }
+
+    /// Marks the instance as out of service. Answers false when another recovery holds it.
+    pub async fn quarantine(
+        &self,
+        instance: &InstanceId,
+        arn: &ContainerInstanceArn,
+        by: &ExecutionArn,
+        reason: &str,
+    ) -> Result<bool, WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET #status = :quarantined, cordoned = :true, container_instance_arn = :arn, \
+                 quarantine_reason = :reason, updated_at = :now REMOVE holder, job_id, task_token",
+            )
+            .condition_expression(FREE)
+            .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":arn", s(arn.as_str()))
+            .expression_attribute_values(":reason", s(reason))
+            .expression_attribute_values(":by", s(by.as_str()));
+        Ok(self.send(update).await?.is_some())
+    }
+
+    fn update(&self, instance: &InstanceId, expression: &str) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("instance_id", s(instance.as_str()))
+            .update_expression(expression)
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":now", s(self.clock.rfc3339()))
+            .return_values(ReturnValue::AllNew)
+    }
+
+    /// The item as it is now, or `None` when the condition did not hold.
+    async fn send(
+        &self,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<Option<InstanceRecord>, WorkerError> {
+        match update.send().await {
+            Ok(answer) => Ok(Some(read(
+                &self.table,
+                answer.attributes.unwrap_or_default(),
+            )?)),
+            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
+                Ok(None)
+            }
+            Err(e) => Err(WorkerError::aws("dynamodb:UpdateItem")(e)),
+        }
+    }
+}
+
+fn not_held(instance: &InstanceId, by: &ExecutionArn) -> WorkerError {
+    WorkerError::ClaimLost(format!(
+        "execution {by} does not hold instance {instance} any more"
+    ))
+}

@@ -1,0 +1,548 @@
+//! The `hybrid-gpu-training-job` table: one item per job, one per rank of each attempt.
+//!
+//! Whoever changes a job while a recovery is at it names itself: every such write is conditional on `holder`,
+//! so an execution that lost the job (a takeover, a late redrive) can change nothing any more.
+
+use crate::{
+    WorkerError,
+    context::Clock,
+    dynamo::{Item, n, read, s, write},
+    ids::{ExecutionArn, JobId, TaskArn},
+    pace,
+    records::{JobRecord, JobStatus, RankRecord, parse_rank_key, rank_key, rank_prefix},
+};
+use aws_sdk_dynamodb::{
+    Client,
+    error::SdkError,
+    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    types::{
+        AttributeValue, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
+    },
+};
+use std::time::Duration;
+
+/// The index that finds a rank by its task.
+pub const TASK_INDEX: &str = "task_arn-index";
+
+/// BatchWriteItem takes so many (DynamoDB API reference).
+const WRITE_BATCH: usize = 25;
+
+/// The table.
+#[derive(Clone)]
+pub struct Jobs {
+    client: Client,
+    table: String,
+    clock: Clock,
+}
+
+/// Where a task stands in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RankKey {
+    pub job_id: JobId,
+    pub attempt: u32,
+    pub rank: u32,
+}
+
+/// What a conditional write on a job came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Done; the job as it is now.
+    Done(Box<JobRecord>),
+    /// The condition did not hold; the job as it was found, if there is one.
+    Refused(Option<Box<JobRecord>>),
+}
+
+impl Jobs {
+    pub fn new(client: Client, table: &str, clock: Clock) -> Self {
+        Self {
+            client,
+            table: table.to_owned(),
+            clock,
+        }
+    }
+
+    /// Finds the rank whose task this is. The index lags behind the table by a moment.
+    pub async fn find_task(&self, task: &TaskArn) -> Result<Option<RankKey>, WorkerError> {
+        let found = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(TASK_INDEX)
+            .key_condition_expression("task_arn = :task")
+            .expression_attribute_values(":task", s(task.as_str()))
+            .limit(1)
+            .send()
+            .await
+            .map_err(WorkerError::aws("dynamodb:Query"))?;
+        let Some(item) = found.items().first() else {
+            return Ok(None);
+        };
+        let text = |name| item.get(name).and_then(|v| v.as_s().ok());
+        let key = text("job_id")
+            .zip(text("record").and_then(|r| parse_rank_key(r)))
+            .map(|(job_id, (attempt, rank))| RankKey {
+                job_id: JobId::new(job_id),
+                attempt,
+                rank,
+            });
+        key.map(Some).ok_or_else(|| {
+            WorkerError::CorruptRecord(format!(
+                "table {}: the item of task {task} is not keyed like attempt#00001#rank#00003; mend it by hand",
+                self.table
+            ))
+        })
+    }
+
+    /// The job's item, as it is now.
+    pub async fn get(&self, job: &JobId) -> Result<Option<JobRecord>, WorkerError> {
+        self.get_item(job, JobRecord::SORT_KEY).await
+    }
+
+    /// One rank's item, as it is now.
+    pub async fn rank(&self, key: &RankKey) -> Result<Option<RankRecord>, WorkerError> {
+        self.get_item(&key.job_id, &rank_key(key.attempt, key.rank))
+            .await
+    }
+
+    async fn get_item<T: serde::de::DeserializeOwned>(
+        &self,
+        job: &JobId,
+        record: &str,
+    ) -> Result<Option<T>, WorkerError> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("job_id", s(job.as_str()))
+            .key("record", s(record))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(WorkerError::aws("dynamodb:GetItem"))?;
+        found.item.map(|item| read(&self.table, item)).transpose()
+    }
+
+    /// The job, if this execution holds it.
+    ///
+    /// # Errors
+    /// [`WorkerError::ClaimLost`] when it does not.
+    pub async fn held(
+        &self,
+        job: &JobId,
+        attempt: u32,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let found = self.get(job).await?;
+        match found {
+            Some(record) if record.holder.as_ref() == Some(by) && record.attempt == attempt => {
+                Ok(record)
+            }
+            other => Err(lost(job, attempt, other.as_ref())),
+        }
+    }
+
+    /// Every rank of an attempt, in order.
+    pub async fn ranks(&self, job: &JobId, attempt: u32) -> Result<Vec<RankRecord>, WorkerError> {
+        let items: Vec<Item> = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("job_id = :job AND begins_with(#r, :attempt)")
+            .expression_attribute_names("#r", "record")
+            .expression_attribute_values(":job", s(job.as_str()))
+            .expression_attribute_values(":attempt", s(rank_prefix(attempt)))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .map_err(WorkerError::aws("dynamodb:Query"))?;
+        items.into_iter().map(|i| read(&self.table, i)).collect()
+    }
+
+    /// Writes rank items whole.
+    pub async fn put_ranks(&self, ranks: &[RankRecord]) -> Result<(), WorkerError> {
+        let mut batches = Vec::new();
+        for chunk in ranks.chunks(WRITE_BATCH) {
+            let mut puts = Vec::with_capacity(chunk.len());
+            for rank in chunk {
+                let put = PutRequest::builder()
+                    .set_item(Some(write(rank)?))
+                    .build()
+                    .map_err(|e| WorkerError::CorruptRecord(e.to_string()))?;
+                puts.push(WriteRequest::builder().put_request(put).build());
+            }
+            batches.push(puts);
+        }
+        pace::DYNAMODB
+            .each(batches, |batch| self.put_batch(batch))
+            .await
+            .into_iter()
+            .collect()
+    }
+
+    async fn put_batch(&self, mut batch: Vec<WriteRequest>) -> Result<(), WorkerError> {
+        const CALL: &str = "dynamodb:BatchWriteItem";
+        for pause in [0, 50, 200, 800, 3200] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let answer = self
+                .client
+                .batch_write_item()
+                .request_items(&self.table, batch)
+                .send()
+                .await
+                .map_err(WorkerError::aws(CALL))?;
+            batch = answer
+                .unprocessed_items
+                .and_then(|mut left| left.remove(&self.table))
+                .unwrap_or_default();
+            if batch.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(WorkerError::AwsUnavailable(crate::error::AwsFailure {
+            call: CALL,
+            code: "UnprocessedItems".into(),
+            message: format!("{} items are still unwritten", batch.len()),
+        }))
+    }
+
+    /// Writes a new job's item, once: a job id is never used twice.
+    pub async fn create(&self, job: &JobRecord) -> Result<Write, WorkerError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(write(job)?))
+            .condition_expression("attribute_not_exists(job_id)")
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(Write::Done(Box::new(job.clone()))),
+            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
+                Ok(Write::Refused(None))
+            }
+            Err(e) => Err(WorkerError::aws("dynamodb:PutItem")(e)),
+        }
+    }
+
+    /// Notes that a new job's tasks could not be started.
+    pub async fn not_started(&self, job: &JobId, why: &str) -> Result<Write, WorkerError> {
+        let update = self
+            .update(
+                job,
+                "SET #status = :failed, reason = :reason, updated_at = :now",
+            )
+            .condition_expression(
+                "attempt = :first AND #status = :running AND attribute_not_exists(holder)",
+            )
+            .expression_attribute_values(":failed", s(JobStatus::Failed.as_str()))
+            .expression_attribute_values(":running", s(JobStatus::InProgress.as_str()))
+            .expression_attribute_values(":reason", s(why))
+            .expression_attribute_values(":first", n(1));
+        self.send(update).await
+    }
+
+    /// Takes the job for an execution: the one conditional write that decides between simultaneous failures.
+    /// `previous` is the holder to take over from, when there is one.
+    pub async fn claim(
+        &self,
+        key: &RankKey,
+        by: &ExecutionArn,
+        previous: Option<&ExecutionArn>,
+    ) -> Result<Write, WorkerError> {
+        let update = self
+            .update(
+                &key.job_id,
+                "SET #status = :claimed, holder = :by, failed_rank = :rank, reason = :reason, updated_at = :now",
+            )
+            .expression_attribute_values(":claimed", s(JobStatus::PendingHealthcheck.as_str()))
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":rank", n(key.rank))
+            .expression_attribute_values(":reason", s(format!("rank {} failed", key.rank)))
+            .expression_attribute_values(":attempt", n(key.attempt));
+        let update = match previous {
+            None => update
+                .condition_expression(
+                    "attempt = :attempt AND #status = :running AND attribute_not_exists(holder)",
+                )
+                .expression_attribute_values(":running", s(JobStatus::InProgress.as_str())),
+            Some(previous) => update
+                .condition_expression("attempt = :attempt AND holder = :previous")
+                .expression_attribute_values(":previous", s(previous.as_str())),
+        };
+        self.send(update).await
+    }
+
+    /// Moves a held job on to another status.
+    ///
+    /// # Errors
+    /// [`WorkerError::ClaimLost`] when another execution holds it.
+    pub async fn advance(
+        &self,
+        job: &JobId,
+        attempt: u32,
+        by: &ExecutionArn,
+        status: JobStatus,
+        reason: &str,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = self
+            .update(
+                job,
+                "SET #status = :status, reason = :reason, updated_at = :now",
+            )
+            .expression_attribute_values(":status", s(status.as_str()))
+            .expression_attribute_values(":reason", s(reason));
+        self.send_held(update, job, attempt, by).await
+    }
+
+    /// Notes that tasks of the next attempt are about to be started. The answer's `launch_try` is the fence: only
+    /// [`commit_launch`](Self::commit_launch) with the same one makes them the current attempt.
+    ///
+    /// # Errors
+    /// [`WorkerError::NotSettledYet`] while another call of this execution is launching.
+    pub async fn begin_launch(
+        &self,
+        job: &JobId,
+        attempt: u32,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = self
+            .update(
+                job,
+                "SET #status = :status, launching = :true, \
+                 launch_try = if_not_exists(launch_try, :zero), updated_at = :now",
+            )
+            .condition_expression(
+                "holder = :by AND attempt = :attempt AND \
+                 (attribute_not_exists(launching) OR launching = :false)",
+            )
+            .expression_attribute_values(":status", s(JobStatus::Restarting.as_str()))
+            .expression_attribute_values(":zero", n(0))
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":true", AttributeValue::Bool(true));
+        self.send_launch(update, job, attempt, by).await
+    }
+
+    /// Shuts out every call that is still launching: none of them can commit any more. What they have started is to
+    /// be stopped next.
+    pub async fn fence_launch(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = self
+            .update(&job.job_id, "SET launch_try = :next, updated_at = :now")
+            .condition_expression(
+                "holder = :by AND attempt = :attempt AND launching = :true AND launch_try = :try",
+            )
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":try", n(job.launch_try))
+            .expression_attribute_values(":next", n(job.launch_try + 1));
+        self.send_launch(update, &job.job_id, job.attempt, by).await
+    }
+
+    /// Notes that no task of an unfinished launch runs any more.
+    pub async fn end_undo(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = self
+            .update(&job.job_id, "SET launching = :false, updated_at = :now")
+            .condition_expression("holder = :by AND attempt = :attempt AND launch_try = :try")
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":try", n(job.launch_try));
+        self.send_launch(update, &job.job_id, job.attempt, by).await
+    }
+
+    /// Makes the next attempt the current one: the one write that relaunches the job.
+    ///
+    /// # Errors
+    /// [`WorkerError::NotSettledYet`] when another call has fenced this launch off.
+    pub async fn commit_launch(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let next = job.attempt + 1;
+        let update = self
+            .update(
+                &job.job_id,
+                "SET #status = :status, attempt = :next, relaunched_by = :by, launch_try = :zero, \
+                 launching = :false, reason = :reason, updated_at = :now \
+                 REMOVE holder, failed_rank, done_ranks",
+            )
+            .condition_expression(
+                "holder = :by AND attempt = :attempt AND launching = :true AND launch_try = :try",
+            )
+            .expression_attribute_values(":status", s(JobStatus::InProgress.as_str()))
+            .expression_attribute_values(":next", n(next))
+            .expression_attribute_values(":zero", n(0))
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":try", n(job.launch_try))
+            .expression_attribute_values(":reason", s(format!("relaunched as attempt {next}")));
+        self.send_launch(update, &job.job_id, job.attempt, by).await
+    }
+
+    /// Declares a held job failed and lets go of it.
+    pub async fn fail(
+        &self,
+        job: &JobId,
+        attempt: u32,
+        by: &ExecutionArn,
+        reason: &str,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = self
+            .update(
+                job,
+                "SET #status = :status, failed_by = :by, reason = :reason, updated_at = :now REMOVE holder",
+            )
+            .expression_attribute_values(":status", s(JobStatus::Failed.as_str()))
+            .expression_attribute_values(":reason", s(reason));
+        self.send_held(update, job, attempt, by).await
+    }
+
+    /// Marks the job as stopped by a person: if nobody recovers it, or this execution does.
+    pub async fn user_stop(&self, key: &RankKey, by: &ExecutionArn) -> Result<Write, WorkerError> {
+        let update = self
+            .update(
+                &key.job_id,
+                "SET #status = :stopped, reason = :reason, updated_at = :now REMOVE holder",
+            )
+            .condition_expression(
+                "attempt = :attempt AND ((#status = :running AND attribute_not_exists(holder)) OR holder = :by)",
+            )
+            .expression_attribute_values(":stopped", s(JobStatus::UserStopped.as_str()))
+            .expression_attribute_values(":running", s(JobStatus::InProgress.as_str()))
+            .expression_attribute_values(":attempt", n(key.attempt))
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":reason", s(format!("a person stopped rank {}", key.rank)));
+        self.send(update).await
+    }
+
+    /// Notes that a rank of the running attempt ended with exit 0; the answer says which ranks are done.
+    pub async fn rank_done(&self, key: &RankKey) -> Result<Write, WorkerError> {
+        let update = self
+            .update(&key.job_id, "ADD done_ranks :rank SET updated_at = :now")
+            .condition_expression("attempt = :attempt AND #status = :running")
+            .expression_attribute_values(":rank", AttributeValue::Ns(vec![key.rank.to_string()]))
+            .expression_attribute_values(":attempt", n(key.attempt))
+            .expression_attribute_values(":running", s(JobStatus::InProgress.as_str()));
+        self.send(update).await
+    }
+
+    /// Marks the job complete, if every rank of the attempt is done and nobody recovers it.
+    pub async fn complete(&self, job: &JobRecord) -> Result<Write, WorkerError> {
+        let update = self
+            .update(
+                &job.job_id,
+                "SET #status = :complete, reason = :reason, updated_at = :now",
+            )
+            .condition_expression(
+                "attempt = :attempt AND #status = :running AND size(done_ranks) = nodes",
+            )
+            .expression_attribute_values(":complete", s(JobStatus::Complete.as_str()))
+            .expression_attribute_values(":attempt", n(job.attempt))
+            .expression_attribute_values(":running", s(JobStatus::InProgress.as_str()))
+            .expression_attribute_values(":reason", s("every rank ended with exit 0"));
+        self.send(update).await
+    }
+
+    fn update(&self, job: &JobId, expression: &str) -> UpdateItemFluentBuilder {
+        let builder = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("job_id", s(job.as_str()))
+            .key("record", s(JobRecord::SORT_KEY))
+            .update_expression(expression)
+            .expression_attribute_values(":now", s(self.clock.rfc3339()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        // Every expression but a few moves the status, and status is a reserved word of DynamoDB.
+        if expression.contains("#status") || expression.starts_with("ADD done_ranks") {
+            builder.expression_attribute_names("#status", "status")
+        } else {
+            builder
+        }
+    }
+
+    async fn send(&self, update: UpdateItemFluentBuilder) -> Result<Write, WorkerError> {
+        match update.send().await {
+            Ok(answer) => {
+                let item = answer.attributes.unwrap_or_default();
+                Ok(Write::Done(Box::new(read(&self.table, item)?)))
+            }
+            Err(SdkError::ServiceError(e)) => match e.into_err() {
+                UpdateItemError::ConditionalCheckFailedException(refused) => {
+                    let found = refused.item.filter(|item| !item.is_empty());
+                    Ok(Write::Refused(
+                        found
+                            .map(|item| read(&self.table, item).map(Box::new))
+                            .transpose()?,
+                    ))
+                }
+                other => Err(WorkerError::aws("dynamodb:UpdateItem")(
+                    SdkError::<_, ()>::service_error(other, ()),
+                )),
+            },
+            Err(e) => Err(WorkerError::aws("dynamodb:UpdateItem")(e)),
+        }
+    }
+
+    /// For writes that need more than the hold: a refusal although the job is held is another call at work.
+    async fn send_launch(
+        &self,
+        update: UpdateItemFluentBuilder,
+        job: &JobId,
+        attempt: u32,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = update
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":attempt", n(attempt));
+        match self.send(update).await? {
+            Write::Done(record) => Ok(*record),
+            Write::Refused(Some(found))
+                if found.holder.as_ref() == Some(by) && found.attempt == attempt =>
+            {
+                Err(WorkerError::NotSettledYet(format!(
+                    "another call of this execution is launching job {job}"
+                )))
+            }
+            Write::Refused(found) => Err(lost(job, attempt, found.as_deref())),
+        }
+    }
+
+    async fn send_held(
+        &self,
+        update: UpdateItemFluentBuilder,
+        job: &JobId,
+        attempt: u32,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = update
+            .condition_expression("holder = :by AND attempt = :attempt")
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":attempt", n(attempt));
+        match self.send(update).await? {
+            Write::Done(record) => Ok(*record),
+            Write::Refused(found) => Err(lost(job, attempt, found.as_deref())),
+        }
+    }
+}
+
+fn lost(job: &JobId, attempt: u32, found: Option<&JobRecord>) -> WorkerError {
+    WorkerError::ClaimLost(match found {
+        None => format!("job {job} is not in the table any more"),
+        Some(found) => format!(
+            "this execution does not hold job {job} for attempt {attempt} any more: it is {} in attempt {}, held by {}",
+            found.status,
+            found.attempt,
+            found.holder.as_ref().map_or("nobody", ExecutionArn::as_str)
+        ),
+    })
+}

@@ -1,0 +1,236 @@
+//! The items of the two tables, and the statuses they go through.
+
+use crate::{
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
+    launch::LaunchSpec,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A job's life, in the original system's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum JobStatus {
+    InProgress,
+    /// Claimed: tasks are being stopped, GPUs checked.
+    PendingHealthcheck,
+    /// Faulty instances are being rebooted.
+    PendingRestart,
+    /// The next attempt is being started.
+    Restarting,
+    Complete,
+    Failed,
+    UserStopped,
+}
+
+impl JobStatus {
+    /// As written in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "IN_PROGRESS",
+            Self::PendingHealthcheck => "PENDING_HEALTHCHECK",
+            Self::PendingRestart => "PENDING_RESTART",
+            Self::Restarting => "RESTARTING",
+            Self::Complete => "COMPLETE",
+            Self::Failed => "FAILED",
+            Self::UserStopped => "USER_STOPPED",
+        }
+    }
+
+    /// True while a recovery is at work on the job.
+    pub fn is_recovering(self) -> bool {
+        matches!(
+            self,
+            Self::PendingHealthcheck | Self::PendingRestart | Self::Restarting
+        )
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An instance's life, in the original system's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InstanceStatus {
+    Available,
+    InProgress,
+    PendingHealthcheck,
+    Rebooting,
+    Quarantined,
+}
+
+impl InstanceStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "AVAILABLE",
+            Self::InProgress => "IN_PROGRESS",
+            Self::PendingHealthcheck => "PENDING_HEALTHCHECK",
+            Self::Rebooting => "REBOOTING",
+            Self::Quarantined => "QUARANTINED",
+        }
+    }
+}
+
+impl fmt::Display for InstanceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The job's own item: sort key `job`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    pub job_id: JobId,
+    /// Sort key; always [`JobRecord::SORT_KEY`].
+    pub record: String,
+    pub status: JobStatus,
+    /// Counts launches from 1.
+    pub attempt: u32,
+    /// Ranks of the job.
+    pub nodes: u32,
+    /// The execution at work on the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<ExecutionArn>,
+    /// The rank whose end started the recovery at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_rank: Option<u32>,
+    /// Why the job is in the status it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Ranks of the attempt that ended with exit 0.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeSet::is_empty",
+        with = "serde_dynamo::number_set"
+    )]
+    pub done_ranks: BTreeSet<u32>,
+    /// Overrides RECOVERY_ATTEMPTS for this job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_attempts: Option<u32>,
+    /// How often the start of the next attempt was undone.
+    #[serde(default)]
+    pub launch_try: u32,
+    /// True while tasks of the next attempt may have been started that no record shows yet.
+    #[serde(default)]
+    pub launching: bool,
+    /// The execution that started the current attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relaunched_by: Option<ExecutionArn>,
+    /// The execution that declared the job failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_by: Option<ExecutionArn>,
+    pub created_at: String,
+    pub updated_at: String,
+}
+
+impl JobRecord {
+    pub const SORT_KEY: &'static str = "job";
+}
+
+/// One rank of one attempt: sort key `attempt#00001#rank#00003`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RankRecord {
+    pub job_id: JobId,
+    pub record: String,
+    pub attempt: u32,
+    pub rank: u32,
+    /// The index `task_arn-index` finds the rank by it.
+    pub task_arn: TaskArn,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<InstanceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_instance_arn: Option<ContainerInstanceArn>,
+    #[serde(default)]
+    pub status: RankStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_reason: Option<String>,
+    /// What a relaunch needs; read while ECS still describes the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<LaunchSpec>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RankStatus {
+    #[default]
+    Running,
+    Stopped,
+    Complete,
+}
+
+/// The sort key of a rank's item.
+pub fn rank_key(attempt: u32, rank: u32) -> String {
+    format!("{}{rank:05}", rank_prefix(attempt))
+}
+
+/// What the sort keys of an attempt's ranks begin with.
+pub fn rank_prefix(attempt: u32) -> String {
+    format!("attempt#{attempt:05}#rank#")
+}
+
+/// Reads a rank's sort key back.
+pub fn parse_rank_key(key: &str) -> Option<(u32, u32)> {
+    let (attempt, rank) = key.strip_prefix("attempt#")?.split_once("#rank#")?;
+    Some((attempt.parse().ok()?, rank.parse().ok()?))
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    pub instance_id: InstanceId,
+    pub status: InstanceStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_instance_arn: Option<ContainerInstanceArn>,
+    /// The job that the instance works for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// The execution that may reboot it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<ExecutionArn>,
+    /// True while the DRAINING that ECS shows is ours.
+    #[serde(default)]
+    pub cordoned: bool,
+    /// When it was rebooted: seconds since the epoch, oldest first.
+    #[serde(default)]
+    pub reboots: Vec<i64>,
+    /// Names the reboot at hand on the node itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboot_token: Option<String>,
+    /// The SSM command that proves the reboot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_id: Option<String>,
+    /// Final statuses of SSM commands seen while rebooting.
+    #[serde(default)]
+    pub commands: BTreeMap<String, String>,
+    /// Ends the wait of the execution that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_token: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verdict: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine_reason: Option<String>,
+    pub updated_at: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rank_keys_sort_by_attempt_then_rank_and_read_back() {
+        assert!(rank_key(1, 1023) < rank_key(2, 0));
+        assert!(rank_key(2, 9) < rank_key(2, 10));
+        assert_eq!(parse_rank_key(&rank_key(12, 1023)), Some((12, 1023)));
+        assert_eq!(parse_rank_key("job"), None);
+    }
+}

@@ -1,0 +1,249 @@
+//! ClaimJob: takes the job for this execution by one conditional write, and keeps what a relaunch needs while ECS
+//! still describes the stopped tasks (about an hour: a reboot may take longer than what is left of it).
+
+use super::find::{Found, rank_of};
+use crate::{
+    Context, Step, WorkerError,
+    events::TaskStateChange,
+    fleet::end_of,
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
+    jobs::{RankKey, Write},
+    launch::LaunchSpec,
+    records::{JobRecord, JobStatus, RankRecord},
+};
+use aws_sdk_ecs::types::Task;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The step.
+pub struct ClaimJob;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClaimJobInput {
+    pub execution: ExecutionArn,
+    pub event: TaskStateChange,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all_fields = "camelCase")]
+pub enum ClaimJobOutcome {
+    /// The job is this execution's.
+    Claimed {
+        job_id: JobId,
+        attempt: u32,
+        nodes: u32,
+        /// How many more relaunches the job may have.
+        recoveries_left: u32,
+        failure: Failure,
+    },
+    /// Another execution recovers the job.
+    AlreadyClaimed { job_id: JobId, holder: ExecutionArn },
+    /// The job has moved on: the event is late, or came twice.
+    Stale { job_id: JobId, why: String },
+    /// The task belongs to no job.
+    NotManaged,
+}
+
+/// What started the recovery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Failure {
+    pub rank: u32,
+    pub task: TaskArn,
+    pub instance: Option<InstanceId>,
+    pub exit_code: Option<i32>,
+    pub stop_code: Option<String>,
+    pub stopped_reason: Option<String>,
+    /// Why the job could not be relaunched even if its GPUs were mended.
+    pub not_relaunchable: Option<String>,
+}
+
+impl Step for ClaimJob {
+    const NAME: &'static str = "claim-job";
+    const STATE: Option<&'static str> = Some("ClaimJob");
+    const TIMEOUT_SECONDS: u32 = 120;
+    type Input = ClaimJobInput;
+    type Outcome = ClaimJobOutcome;
+
+    async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        let key = match rank_of(ctx, &input.event.detail).await? {
+            Found::NotManaged => return Ok(ClaimJobOutcome::NotManaged),
+            Found::OlderAttempt { key, job } => {
+                return Ok(ClaimJobOutcome::Stale {
+                    why: format!(
+                        "the rank is of attempt {}, the job is in attempt {}",
+                        key.attempt, job.attempt
+                    ),
+                    job_id: key.job_id,
+                });
+            }
+            Found::Current { key, .. } => key,
+        };
+        let job = match claim(ctx, &key, &input.execution).await? {
+            Claim::Ours(job) => job,
+            Claim::Outcome(outcome) => return Ok(outcome),
+        };
+        let (ranks, tasks) = keep_launches(ctx, &job).await?;
+        let not_relaunchable = ranks
+            .iter()
+            .find(|r| r.launch.is_none() || r.instance_id.is_none())
+            .map(|r| {
+                format!(
+                    "ECS no longer describes rank {}'s task {}",
+                    r.rank, r.task_arn
+                )
+            })
+            .or_else(|| {
+                ranks
+                    .iter()
+                    .find(|r| needs_network(r, &tasks))
+                    .map(|r| {
+                        format!(
+                            "rank {}'s task uses awsvpc, and its item has no launch.network: ECS does not tell the \
+                             security groups, the launcher must record them",
+                            r.rank
+                        )
+                    })
+            })
+            .or_else(|| {
+                (ranks.len() != job.nodes as usize).then(|| {
+                    format!(
+                        "{} of the job's {} ranks are recorded",
+                        ranks.len(),
+                        job.nodes
+                    )
+                })
+            });
+        let allowed = job
+            .recovery_attempts
+            .unwrap_or(ctx.settings.recovery_attempts);
+        let recoveries_left = if not_relaunchable.is_some() {
+            0
+        } else {
+            (allowed + 1).saturating_sub(job.attempt)
+        };
+        let detail = &input.event.detail;
+        Ok(ClaimJobOutcome::Claimed {
+            attempt: job.attempt,
+            nodes: job.nodes,
+            recoveries_left,
+            failure: Failure {
+                rank: key.rank,
+                task: detail.task_arn.clone(),
+                instance: ranks
+                    .iter()
+                    .find(|r| r.rank == key.rank)
+                    .and_then(|r| r.instance_id.clone()),
+                exit_code: detail.end().exit_code(&ctx.settings),
+                stop_code: detail.stop_code.clone(),
+                stopped_reason: detail.stopped_reason.clone(),
+                not_relaunchable,
+            },
+            job_id: key.job_id,
+        })
+    }
+}
+
+enum Claim {
+    Ours(Box<JobRecord>),
+    Outcome(ClaimJobOutcome),
+}
+
+async fn claim(ctx: &Context, key: &RankKey, by: &ExecutionArn) -> Result<Claim, WorkerError> {
+    let found = match ctx.jobs.claim(key, by, None).await? {
+        Write::Done(job) => return Ok(Claim::Ours(job)),
+        Write::Refused(found) => found,
+    };
+    let Some(job) = found else {
+        return Ok(Claim::Outcome(ClaimJobOutcome::NotManaged));
+    };
+    if job.attempt != key.attempt || job.holder.is_none() {
+        return Ok(Claim::Outcome(stale(key, &job)));
+    }
+    let Some(holder) = job.holder.clone() else {
+        return Ok(Claim::Outcome(stale(key, &job)));
+    };
+    if holder == *by {
+        return Ok(Claim::Ours(job));
+    }
+    if ctx.executions.is_running(&holder).await? {
+        return Ok(Claim::Outcome(ClaimJobOutcome::AlreadyClaimed {
+            job_id: key.job_id.clone(),
+            holder,
+        }));
+    }
+    // The holder failed or was stopped half way: nobody else will finish this job.
+    Ok(match ctx.jobs.claim(key, by, Some(&holder)).await? {
+        Write::Done(job) => Claim::Ours(job),
+        Write::Refused(Some(now)) => Claim::Outcome(match &now.holder {
+            Some(other) if now.attempt == key.attempt => ClaimJobOutcome::AlreadyClaimed {
+                job_id: key.job_id.clone(),
+                holder: other.clone(),
+            },
+            _ => stale(key, &now),
+        }),
+        Write::Refused(None) => Claim::Outcome(ClaimJobOutcome::NotManaged),
+    })
+}
+
+fn stale(key: &RankKey, job: &JobRecord) -> ClaimJobOutcome {
+    let why = match job.status {
+        JobStatus::Complete | JobStatus::Failed | JobStatus::UserStopped => {
+            format!("the job is {} already", job.status)
+        }
+        status => format!("the job is {status} in attempt {}", job.attempt),
+    };
+    ClaimJobOutcome::Stale {
+        job_id: key.job_id.clone(),
+        why,
+    }
+}
+
+/// Reads every task of the attempt and keeps on its rank's item how it was started and where it ran.
+async fn keep_launches(
+    ctx: &Context,
+    job: &JobRecord,
+) -> Result<(Vec<RankRecord>, BTreeMap<TaskArn, Task>), WorkerError> {
+    let mut ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
+    let arns: Vec<TaskArn> = ranks.iter().map(|r| r.task_arn.clone()).collect();
+    let tasks = ctx.fleet.tasks(&arns).await?;
+    let unplaced: Vec<ContainerInstanceArn> = tasks
+        .values()
+        .filter_map(|t| t.container_instance_arn())
+        .map(ContainerInstanceArn::new)
+        .collect();
+    let instances: BTreeMap<_, _> = ctx.fleet.container_instances(&unplaced).await?;
+    for rank in &mut ranks {
+        let Some(task) = tasks.get(&rank.task_arn) else {
+            continue;
+        };
+        let network = rank.launch.as_ref().and_then(|l| l.network.clone());
+        rank.launch = Some(LaunchSpec::of(task, network));
+        if let Some(arn) = task.container_instance_arn().map(ContainerInstanceArn::new) {
+            if let Some(id) = instances.get(&arn).and_then(|i| i.ec2_instance_id()) {
+                rank.instance_id = Some(InstanceId::new(id));
+            }
+            rank.container_instance_arn = Some(arn);
+        }
+        if task.last_status() == Some("STOPPED") {
+            let end = end_of(task);
+            rank.exit_code = end.exit_code(&ctx.settings);
+            rank.stop_code = end.stop_code;
+            rank.stopped_reason = end.stopped_reason;
+        }
+    }
+    ctx.jobs.put_ranks(&ranks).await?;
+    Ok((ranks, tasks))
+}
+
+/// True for a task with a network interface of its own whose launcher kept no network settings.
+fn needs_network(rank: &RankRecord, tasks: &BTreeMap<TaskArn, Task>) -> bool {
+    let awsvpc = tasks.get(&rank.task_arn).is_some_and(|task| {
+        task.attachments()
+            .iter()
+            .any(|a| a.r#type() == Some("ElasticNetworkInterface"))
+    });
+    awsvpc && rank.launch.as_ref().is_none_or(|l| l.network.is_none())
+}

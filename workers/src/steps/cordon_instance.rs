@@ -1,0 +1,239 @@
+//! CordonInstance: takes a faulty instance for a reboot and sets it DRAINING; refuses what is not ours to reboot.
+
+use crate::{
+    Context, Step, WorkerError,
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
+    instances::Hold,
+    jobs::RankKey,
+    launch_names::digest,
+    records::{InstanceRecord, InstanceStatus, JobStatus},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The step.
+pub struct CordonInstance;
+
+const DAY_SECONDS: i64 = 24 * 3600;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CordonInstanceInput {
+    pub execution: ExecutionArn,
+    pub job_id: JobId,
+    pub attempt: u32,
+    pub instance: InstanceId,
+    pub rank: u32,
+    /// DCGM's exit code, which made the instance faulty.
+    pub exit_code: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all_fields = "camelCase")]
+pub enum CordonInstanceOutcome {
+    /// DRAINING, empty, and held by this execution.
+    Cordoned {
+        instance: InstanceId,
+        /// Names this reboot on the node, so that a command sent twice reboots it once.
+        reboot_token: String,
+    },
+    /// Not to be rebooted; it was not changed.
+    Refused { refusal: Refusal, detail: String },
+}
+
+/// Why an instance is not rebooted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Refusal {
+    /// Another recovery, still running, holds it.
+    HeldByAnother,
+    /// A task of another job runs on it.
+    RunsAnotherJob,
+    /// A task of this very job still runs on it.
+    RunsThisJob,
+    /// A person set it DRAINING.
+    CordonedByOperator,
+    /// Rebooted MAX_REBOOTS_PER_DAY times in 24 hours.
+    RebootLimit,
+    Quarantined,
+    /// The cluster does not know it, or its id is not what the job's record says.
+    NotInCluster,
+}
+
+impl Step for CordonInstance {
+    const NAME: &'static str = "cordon-instance";
+    const STATE: Option<&'static str> = Some("CordonInstance");
+    type Input = CordonInstanceInput;
+    type Outcome = CordonInstanceOutcome;
+
+    async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        ctx.jobs
+            .advance(
+                &input.job_id,
+                input.attempt,
+                &input.execution,
+                JobStatus::PendingRestart,
+                &format!(
+                    "instance {} of rank {} is faulty",
+                    input.instance, input.rank
+                ),
+            )
+            .await?;
+        let key = RankKey {
+            job_id: input.job_id.clone(),
+            attempt: input.attempt,
+            rank: input.rank,
+        };
+        let rank = ctx.jobs.rank(&key).await?;
+        let Some(arn) = rank
+            .filter(|r| r.instance_id.as_ref() == Some(&input.instance))
+            .and_then(|r| r.container_instance_arn)
+        else {
+            let detail = format!(
+                "rank {} of the job did not run on {}",
+                input.rank, input.instance
+            );
+            return Ok(refuse(Refusal::NotInCluster, detail));
+        };
+        let now = ctx.clock.epoch_seconds();
+        let before = ctx.instances.get(&input.instance).await?;
+        if let Some(record) = &before
+            && let Some(refusal) = refusal_of(ctx, record, &input.execution, now).await?
+        {
+            return Ok(refusal);
+        }
+        if let Some(refusal) =
+            not_ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await?
+        {
+            return Ok(refusal);
+        }
+        let reboot_token = digest(&format!("{}/{}", input.execution, input.instance), 16);
+        let earlier: Vec<i64> = before
+            .as_ref()
+            .map(|r| r.reboots.clone())
+            .unwrap_or_default();
+        let held_already = before.as_ref().is_some_and(|r| {
+            r.holder.as_ref() == Some(&input.execution)
+                && r.reboot_token.as_deref() == Some(reboot_token.as_str())
+        });
+        let mut reboots: Vec<i64> = earlier
+            .iter()
+            .copied()
+            .filter(|at| now - at < DAY_SECONDS)
+            .collect();
+        if !held_already {
+            reboots.push(now);
+        }
+        let held = ctx
+            .instances
+            .hold(Hold {
+                instance: &input.instance,
+                arn: &arn,
+                job: &input.job_id,
+                by: &input.execution,
+                previous: before.as_ref().and_then(|r| r.holder.as_ref()),
+                reboot_token: &reboot_token,
+                verdict: &format!("faulty (DCGM exit {})", input.exit_code),
+                reboots: &reboots,
+            })
+            .await?;
+        if held.is_none() {
+            let detail = "another recovery took it at the same moment".to_owned();
+            return Ok(refuse(Refusal::HeldByAnother, detail));
+        }
+        ctx.fleet.drain(&arn).await?;
+        // Only now can nothing new be placed on it: what is there now is all there will be.
+        if let Some(refusal) = in_use(ctx, &arn, &input.job_id).await? {
+            ctx.fleet.activate(&arn).await?;
+            ctx.instances
+                .let_go(&input.instance, &input.execution, &earlier)
+                .await?;
+            return Ok(refusal);
+        }
+        Ok(CordonInstanceOutcome::Cordoned {
+            instance: input.instance,
+            reboot_token,
+        })
+    }
+}
+
+fn refuse(refusal: Refusal, detail: String) -> CordonInstanceOutcome {
+    CordonInstanceOutcome::Refused { refusal, detail }
+}
+
+/// What the instance's record forbids.
+async fn refusal_of(
+    ctx: &Context,
+    record: &InstanceRecord,
+    by: &ExecutionArn,
+    now: i64,
+) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
+    if record.status == InstanceStatus::Quarantined {
+        let reason = record
+            .quarantine_reason
+            .as_deref()
+            .unwrap_or("no reason kept");
+        let detail = format!("quarantined: {reason}");
+        return Ok(Some(refuse(Refusal::Quarantined, detail)));
+    }
+    match &record.holder {
+        Some(holder) if holder == by => return Ok(None),
+        Some(holder) if ctx.executions.is_running(holder).await? => {
+            let detail = format!("held by execution {holder}");
+            return Ok(Some(refuse(Refusal::HeldByAnother, detail)));
+        }
+        _ => {}
+    }
+    let recent = record
+        .reboots
+        .iter()
+        .filter(|at| now - **at < DAY_SECONDS)
+        .count();
+    Ok(
+        (recent >= ctx.settings.max_reboots_per_day as usize).then(|| {
+            let detail = format!("rebooted {recent} times in 24 hours and faulty again");
+            refuse(Refusal::RebootLimit, detail)
+        }),
+    )
+}
+
+/// What ECS forbids before the drain.
+async fn not_ours_to_drain(
+    ctx: &Context,
+    instance: &InstanceId,
+    arn: &ContainerInstanceArn,
+    record: Option<&InstanceRecord>,
+) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
+    let Some(found) = ctx.fleet.container_instance(arn).await? else {
+        let detail = format!("the cluster does not know {arn}");
+        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
+    };
+    if found.ec2_instance_id() != Some(instance.as_str()) {
+        let detail = format!("{arn} is not {instance}");
+        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
+    }
+    let ours = record.is_some_and(|r| r.cordoned);
+    Ok((found.status() == Some("DRAINING") && !ours).then(|| {
+        let detail = "a person set it DRAINING".to_owned();
+        refuse(Refusal::CordonedByOperator, detail)
+    }))
+}
+
+/// Refuses an instance on which a job's task runs. Daemon-service tasks and tasks of no job do not count.
+async fn in_use(
+    ctx: &Context,
+    arn: &ContainerInstanceArn,
+    job: &JobId,
+) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
+    for task in ctx.fleet.unstopped_tasks_on(arn).await?.into_keys() {
+        let Some(key) = ctx.jobs.find_task(&task).await? else {
+            continue;
+        };
+        let detail = format!("task {task} of job {} runs on it", key.job_id);
+        return Ok(Some(if key.job_id == *job {
+            refuse(Refusal::RunsThisJob, detail)
+        } else {
+            refuse(Refusal::RunsAnotherJob, detail)
+        }));
+    }
+    Ok(None)
+}

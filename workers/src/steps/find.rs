@@ -1,0 +1,51 @@
+//! Finding the job of a stopped task.
+
+use crate::{Context, WorkerError, events::TaskDetail, jobs::RankKey, records::JobRecord};
+
+/// Where a stopped task belongs.
+pub(super) enum Found {
+    /// A rank of the job's current attempt.
+    Current { key: RankKey, job: Box<JobRecord> },
+    /// A rank of an older attempt: the event is late.
+    OlderAttempt { key: RankKey, job: Box<JobRecord> },
+    /// A task of no job.
+    NotManaged,
+}
+
+/// Looks the task up.
+///
+/// # Errors
+/// [`WorkerError::NotSettledYet`] while the answer may change by itself: the task is so young that its launcher may
+/// not have recorded it, or it belongs to an attempt whose launch is not committed.
+pub(super) async fn rank_of(ctx: &Context, task: &TaskDetail) -> Result<Found, WorkerError> {
+    let Some(key) = ctx.jobs.find_task(&task.task_arn).await? else {
+        if task.may_be_unrecorded(ctx.clock.epoch_seconds()) {
+            return Err(WorkerError::NotSettledYet(format!(
+                "no record of task {} yet; it was created less than a minute ago",
+                task.task_arn
+            )));
+        }
+        return Ok(Found::NotManaged);
+    };
+    let span = tracing::Span::current();
+    span.record("job", key.job_id.as_str());
+    span.record("attempt", key.attempt);
+    let Some(job) = ctx.jobs.get(&key.job_id).await?.map(Box::new) else {
+        return Err(WorkerError::NotSettledYet(format!(
+            "rank {} of job {} is recorded, the job itself is not yet",
+            key.rank, key.job_id
+        )));
+    };
+    match key.attempt.cmp(&job.attempt) {
+        std::cmp::Ordering::Equal => Ok(Found::Current { key, job }),
+        std::cmp::Ordering::Less => Ok(Found::OlderAttempt { key, job }),
+        std::cmp::Ordering::Greater if job.status.is_recovering() => {
+            Err(WorkerError::NotSettledYet(format!(
+                "attempt {} of job {} is being launched right now",
+                key.attempt, key.job_id
+            )))
+        }
+        // That launch was given up, the job with it: nothing is left to do for its tasks.
+        std::cmp::Ordering::Greater => Ok(Found::OlderAttempt { key, job }),
+    }
+}

@@ -1,0 +1,527 @@
+//! NotifyOperators: tells by SNS what happened, what was found, what was done and what to do next.
+
+use super::{claim_job::Failure, relaunch_job::RelaunchJobOutcome, stop_siblings::RunningTask};
+use crate::{
+    Context, Settings, Step, WorkerError,
+    console::execution_link,
+    context::parse_time,
+    diagnosis::{Check, Reason, Recovery, Verdict},
+    ids::{ExecutionArn, JobId},
+    message::{Body, Message, Severity, duration, subject},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The step.
+pub struct NotifyOperators;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NotifyOperatorsInput {
+    pub execution: ExecutionArn,
+    pub job_id: JobId,
+    /// The attempt that failed.
+    pub attempt: u32,
+    /// When the execution started: RFC 3339.
+    pub started_at: String,
+    pub nodes: u32,
+    pub failure: Failure,
+    pub reason: Reason,
+    /// The cause of RelaunchJob's last error, when the job was not placed again.
+    pub not_placed: Option<String>,
+    /// Tasks that did not stop.
+    pub stuck: Vec<RunningTask>,
+    pub checks: Vec<Check>,
+    pub recoveries: Vec<Recovery>,
+    pub relaunch: Option<RelaunchJobOutcome>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all_fields = "camelCase")]
+pub enum NotifyOperatorsOutcome {
+    Notified { message_id: String, subject: String },
+}
+
+impl Step for NotifyOperators {
+    const NAME: &'static str = "notify-operators";
+    const STATE: Option<&'static str> = Some("NotifyOperators");
+    type Input = NotifyOperatorsInput;
+    type Outcome = NotifyOperatorsOutcome;
+
+    async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        let message = compose(&input, &ctx.settings, ctx.clock.epoch_seconds());
+        let message_id = ctx.topic.publish(&message).await?;
+        Ok(NotifyOperatorsOutcome::Notified {
+            message_id,
+            subject: message.subject,
+        })
+    }
+}
+
+/// The message; `now` in seconds since the Unix epoch.
+fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Message {
+    let recovered = input.reason == Reason::Recovered;
+    let (event, severity) = if recovered {
+        ("JobRecovered", Severity::Info)
+    } else {
+        ("JobFailed", Severity::Error)
+    };
+    let took = parse_time(&input.started_at).map(|start| (now - start).max(0));
+    let took_words = took.map_or(String::new(), |s| format!(" after {}", duration(s)));
+    let headline = match &input.relaunch {
+        Some(RelaunchJobOutcome::Relaunched { attempt, ranks, .. }) => format!(
+            "Job {} runs again as attempt {attempt}: all {ranks} ranks were relaunched{took_words}.",
+            input.job_id
+        ),
+        None => format!(
+            "Job {} is FAILED{took_words}: {}.",
+            input.job_id,
+            input.reason.words()
+        ),
+    };
+    let mut body = Body::new(&headline);
+    body.section("What happened", &what_happened(input));
+    body.section("What DCGM found", &what_was_found(input));
+    body.section("What was done", &what_was_done(input));
+    body.section("What to do next", &what_to_do(input, settings));
+    body.section("Where to look", &where_to_look(input, settings));
+    let word = if recovered { "RECOVERED" } else { "FAILED" };
+    let subject = subject(&format!(
+        "[gpu-recovery] {word} {}: rank {}, {}",
+        input.job_id,
+        input.failure.rank,
+        input.reason.words()
+    ));
+    Message {
+        subject,
+        body: body.finish(),
+        attributes: vec![
+            ("event", event.into()),
+            ("severity", severity.as_str().into()),
+            ("job_id", input.job_id.to_string()),
+            ("attempt", input.attempt.to_string()),
+            ("rank", input.failure.rank.to_string()),
+            ("reason", format!("{:?}", input.reason)),
+            ("cluster", settings.cluster.clone()),
+            ("execution", input.execution.to_string()),
+            ("facts", facts(input, took).to_string()),
+        ],
+    }
+}
+
+fn what_happened(input: &NotifyOperatorsInput) -> Vec<String> {
+    let failure = &input.failure;
+    let place = failure
+        .instance
+        .as_ref()
+        .map_or(String::new(), |i| format!(" on {i}"));
+    let how = match (failure.exit_code, failure.stop_code.as_deref()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some("TaskFailedToStart")) => "did not start".to_owned(),
+        (None, _) => "ended without an exit code".to_owned(),
+    };
+    let mut lines = vec![format!(
+        "{} rank {} of {}{place} {how} in attempt {}.",
+        input.started_at, failure.rank, input.nodes, input.attempt
+    )];
+    if let Some(reason) = &failure.stopped_reason {
+        let code = failure.stop_code.as_deref().unwrap_or("no stop code");
+        lines.push(format!("ECS says: {reason} ({code})"));
+    }
+    lines.push(format!("Task: {}", failure.task));
+    lines.extend(input.stuck.iter().map(|task| {
+        let place = task
+            .instance
+            .as_ref()
+            .map_or(String::new(), |i| format!(" on {i}"));
+        format!("Rank {}{place} did not stop: {}", task.rank, task.task)
+    }));
+    lines
+}
+
+fn what_was_found(input: &NotifyOperatorsInput) -> Vec<String> {
+    let (healthy, others): (Vec<&Check>, Vec<&Check>) = input
+        .checks
+        .iter()
+        .partition(|c| c.verdict == Verdict::Healthy);
+    let mut lines: Vec<String> = others
+        .iter()
+        .map(|c| {
+            let code = c
+                .exit_code
+                .map_or("no exit code".to_owned(), |code| format!("exit {code}"));
+            let detail = if c.detail.is_empty() {
+                String::new()
+            } else {
+                format!(" - {}", c.detail)
+            };
+            format!(
+                "{} (rank {}): {}, {code}{detail}",
+                c.instance, c.rank, c.verdict
+            )
+        })
+        .collect();
+    match healthy.as_slice() {
+        [] => {}
+        [one] => lines.push(format!(
+            "{} (rank {}): healthy, exit 0",
+            one.instance, one.rank
+        )),
+        many => lines.push(format!("{} instances: healthy, exit 0", many.len())),
+    }
+    lines
+}
+
+fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
+    let mut lines = Vec::new();
+    if input.reason == Reason::TasksNotStopped {
+        lines.push(
+            "Every task of the job was told to stop; nothing was checked or rebooted.".into(),
+        );
+    } else {
+        lines.push("Every task of the job was stopped.".into());
+    }
+    lines.extend(input.recoveries.iter().map(|r| {
+        let end = if r.recovered {
+            "in service again"
+        } else {
+            "not recovered"
+        };
+        format!("{} (rank {}): {end} - {}", r.instance, r.rank, r.detail)
+    }));
+    match input.reason {
+        Reason::Recovered | Reason::TasksNotStopped => {}
+        Reason::RelaunchNotPlaced => {
+            lines.push("The ranks that ECS had placed were stopped again.".into());
+        }
+        Reason::GpuNeedsIsolation | Reason::NoRecoveryLeft => lines.push(
+            "The faulty instances are quarantined: DRAINING, and no recovery touches them.".into(),
+        ),
+        Reason::TooManyFaultyInstances => {
+            lines.push(
+                "No instance was rebooted or quarantined: the check itself is in doubt.".into(),
+            );
+        }
+        Reason::ApplicationFault | Reason::DiagnosisInconclusive => {
+            lines.push("Nothing was rebooted.".into());
+        }
+        Reason::InstancesNotRecovered => {}
+    }
+    lines
+}
+
+fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
+    let table = &settings.container_instance_table;
+    let back_in_service = format!(
+        "When the instance is mended: set it ACTIVE in ECS and delete its item in table {table}."
+    );
+    let again = "Then start the job again with your launcher, under a new job id.".to_owned();
+    let mut lines = match input.reason {
+        Reason::Recovered => vec![
+            "Nothing now.".into(),
+            format!(
+                "An instance that needs {} reboots in 24 hours is quarantined instead of rebooted.",
+                settings.max_reboots_per_day
+            ),
+        ],
+        Reason::ApplicationFault => vec![
+            format!(
+                "Read the logs of rank {}: the GPUs passed DCGM, so look at code, data and network.",
+                input.failure.rank
+            ),
+            again,
+        ],
+        Reason::DiagnosisInconclusive => {
+            let unsure = input
+                .checks
+                .iter()
+                .filter(|c| c.verdict == Verdict::Inconclusive)
+                .take(3);
+            let mut lines: Vec<String> =
+                vec!["Find out why the check gave no answer, and run it by hand:".into()];
+            lines.extend(unsure.map(|c| check_command(c, settings)));
+            lines.push(again);
+            lines
+        }
+        Reason::GpuNeedsIsolation => vec![
+            "Replace the instance: DCGM says that a GPU must be isolated.".into(),
+            back_in_service,
+            again,
+        ],
+        Reason::NoRecoveryLeft => vec![
+            "Have the quarantined instances mended or replaced.".into(),
+            back_in_service,
+            again,
+        ],
+        Reason::TooManyFaultyInstances => vec![
+            format!(
+                "Look at what the instances share first: the task definition {}, its image, the driver.",
+                settings.dcgm_health_check_task
+            ),
+            again,
+        ],
+        Reason::InstancesNotRecovered => vec![
+            "Look at each instance that was not recovered, above; the reason says what stood in the way.".into(),
+            back_in_service,
+            again,
+        ],
+        Reason::TasksNotStopped => vec![
+            "See whether the hosts of those tasks live: a dead host's tasks stay RUNNING in ECS for ever.".into(),
+            "Terminate a dead host or deregister it by force; its GPUs are not free before that.".into(),
+            again,
+        ],
+        Reason::RelaunchNotPlaced => vec![
+            format!("ECS said: {}", error_message(input.not_placed.as_deref().unwrap_or_default())),
+            "Free what is missing on those instances.".into(),
+            again,
+        ],
+    };
+    if let Some(why) = &input.failure.not_relaunchable {
+        lines.push(format!(
+            "The job could not be relaunched in any case: {why}."
+        ));
+    }
+    lines
+}
+
+/// Runs DCGM on one instance by hand.
+fn check_command(check: &Check, settings: &Settings) -> String {
+    format!(
+        "aws ecs run-task --cluster {} --task-definition {} --launch-type {} --placement-constraints \
+         \"type=memberOf,expression=ec2InstanceId == '{}'\"",
+        settings.cluster,
+        settings.dcgm_health_check_task,
+        if check.instance.is_hybrid() {
+            "EXTERNAL"
+        } else {
+            "EC2"
+        },
+        check.instance
+    )
+}
+
+/// Lambda's errors arrive as `{"errorType":…,"errorMessage":…}` (Lambda developer guide, rust-exceptions).
+fn error_message(cause: &str) -> String {
+    serde_json::from_str::<Value>(cause)
+        .ok()
+        .and_then(|v| v["errorMessage"].as_str().map(str::to_owned))
+        .unwrap_or_else(|| cause.to_owned())
+}
+
+fn where_to_look(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
+    vec![
+        format!("Execution: {}", execution_link(&input.execution)),
+        "This execution has ended as it should; there is nothing to redrive.".into(),
+        format!(
+            "Job record: aws dynamodb get-item --region {} --table-name {} --key \
+             '{{\"job_id\":{{\"S\":\"{}\"}},\"record\":{{\"S\":\"job\"}}}}'",
+            input.execution.region(),
+            settings.training_job_table,
+            input.job_id
+        ),
+    ]
+}
+
+/// The same facts for programs. Healthy instances are counted, not listed: a message has 256 KiB.
+fn facts(input: &NotifyOperatorsInput, took: Option<i64>) -> Value {
+    let healthy = |c: &&Check| c.verdict == Verdict::Healthy;
+    json!({
+        "jobId": input.job_id,
+        "attempt": input.attempt,
+        "nodes": input.nodes,
+        "reason": input.reason,
+        "startedAt": input.started_at,
+        "seconds": took,
+        "failure": input.failure,
+        "healthyInstances": input.checks.iter().filter(healthy).count(),
+        "checks": input.checks.iter().filter(|c| !healthy(c)).take(100).collect::<Vec<_>>(),
+        "recoveries": input.recoveries.iter().take(100).collect::<Vec<_>>(),
+        "stuck": input.stuck,
+        "notPlaced": input.not_placed.as_deref().map(error_message),
+        "relaunch": input.relaunch,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{InstanceId, TaskArn};
+
+    fn settings() -> Settings {
+        Settings::read(|name| {
+            Some(
+                match name {
+                    "TRAINING_JOB_TABLE_NAME" => "hybrid-gpu-training-job",
+                    "CONTAINER_INSTANCE_TABLE_NAME" => "ecs_container_instance",
+                    "ECS_CLUSTER_NAME" => "training",
+                    "DCGM_HEALTH_CHECK_TASK" => "dcgm-health-check",
+                    "SNS_TOPIC_ARN" => "arn:aws:sns:us-east-1:123456789012:gpu-recovery",
+                    _ => return None,
+                }
+                .to_owned(),
+            )
+        })
+        .unwrap()
+    }
+
+    fn input(reason: Reason) -> NotifyOperatorsInput {
+        let instance = InstanceId::new("i-0123456789abcdef3");
+        NotifyOperatorsInput {
+            execution: ExecutionArn::new(
+                "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:e-1",
+            ),
+            job_id: JobId::new("llama-7b"),
+            attempt: 1,
+            started_at: "2026-01-05T03:00:00.000Z".into(),
+            nodes: 8,
+            failure: Failure {
+                rank: 3,
+                task: TaskArn::new("arn:aws:ecs:us-east-1:123456789012:task/training/abc"),
+                instance: Some(instance.clone()),
+                exit_code: Some(1),
+                stop_code: Some("EssentialContainerExited".into()),
+                stopped_reason: Some("Essential container in task exited".into()),
+                not_relaunchable: None,
+            },
+            reason,
+            not_placed: None,
+            stuck: vec![],
+            checks: vec![Check {
+                instance: instance.clone(),
+                rank: 3,
+                exit_code: Some(226),
+                verdict: Verdict::Faulty,
+                detail: String::new(),
+            }],
+            recoveries: vec![],
+            relaunch: None,
+        }
+    }
+
+    const NOW: i64 = 1_767_582_000 + 1100;
+
+    #[test]
+    fn a_recovery_is_told_with_all_that_was_done() {
+        let mut input = input(Reason::Recovered);
+        input.recoveries = vec![Recovery {
+            instance: InstanceId::new("i-0123456789abcdef3"),
+            rank: 3,
+            recovered: true,
+            detail: "rebooted, DCGM healthy".into(),
+        }];
+        input.relaunch = Some(RelaunchJobOutcome::Relaunched {
+            job_id: JobId::new("llama-7b"),
+            attempt: 2,
+            ranks: 8,
+        });
+        let message = compose(&input, &settings(), NOW);
+        assert_eq!(
+            message.subject,
+            "[gpu-recovery] RECOVERED llama-7b: rank 3, recovered"
+        );
+        for line in [
+            "Job llama-7b runs again as attempt 2: all 8 ranks were relaunched after 18 min 20 s.",
+            "rank 3 of 8 on i-0123456789abcdef3 ended with exit code 1 in attempt 1.",
+            "i-0123456789abcdef3 (rank 3): faulty, exit 226",
+            "i-0123456789abcdef3 (rank 3): in service again - rebooted, DCGM healthy",
+            "https://us-east-1.console.aws.amazon.com/states/home",
+        ] {
+            assert!(
+                message.body.contains(line),
+                "{line} not in:\n{}",
+                message.body
+            );
+        }
+        assert!(message.attributes.contains(&("severity", "info".into())));
+    }
+
+    #[test]
+    fn every_reason_says_what_to_do_and_fits_sns() {
+        for reason in [
+            Reason::ApplicationFault,
+            Reason::DiagnosisInconclusive,
+            Reason::GpuNeedsIsolation,
+            Reason::NoRecoveryLeft,
+            Reason::TooManyFaultyInstances,
+            Reason::InstancesNotRecovered,
+            Reason::TasksNotStopped,
+            Reason::RelaunchNotPlaced,
+        ] {
+            let message = compose(&input(reason), &settings(), NOW);
+            assert!(message.subject.len() < 100 && message.subject.is_ascii());
+            assert!(
+                message.body.contains("is FAILED after 18 min 20 s"),
+                "{}",
+                message.body
+            );
+            assert!(message.body.contains("start the job again"), "{reason:?}");
+            assert!(message.attributes.len() <= 10);
+            assert!(message.attributes.iter().all(|(_, v)| !v.is_empty()));
+            assert!(message.attributes.contains(&("severity", "error".into())));
+        }
+    }
+
+    #[test]
+    fn an_inconclusive_check_can_be_run_again_by_hand() {
+        let mut input = input(Reason::DiagnosisInconclusive);
+        input.checks[0].verdict = Verdict::Inconclusive;
+        input.checks[0].exit_code = None;
+        input.checks[0].instance = InstanceId::new("mi-0123456789abcdef3");
+        let body = compose(&input, &settings(), NOW).body;
+        assert!(body.contains("--launch-type EXTERNAL"), "{body}");
+        assert!(
+            body.contains("expression=ec2InstanceId == 'mi-0123456789abcdef3'"),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn ecs_reasons_are_read_out_of_the_lambda_error() {
+        let mut input = input(Reason::RelaunchNotPlaced);
+        input.not_placed = Some(
+            r#"{"errorType":"NotPlaced","errorMessage":"rank 3 on i-1: RESOURCE:GPU"}"#.into(),
+        );
+        let message = compose(&input, &settings(), NOW);
+        assert!(
+            message
+                .body
+                .contains("ECS said: rank 3 on i-1: RESOURCE:GPU")
+        );
+        let (_, facts) = message
+            .attributes
+            .iter()
+            .find(|(n, _)| *n == "facts")
+            .unwrap();
+        let facts: Value = serde_json::from_str(facts).unwrap();
+        assert_eq!(facts["notPlaced"], "rank 3 on i-1: RESOURCE:GPU");
+        assert_eq!(facts["seconds"], 1100);
+    }
+
+    #[test]
+    fn the_largest_job_fits_into_one_message() {
+        let mut input = input(Reason::InstancesNotRecovered);
+        let check = Check {
+            detail: "x".repeat(200),
+            ..input.checks[0].clone()
+        };
+        input.checks = vec![check; 1024];
+        input.recoveries = vec![
+            Recovery {
+                instance: InstanceId::new("i-0123456789abcdef3"),
+                rank: 3,
+                recovered: false,
+                detail: "y".repeat(300),
+            };
+            1024
+        ];
+        let message = compose(&input, &settings(), NOW);
+        let size: usize = message.body.len()
+            + message
+                .attributes
+                .iter()
+                .map(|(n, v)| n.len() + v.len() + 6)
+                .sum::<usize>();
+        assert!(size < 256 * 1024, "{size}");
+    }
+}

@@ -1,0 +1,302 @@
+//! RelaunchJob: starts the next attempt, every rank on its own instance, or none.
+//!
+//! One try: begin (a fence), RunTask for every rank, record the ranks, commit. Only the commit makes the tasks an
+//! attempt; whatever was started without it is stopped by the next try, by FailJob or by a recovery that takes over.
+
+use super::partial_launch::undo;
+use crate::{
+    Context, Step, WorkerError,
+    fleet::Run,
+    ids::{ExecutionArn, InstanceId, JobId, TaskArn},
+    launch::LaunchSpec,
+    launch_names::{client_token, started_by},
+    pace,
+    records::{InstanceStatus, JobRecord, RankRecord, RankStatus, rank_key},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The step.
+pub struct RelaunchJob;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RelaunchJobInput {
+    pub execution: ExecutionArn,
+    pub job_id: JobId,
+    /// The attempt that failed.
+    pub attempt: u32,
+    /// The instances that were rebooted for it.
+    pub instances: Vec<InstanceId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all_fields = "camelCase")]
+pub enum RelaunchJobOutcome {
+    /// Every rank runs again.
+    Relaunched {
+        job_id: JobId,
+        /// The new attempt.
+        attempt: u32,
+        ranks: u32,
+    },
+}
+
+impl Step for RelaunchJob {
+    const NAME: &'static str = "relaunch-job";
+    const STATE: Option<&'static str> = Some("RelaunchJob");
+    const TIMEOUT_SECONDS: u32 = 900;
+    type Input = RelaunchJobInput;
+    type Outcome = RelaunchJobOutcome;
+
+    async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        let RelaunchJobInput {
+            execution,
+            job_id,
+            attempt,
+            ..
+        } = &input;
+        if let Some(job) = ctx.jobs.get(job_id).await?
+            && job.relaunched_by.as_ref() == Some(execution)
+            && job.attempt == attempt + 1
+        {
+            // An earlier call of ours committed, and its answer was lost.
+            return Ok(relaunched(&job));
+        }
+        let job = ctx.jobs.held(job_id, *attempt, execution).await?;
+        let job = undo(ctx, job, execution).await?;
+        let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
+        let plan = plan(&job, &ranks)?;
+        let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
+        match launch(ctx, &job, &plan, execution).await {
+            Ok(job) => Ok(relaunched(&job)),
+            Err(error) => Err(give_up(ctx, job, execution, error).await),
+        }
+    }
+}
+
+fn relaunched(job: &JobRecord) -> RelaunchJobOutcome {
+    RelaunchJobOutcome::Relaunched {
+        job_id: job.job_id.clone(),
+        attempt: job.attempt,
+        ranks: job.nodes,
+    }
+}
+
+/// One rank to start.
+#[derive(Debug, Clone, PartialEq)]
+struct Start {
+    old: RankRecord,
+    instance: InstanceId,
+    launch: LaunchSpec,
+}
+
+/// Every rank with its instance and launch, or a clear word why not.
+fn plan(job: &JobRecord, ranks: &[RankRecord]) -> Result<Vec<Start>, WorkerError> {
+    let complete = ranks.len() == job.nodes as usize
+        && ranks.iter().enumerate().all(|(i, r)| r.rank as usize == i);
+    if !complete {
+        return Err(WorkerError::CorruptRecord(format!(
+            "job {}: {} of {} ranks are recorded for attempt {}; mend the rank items by hand",
+            job.job_id,
+            ranks.len(),
+            job.nodes,
+            job.attempt
+        )));
+    }
+    ranks
+        .iter()
+        .map(|rank| {
+            let known = rank.instance_id.clone().zip(rank.launch.clone());
+            let (instance, launch) = known.ok_or_else(|| {
+                WorkerError::CorruptRecord(format!(
+                    "job {}: rank {} has no instance_id or no launch; mend the item {} by hand",
+                    job.job_id, rank.rank, rank.record
+                ))
+            })?;
+            Ok(Start {
+                old: rank.clone(),
+                instance,
+                launch,
+            })
+        })
+        .collect()
+}
+
+async fn launch(
+    ctx: &Context,
+    job: &JobRecord,
+    plan: &[Start],
+    by: &ExecutionArn,
+) -> Result<JobRecord, WorkerError> {
+    let next = job.attempt + 1;
+    let started_by = started_by(&job.job_id, next);
+    let answers = pace::ECS_MODIFY
+        .each(plan, |start| {
+            let token = client_token(&job.job_id, next, job.launch_try, start.old.rank);
+            let started_by = &started_by;
+            async move {
+                ctx.fleet
+                    .run(&start.launch, &start.instance, &token, started_by)
+                    .await
+            }
+        })
+        .await;
+    let mut ranks = Vec::with_capacity(plan.len());
+    let mut not_placed = Vec::new();
+    for (start, answer) in plan.iter().zip(answers) {
+        match answer? {
+            Run::Started(task) => ranks.push(next_rank(start, next, task)),
+            Run::NotPlaced(why) => not_placed.push(format!(
+                "rank {} on {}: {why}",
+                start.old.rank, start.instance
+            )),
+        }
+    }
+    if !not_placed.is_empty() {
+        return Err(WorkerError::NotPlaced(in_short(&not_placed)));
+    }
+    // A call that was fenced off meanwhile must not write over the ranks of the one that fenced it off.
+    let now = ctx.jobs.held(&job.job_id, job.attempt, by).await?;
+    if now.launch_try != job.launch_try || !now.launching {
+        return Err(WorkerError::NotSettledYet(
+            "another call of this execution launches the job".into(),
+        ));
+    }
+    ctx.jobs.put_ranks(&ranks).await?;
+    // Before the commit: once the attempt is current, its next failure must find no hold of ours.
+    pace::DYNAMODB
+        .each(&ranks, |rank| async {
+            match &rank.instance_id {
+                Some(instance) => {
+                    let arn = rank.container_instance_arn.as_ref();
+                    let status = InstanceStatus::InProgress;
+                    ctx.instances
+                        .assign(instance, arn, &job.job_id, Some(by), status)
+                        .await
+                }
+                None => Ok(false),
+            }
+        })
+        .await
+        .into_iter()
+        .collect::<Result<Vec<bool>, WorkerError>>()?;
+    ctx.jobs.commit_launch(job, by).await
+}
+
+fn next_rank(start: &Start, attempt: u32, task_arn: TaskArn) -> RankRecord {
+    RankRecord {
+        record: rank_key(attempt, start.old.rank),
+        attempt,
+        task_arn,
+        status: RankStatus::Running,
+        exit_code: None,
+        stop_code: None,
+        stopped_reason: None,
+        instance_id: Some(start.instance.clone()),
+        launch: Some(start.launch.clone()),
+        ..start.old.clone()
+    }
+}
+
+/// Undoes what this try has started. When that fails too, `launching` stays set, and the next call undoes it.
+async fn give_up(
+    ctx: &Context,
+    job: JobRecord,
+    by: &ExecutionArn,
+    error: WorkerError,
+) -> WorkerError {
+    match undo(ctx, job, by).await {
+        Ok(_) => error,
+        // What ended the launch says more than what ended its undoing.
+        Err(WorkerError::AwsUnavailable(_) | WorkerError::NotSettledYet(_)) => error,
+        Err(undoing) => undoing,
+    }
+}
+
+/// The first few reasons, and how many more there are.
+fn in_short(reasons: &[String]) -> String {
+    const NAMED: usize = 5;
+    let mut text = reasons
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    if reasons.len() > NAMED {
+        text.push_str(&format!("; and {} more ranks", reasons.len() - NAMED));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::JobStatus;
+
+    fn job(nodes: u32) -> JobRecord {
+        JobRecord {
+            job_id: JobId::new("llama"),
+            record: JobRecord::SORT_KEY.into(),
+            status: JobStatus::Restarting,
+            attempt: 1,
+            nodes,
+            holder: None,
+            failed_rank: None,
+            reason: None,
+            done_ranks: Default::default(),
+            recovery_attempts: None,
+            launch_try: 0,
+            launching: false,
+            relaunched_by: None,
+            failed_by: None,
+            created_at: String::new(),
+            updated_at: String::new(),
+        }
+    }
+
+    fn rank(rank: u32) -> RankRecord {
+        RankRecord {
+            job_id: JobId::new("llama"),
+            record: rank_key(1, rank),
+            attempt: 1,
+            rank,
+            task_arn: TaskArn::new(format!("arn:aws:ecs:us-east-1:123456789012:task/c/{rank}")),
+            instance_id: Some(InstanceId::new(format!("i-0000000{rank}"))),
+            container_instance_arn: None,
+            status: RankStatus::Stopped,
+            exit_code: Some(1),
+            stop_code: None,
+            stopped_reason: None,
+            launch: Some(LaunchSpec::default()),
+        }
+    }
+
+    #[test]
+    fn a_plan_has_every_rank_or_names_what_is_missing() {
+        assert_eq!(plan(&job(2), &[rank(0), rank(1)]).unwrap().len(), 2);
+        let missing = plan(&job(3), &[rank(0), rank(1)]).unwrap_err().to_string();
+        assert!(missing.contains("2 of 3 ranks"), "{missing}");
+        let twice = plan(&job(2), &[rank(1), rank(1)]);
+        assert!(twice.is_err());
+        let unknown = RankRecord {
+            launch: None,
+            ..rank(1)
+        };
+        let error = plan(&job(2), &[rank(0), unknown]).unwrap_err().to_string();
+        assert!(
+            error.contains("rank 1 has no instance_id or no launch"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_next_rank_keeps_place_and_launch_and_forgets_how_it_ended() {
+        let plan = plan(&job(1), &[rank(0)]).unwrap();
+        let next = next_rank(&plan[0], 2, TaskArn::new("t"));
+        assert_eq!(next.record, "attempt#00002#rank#00000");
+        assert_eq!((next.exit_code, next.status), (None, RankStatus::Running));
+        assert_eq!(next.instance_id, rank(0).instance_id);
+        assert_eq!(next.launch, rank(0).launch);
+    }
+}

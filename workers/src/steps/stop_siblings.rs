@@ -1,0 +1,249 @@
+//! StopSiblings: stops every task of the attempt, waits until they ARE stopped, and says which instances to check.
+
+use super::partial_launch;
+use crate::{
+    Context, Step, WorkerError,
+    diagnosis::Suspect,
+    exit::Exit,
+    fleet::{Stop, end_of},
+    ids::{ExecutionArn, InstanceId, JobId, TaskArn},
+    pace,
+    records::{InstanceStatus, JobRecord, RankRecord, RankStatus},
+    settings::InstancesToCheck,
+};
+use aws_sdk_ecs::types::Task;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// The step.
+pub struct StopSiblings;
+
+/// How long one call watches: a little more than ECS's default stopTimeout of 30 s. The machine asks again.
+const WATCH: Duration = Duration::from_secs(45);
+const POLL: Duration = Duration::from_secs(1);
+/// DescribeTasks refills at 20 calls a second for the whole account: a large job looks less often.
+const POLL_PER_TASK: Duration = Duration::from_millis(2);
+/// How many running tasks the outcome names.
+const NAMED: usize = 10;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StopSiblingsInput {
+    pub execution: ExecutionArn,
+    pub job_id: JobId,
+    pub attempt: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all_fields = "camelCase")]
+pub enum StopSiblingsOutcome {
+    /// Every task of the attempt is STOPPED.
+    Stopped { to_check: Vec<Suspect> },
+    /// Some tasks still run; the first few are named.
+    StillStopping {
+        running_tasks: usize,
+        running: Vec<RunningTask>,
+    },
+    /// A person stopped a task of the job: the job is theirs.
+    StoppedByUser { rank: u32 },
+}
+
+/// A task that does not stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunningTask {
+    pub rank: u32,
+    pub instance: Option<InstanceId>,
+    pub task: TaskArn,
+}
+
+impl Step for StopSiblings {
+    const NAME: &'static str = "stop-siblings";
+    const STATE: Option<&'static str> = Some("StopSiblings");
+    const TIMEOUT_SECONDS: u32 = 300;
+    type Input = StopSiblingsInput;
+    type Outcome = StopSiblingsOutcome;
+
+    async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        let job = ctx
+            .jobs
+            .held(&input.job_id, input.attempt, &input.execution)
+            .await?;
+        // A recovery that we took over from may have begun to launch the next attempt.
+        let job = partial_launch::undo(ctx, job, &input.execution).await?;
+        let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
+        let stopped = match stop(ctx, &ranks).await? {
+            Stopping::Done(tasks) => tasks,
+            Stopping::StillRunning(running) => {
+                let running: Vec<RunningTask> = ranks
+                    .iter()
+                    .filter(|r| running.contains(&r.task_arn))
+                    .map(|r| RunningTask {
+                        rank: r.rank,
+                        instance: r.instance_id.clone(),
+                        task: r.task_arn.clone(),
+                    })
+                    .collect();
+                return Ok(StopSiblingsOutcome::StillStopping {
+                    running_tasks: running.len(),
+                    running: running.into_iter().take(NAMED).collect(),
+                });
+            }
+        };
+        let exits = record_ends(ctx, &mut ranks, &stopped);
+        ctx.jobs.put_ranks(&ranks).await?;
+        if let Some((rank, _)) = exits.iter().find(|(_, e)| **e == Exit::StoppedByUser) {
+            return Ok(StopSiblingsOutcome::StoppedByUser { rank: *rank });
+        }
+        let to_check = instances_to_check(ctx.settings.instances_to_check, &job, &ranks, &exits);
+        prepare(ctx, &input, &ranks, &to_check).await?;
+        Ok(StopSiblingsOutcome::Stopped { to_check })
+    }
+}
+
+enum Stopping {
+    /// What ECS still tells of the stopped tasks.
+    Done(BTreeMap<TaskArn, Task>),
+    StillRunning(BTreeSet<TaskArn>),
+}
+
+async fn stop(ctx: &Context, ranks: &[RankRecord]) -> Result<Stopping, WorkerError> {
+    let until = Instant::now() + WATCH;
+    let mut running: BTreeSet<TaskArn> = ranks.iter().map(|r| r.task_arn.clone()).collect();
+    let mut asked = BTreeSet::new();
+    let mut stopped = BTreeMap::new();
+    loop {
+        let left: Vec<TaskArn> = running.iter().cloned().collect();
+        let mut tasks = ctx.fleet.tasks(&left).await?;
+        let mut to_stop = Vec::new();
+        for arn in left {
+            match tasks.remove(&arn) {
+                Some(task) if task.last_status() == Some("STOPPED") => {
+                    running.remove(&arn);
+                    stopped.insert(arn, task);
+                }
+                // A task that is stopping already keeps its reason: only a running one is ours to stop.
+                Some(task) if task.desired_status() == Some("STOPPED") => {}
+                // ECS forgets a stopped task after about an hour; StopTask tells for certain.
+                _ if !asked.contains(&arn) => to_stop.push(arn),
+                _ => {}
+            }
+        }
+        let answers = ctx
+            .fleet
+            .stop_all(&to_stop, "another rank of the job failed")
+            .await?;
+        for (arn, answer) in to_stop.into_iter().zip(answers) {
+            if answer == Stop::Gone {
+                running.remove(&arn);
+            }
+            asked.insert(arn);
+        }
+        if running.is_empty() {
+            return Ok(Stopping::Done(stopped));
+        }
+        if Instant::now() >= until {
+            return Ok(Stopping::StillRunning(running));
+        }
+        sleep(POLL + POLL_PER_TASK * u32::try_from(running.len()).unwrap_or(u32::MAX)).await;
+    }
+}
+
+/// Notes how every rank ended.
+fn record_ends(
+    ctx: &Context,
+    ranks: &mut [RankRecord],
+    stopped: &BTreeMap<TaskArn, Task>,
+) -> BTreeMap<u32, Exit> {
+    let mut exits = BTreeMap::new();
+    for rank in ranks {
+        let complete = rank.status == RankStatus::Complete;
+        if let Some(task) = stopped.get(&rank.task_arn) {
+            let end = end_of(task);
+            let exit = end.classify(&ctx.settings);
+            exits.insert(rank.rank, exit);
+            rank.exit_code = end.exit_code(&ctx.settings);
+            rank.stop_code = end.stop_code;
+            rank.stopped_reason = end.stopped_reason;
+            rank.status = if exit == Exit::Completed {
+                RankStatus::Complete
+            } else {
+                RankStatus::Stopped
+            };
+        } else if !complete {
+            rank.status = RankStatus::Stopped;
+        }
+    }
+    exits
+}
+
+/// Which instances to check, each once, in the ranks' order.
+fn instances_to_check(
+    which: InstancesToCheck,
+    job: &JobRecord,
+    ranks: &[RankRecord],
+    exits: &BTreeMap<u32, Exit>,
+) -> Vec<Suspect> {
+    let mut seen = BTreeSet::new();
+    ranks
+        .iter()
+        .filter(|r| {
+            which == InstancesToCheck::All
+                || job.failed_rank == Some(r.rank)
+                || exits.get(&r.rank).is_some_and(|e| e.is_suspect())
+        })
+        .filter_map(|r| {
+            let instance = r.instance_id.clone()?;
+            seen.insert(instance.clone()).then_some(Suspect {
+                instance,
+                rank: r.rank,
+            })
+        })
+        .collect()
+}
+
+/// Marks the instances as about to be checked. One that an ended recovery of this job left cordoned is set ACTIVE
+/// first: DCGM cannot be placed on a DRAINING instance, and nobody else would ever release it.
+async fn prepare(
+    ctx: &Context,
+    input: &StopSiblingsInput,
+    ranks: &[RankRecord],
+    to_check: &[Suspect],
+) -> Result<(), WorkerError> {
+    let arn_of: BTreeMap<u32, _> = ranks
+        .iter()
+        .map(|r| (r.rank, r.container_instance_arn.as_ref()))
+        .collect();
+    pace::DYNAMODB
+        .each(to_check, |suspect| async {
+            let instance = &suspect.instance;
+            if let Some(left) = ctx.instances.get(instance).await?
+                && let Some(holder) = left.holder.as_ref().filter(|h| **h != input.execution)
+                && left.job_id.as_ref() == Some(&input.job_id)
+                && !ctx.executions.is_running(holder).await?
+            {
+                if left.cordoned
+                    && let Some(arn) = &left.container_instance_arn
+                {
+                    ctx.fleet.activate(arn).await?;
+                }
+                ctx.instances
+                    .let_go(instance, holder, &left.reboots)
+                    .await?;
+            }
+            let arn = arn_of.get(&suspect.rank).copied().flatten();
+            let status = InstanceStatus::PendingHealthcheck;
+            ctx.instances
+                .assign(instance, arn, &input.job_id, Some(&input.execution), status)
+                .await
+        })
+        .await
+        .into_iter()
+        .collect::<Result<Vec<bool>, WorkerError>>()?;
+    Ok(())
+}
