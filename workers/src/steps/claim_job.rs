@@ -243,7 +243,7 @@ fn needs_network(rank: &RankRecord, tasks: &BTreeMap<TaskArn, Task>) -> bool {
     let awsvpc = tasks.get(&rank.task_arn).is_some_and(|task| {
         task.attachments()
             .iter()
-            .any(|a| a.r#type() == Some("ElasticNetworkInterface"))
+            .any(|a| matches!(a.r#type(), Some("ElasticNetworkInterface" | "eni")))
     });
     awsvpc && rank.launch.as_ref().is_none_or(|l| l.network.is_none())
 }

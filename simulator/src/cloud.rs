@@ -1,0 +1,206 @@
+//! The whole: one account with the system deployed in it.
+
+use crate::{
+    clock::Clock,
+    dynamodb::DynamoDb,
+    ec2::Ec2,
+    ecs::{Fleet, FleetSettings, TaskDefinition, TaskKind},
+    eventbridge::Bus,
+    integrations, rules,
+    lambda::Lambda,
+    sns::Sns,
+    ssm::Ssm,
+    stepfunctions::{Definition, StepFunctions},
+    wire::Wire,
+};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use std::collections::BTreeMap;
+use workers::{Settings, jobs::TASK_INDEX};
+
+/// The definition that is deployed, as it stands in `statemachine/`.
+pub const RECOVERY: &str = include_str!("../../statemachine/recovery.asl.json");
+
+/// The state machine's name.
+pub const STATE_MACHINE: &str = "gpu-recovery";
+
+/// The task family of the health check.
+pub const HEALTH_CHECK: &str = "dcgm-health-check";
+
+/// The task family of the drills' jobs.
+pub const TRAINING: &str = "train";
+
+/// An account. Its parts are open to whoever plays with it.
+#[derive(Clone)]
+pub struct Cloud {
+    pub clock: Clock,
+    pub wire: Wire,
+    pub bus: Bus,
+    pub fleet: Fleet,
+    pub ssm: Ssm,
+    pub sns: Sns,
+    pub lambda: Lambda,
+    pub stepfunctions: StepFunctions,
+    pub settings: Settings,
+    pub state_machine_arn: String,
+}
+
+/// How an account is made.
+#[derive(Debug, Clone)]
+pub struct CloudOptions {
+    pub seed: u64,
+    pub fleet: FleetSettings,
+    /// Settings by their environment names, over the defaults.
+    pub settings: BTreeMap<String, String>,
+    pub definition: String,
+}
+
+impl Default for CloudOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            fleet: FleetSettings::default(),
+            settings: BTreeMap::new(),
+            definition: RECOVERY.to_owned(),
+        }
+    }
+}
+
+/// Why an account could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    #[error(transparent)]
+    Settings(#[from] workers::settings::SettingsError),
+    #[error("statemachine/recovery.asl.json: {0}")]
+    Definition(#[from] crate::stepfunctions::DefinitionErrors),
+    #[error(transparent)]
+    Rule(#[from] crate::eventbridge::PatternError),
+    #[error("DynamoDB: {0}")]
+    DynamoDb(String),
+}
+
+impl Cloud {
+    /// Makes an account and deploys the system into it. To be called within a tokio runtime whose clock is paused.
+    ///
+    /// # Errors
+    /// When settings, definition or tables are refused.
+    pub async fn new(options: CloudOptions) -> Result<Self, CloudError> {
+        let CloudOptions {
+            seed,
+            fleet: fleet_settings,
+            settings,
+            definition,
+        } = options;
+        let clock = Clock::default();
+        let wire = Wire::new(clock, seed);
+        let bus = Bus::new(clock, seed);
+        let sns = Sns::new(clock, seed);
+        let topic = sns.create_topic("gpu-recovery");
+        let settings = Settings::read(|name| {
+            settings
+                .get(name)
+                .cloned()
+                .or_else(|| default_setting(name, &fleet_settings.cluster, &topic))
+        })?;
+        let fleet = Fleet::new(clock, seed, bus.clone(), fleet_settings);
+        let ssm = Ssm::new(clock, seed, bus.clone(), fleet.clone());
+        let tables = DynamoDb::new(clock).map_err(|e| CloudError::DynamoDb(e.to_string()))?;
+        wire.register("dynamodb", tables.handler());
+        wire.register("ecs", fleet.handler());
+        wire.register("ssm", ssm.handler());
+        wire.register("ec2", Ec2::new(fleet.clone()).handler());
+        wire.register("sns", sns.handler());
+        let lambda = Lambda::new(clock, seed, wire.clone(), settings.clone());
+        let runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
+        let stepfunctions = StepFunctions::new(clock, seed, bus.clone(), runner);
+        wire.register("states", stepfunctions.handler());
+        let mut substitutions = settings.substitutions();
+        substitutions.extend(Lambda::substitutions());
+        substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
+        let definition = Definition::parse(&definition, &substitutions)?;
+        let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
+        fleet.define(TaskDefinition::new(HEALTH_CHECK, TaskKind::GpuCheck, 8));
+        fleet.define(TaskDefinition::new(TRAINING, TaskKind::Job, 8));
+        create_tables(&wire, &settings).await?;
+        let cluster = fleet.cluster_arn();
+        rules::deploy(&bus, &wire, &lambda, &cluster, HEALTH_CHECK, &state_machine_arn)?;
+        Ok(Self {
+            clock,
+            wire,
+            bus,
+            fleet,
+            ssm,
+            sns,
+            lambda,
+            stepfunctions,
+            settings,
+            state_machine_arn,
+        })
+    }
+}
+
+fn default_setting(name: &str, cluster: &str, topic: &str) -> Option<String> {
+    let value = match name {
+        "TRAINING_JOB_TABLE_NAME" => "hybrid-gpu-training-job",
+        "CONTAINER_INSTANCE_TABLE_NAME" => "ecs_container_instance",
+        "ECS_CLUSTER_NAME" => cluster,
+        "DCGM_HEALTH_CHECK_TASK" => HEALTH_CHECK,
+        "SNS_TOPIC_ARN" => topic,
+        _ => return None,
+    };
+    Some(value.to_owned())
+}
+
+/// The two tables as the template makes them.
+async fn create_tables(wire: &Wire, settings: &Settings) -> Result<(), CloudError> {
+    let client = wire.dynamodb("deploy");
+    let attribute = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .map_err(|e| CloudError::DynamoDb(e.to_string()))
+    };
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+            .map_err(|e| CloudError::DynamoDb(e.to_string()))
+    };
+    let by_task = GlobalSecondaryIndex::builder()
+        .index_name(TASK_INDEX)
+        .key_schema(key("task_arn", KeyType::Hash)?)
+        .projection(
+            Projection::builder()
+                .projection_type(ProjectionType::KeysOnly)
+                .build(),
+        )
+        .build()
+        .map_err(|e| CloudError::DynamoDb(e.to_string()))?;
+    client
+        .create_table()
+        .table_name(&settings.training_job_table)
+        .attribute_definitions(attribute("job_id")?)
+        .attribute_definitions(attribute("record")?)
+        .attribute_definitions(attribute("task_arn")?)
+        .key_schema(key("job_id", KeyType::Hash)?)
+        .key_schema(key("record", KeyType::Range)?)
+        .global_secondary_indexes(by_task)
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await
+        .map_err(|e| CloudError::DynamoDb(format!("{e:?}")))?;
+    client
+        .create_table()
+        .table_name(&settings.container_instance_table)
+        .attribute_definitions(attribute("instance_id")?)
+        .key_schema(key("instance_id", KeyType::Hash)?)
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await
+        .map_err(|e| CloudError::DynamoDb(format!("{e:?}")))?;
+    Ok(())
+}

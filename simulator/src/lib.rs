@@ -1,0 +1,24 @@
+//! AWS on one machine, in virtual time: for drills and tests.
+
+/// The simulated account.
+pub const ACCOUNT: &str = "123456789012";
+/// The simulated region.
+pub const REGION: &str = "us-east-1";
+
+pub mod clock;
+pub mod cloud;
+pub mod dynamodb;
+pub mod ec2;
+pub mod ecs;
+pub mod eventbridge;
+pub mod faults;
+pub mod integrations;
+pub mod lambda;
+pub mod rules;
+pub mod scenario;
+pub mod seeded;
+pub mod sns;
+pub mod ssm;
+pub mod stepfunctions;
+pub mod throttle;
+pub mod wire;

@@ -1,0 +1,22 @@
+//! Scenarios: what happens to a job, and how it must end. The format of the files in `scenarios/` and of
+//! `drill --scenario FILE`.
+
+mod builtin;
+mod duration;
+mod expectations;
+mod figures;
+mod launcher;
+mod play;
+mod promises;
+mod report;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+pub use builtin::{builtin, builtins};
+pub use figures::{Cost, Phases};
+pub use play::{Observer, PlayError, PlayOptions, play};
+pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
+pub use spec::{
+    Action, Delivery, Exit, Expect, Gpu, InstanceSpec, RankSpec, Reboot, Scenario, ScenarioError, Ssm,
+};

@@ -1,0 +1,90 @@
+//! The scenarios that come with the program.
+
+use super::spec::{Scenario, ScenarioError};
+
+/// Name and text, in the order in which they are listed.
+const BUILTIN: [(&str, &str); 16] = [
+    (
+        "gpu-fault",
+        include_str!("../../scenarios/gpu-fault.yaml"),
+    ),
+    (
+        "application-fault",
+        include_str!("../../scenarios/application-fault.yaml"),
+    ),
+    (
+        "fault-persists-after-reboot",
+        include_str!("../../scenarios/fault-persists-after-reboot.yaml"),
+    ),
+    (
+        "isolate",
+        include_str!("../../scenarios/isolate.yaml"),
+    ),
+    (
+        "instance-never-returns",
+        include_str!("../../scenarios/instance-never-returns.yaml"),
+    ),
+    (
+        "dcgm-inconclusive",
+        include_str!("../../scenarios/dcgm-inconclusive.yaml"),
+    ),
+    (
+        "all-ranks-fail-at-once",
+        include_str!("../../scenarios/all-ranks-fail-at-once.yaml"),
+    ),
+    (
+        "duplicate-and-late-events",
+        include_str!("../../scenarios/duplicate-and-late-events.yaml"),
+    ),
+    (
+        "hybrid-instance",
+        include_str!("../../scenarios/hybrid-instance.yaml"),
+    ),
+    (
+        "user-stop",
+        include_str!("../../scenarios/user-stop.yaml"),
+    ),
+    (
+        "clean-completion",
+        include_str!("../../scenarios/clean-completion.yaml"),
+    ),
+    (
+        "throttled-api",
+        include_str!("../../scenarios/throttled-api.yaml"),
+    ),
+    (
+        "two-bad-instances",
+        include_str!("../../scenarios/two-bad-instances.yaml"),
+    ),
+    (
+        "ssm-agent-dead",
+        include_str!("../../scenarios/ssm-agent-dead.yaml"),
+    ),
+    (
+        "another-jobs-instance",
+        include_str!("../../scenarios/another-jobs-instance.yaml"),
+    ),
+    (
+        "person-aborts-then-redrives",
+        include_str!("../../scenarios/person-aborts-then-redrives.yaml"),
+    ),
+];
+
+/// All of them.
+///
+/// # Errors
+/// Never, but for a mistake in a file; a test reads them all.
+pub fn builtins() -> Result<Vec<Scenario>, ScenarioError> {
+    BUILTIN
+        .iter()
+        .map(|(name, text)| Scenario::parse(name, text))
+        .collect()
+}
+
+/// The one with this name.
+pub fn builtin(name: &str) -> Option<Result<Scenario, ScenarioError>> {
+    BUILTIN
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(name, text)| Scenario::parse(name, text))
+}

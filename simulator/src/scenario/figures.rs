@@ -1,0 +1,276 @@
+//! The figures of a recovery: where the time went, how many calls, what it costs.
+
+use super::report::Report;
+use crate::{cloud::{Cloud, HEALTH_CHECK}, faults::role};
+use aws_smithy_types::{DateTime, date_time::Format};
+use serde::Serialize;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+use workers::{launch_names::started_by, records::JobRecord};
+
+/// Where the time went, in seconds of virtual time.
+///
+/// The steps follow each other; `overhead` is what is left of `total` when everything that nature and AWS take is
+/// removed: tasks stopping, health checks running, nodes rebooting, tasks starting.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Phases {
+    /// From the failed rank's end to the last new rank's start, or to the end of the execution.
+    pub total: f64,
+    /// From the rank's end until the system acts: event delivery, claim.
+    pub notice: f64,
+    pub stop: f64,
+    pub diagnose: f64,
+    pub reboot: f64,
+    pub verify: f64,
+    pub relaunch: f64,
+    pub overhead: f64,
+}
+
+/// One line of the bill, in US dollars.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    pub item: &'static str,
+    pub quantity: f64,
+    pub dollars: f64,
+}
+
+/// What the system called.
+pub(super) struct Calls {
+    pub by_action: BTreeMap<String, u64>,
+    pub throttled: u64,
+    pub dynamodb_units: BTreeMap<String, f64>,
+    pub lambda_invocations: u64,
+    pub lambda_milliseconds: u64,
+}
+
+pub(super) fn calls(cloud: &Cloud, since: SystemTime) -> Calls {
+    let mut calls = Calls {
+        by_action: BTreeMap::new(),
+        throttled: 0,
+        dynamodb_units: BTreeMap::from([("read".to_owned(), 0.0), ("write".to_owned(), 0.0)]),
+        lambda_invocations: 0,
+        lambda_milliseconds: 0,
+    };
+    for call in cloud.wire.calls() {
+        let ours = !matches!(role(&call.caller), "deploy" | "launcher" | "report" | "person");
+        if call.at < since || !ours {
+            continue;
+        }
+        *calls
+            .by_action
+            .entry(format!("{}:{}", call.service, call.action))
+            .or_default() += 1;
+        if matches!(&call.outcome, Err(code) if code.contains("Throttling") || code == "RequestLimitExceeded")
+        {
+            calls.throttled += 1;
+        }
+        let kind = match call.action.as_str() {
+            "GetItem" | "Query" | "Scan" | "BatchGetItem" => "read",
+            _ => "write",
+        };
+        *calls.dynamodb_units.entry(kind.to_owned()).or_default() += call.units;
+    }
+    for invocation in cloud.lambda.invocations() {
+        calls.lambda_invocations += 1;
+        calls.lambda_milliseconds += invocation.duration.as_millis() as u64;
+    }
+    calls
+}
+
+/// Prices of us-east-1 in US dollars, from the services' pricing pages (2026-11).
+pub(super) fn cost(report: &Report) -> Vec<Cost> {
+    const MILLION: f64 = 1e6;
+    /// Lambda, arm64, per GB-second; the functions have 128 MB.
+    const GB_SECOND: f64 = 0.000_013_333_4;
+    const FUNCTION_GB: f64 = 0.125;
+    let calls = |action: &str| report.calls.get(action).copied().unwrap_or(0) as f64;
+    let units = |kind: &str| report.dynamodb_units.get(kind).copied().unwrap_or(0.0);
+    let line = |item, quantity: f64, price: f64| Cost {
+        item,
+        quantity,
+        dollars: quantity * price,
+    };
+    let gb_seconds = report.lambda_milliseconds as f64 / 1000.0 * FUNCTION_GB;
+    vec![
+        line("Step Functions state transitions", report.state_transitions as f64, 25.0 / MILLION),
+        line("Lambda requests", report.lambda_invocations as f64, 0.20 / MILLION),
+        line("Lambda GB-seconds", gb_seconds, GB_SECOND),
+        line("DynamoDB write units", units("write"), 0.625 / MILLION),
+        line("DynamoDB read units", units("read"), 0.125 / MILLION),
+        line("SNS messages", calls("sns:Publish"), 0.50 / MILLION),
+    ]
+}
+
+/// From the history of the recovery's execution and what the fleet really did.
+pub(super) fn phases(
+    cloud: &Cloud,
+    job: &JobRecord,
+    history: &[Value],
+    started: SystemTime,
+) -> Option<Phases> {
+    let since = |time: SystemTime| {
+        time.duration_since(started)
+            .unwrap_or(Duration::ZERO)
+            .as_secs_f64()
+    };
+    let origin = started
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64();
+    let at = |event: &Value| event["timestamp"].as_f64().unwrap_or(origin) - origin;
+    let edge = |name: &str, details: &str| {
+        let hits = history.iter().filter(|e| e[details]["name"] == name);
+        hits.map(at).collect::<Vec<f64>>()
+    };
+    let entered = |name: &str| edge(name, "stateEnteredEventDetails").first().copied();
+    let left = |name: &str| edge(name, "stateExitedEventDetails").last().copied();
+    let stop = entered("StopSiblings")?;
+    let facts = TaskTimes::read(cloud, job, since);
+    let begin = facts.failed_at?;
+    let end = match facts.relaunched_at {
+        Some(at) => at,
+        None => at(history.last()?),
+    };
+    let check = entered("CheckGpus");
+    let recover = entered("RecoverInstances");
+    let active = left("WaitForInstanceActive");
+    let relaunch = entered("RelaunchJob").filter(|_| facts.relaunched_at.is_some());
+    let span = |from: Option<f64>, to: Option<f64>| match (from, to) {
+        (Some(from), Some(to)) => (to - from).max(0.0),
+        _ => 0.0,
+    };
+    let first = |times: &[Option<f64>]| times.iter().flatten().copied().next();
+    let after_stop = first(&[check, entered("FailJob"), Some(end)]);
+    let after_check = first(&[recover, entered("FailJob"), Some(end)]);
+    let after_recover = first(&[entered("RelaunchJob"), entered("FailJob"), Some(end)]);
+    Some(Phases {
+        total: end - begin,
+        notice: stop - begin,
+        stop: span(Some(stop), after_stop),
+        diagnose: span(check, after_check),
+        reboot: span(recover, first(&[active, after_recover])),
+        verify: span(active.and(recover.and(active)), after_recover),
+        relaunch: span(relaunch, Some(end)),
+        overhead: (end - begin) - covered(facts.nature, begin, end),
+    })
+}
+
+/// What the fleet did, in seconds.
+struct TaskTimes {
+    /// When the first rank to fail ended.
+    failed_at: Option<f64>,
+    /// When every rank of the job's last attempt was RUNNING, if it was relaunched.
+    relaunched_at: Option<f64>,
+    /// When tasks were stopping, starting or checking, and nodes rebooting.
+    nature: Vec<(f64, f64)>,
+}
+
+impl TaskTimes {
+    fn read(cloud: &Cloud, job: &JobRecord, since: impl Fn(SystemTime) -> f64) -> Self {
+        let record = cloud.bus.timed_record();
+        let mut last: BTreeMap<&str, &Value> = BTreeMap::new();
+        let mut away: BTreeMap<&str, f64> = BTreeMap::new();
+        let mut nature = Vec::new();
+        for (at, event) in &record {
+            let detail = &event["detail"];
+            match event["detail-type"].as_str() {
+                Some("ECS Task State Change") => {
+                    let arn = detail["taskArn"].as_str().unwrap_or_default();
+                    let version = |task: &Value| task["version"].as_u64();
+                    if last.get(arn).is_none_or(|known| version(known) < version(detail)) {
+                        last.insert(arn, detail);
+                    }
+                }
+                Some("ECS Container Instance State Change") => {
+                    let id = detail["ec2InstanceId"].as_str().unwrap_or_default();
+                    if detail["agentConnected"] == false {
+                        away.entry(id).or_insert(since(*at));
+                    } else if let Some(from) = away.remove(id) {
+                        nature.push((from, since(*at)));
+                    }
+                }
+                // The node is back for Systems Manager when the command ends.
+                Some("EC2 Command Invocation Status-change Notification")
+                    if detail["status"] == "Success" =>
+                {
+                    let end = since(*at);
+                    nature.push((end - 5.0, end));
+                }
+                _ => {}
+            }
+        }
+        nature.extend(away.into_values().map(|from| (from, f64::MAX)));
+        let first_attempt = started_by(&job.job_id, 1);
+        let last_attempt = started_by(&job.job_id, job.attempt);
+        let mut failed_at: Option<f64> = None;
+        let mut relaunched_at: Option<f64> = None;
+        for task in last.into_values() {
+            let time = |name: &str| task[name].as_str().and_then(millis).map(&since);
+            let started_by = task["startedBy"].as_str().unwrap_or_default();
+            let check = task["group"] == format!("family:{HEALTH_CHECK}").as_str();
+            if check {
+                nature.extend(time("createdAt").zip(time("stoppedAt")));
+                continue;
+            }
+            let ended = [time("stoppingAt"), time("executionStoppedAt")]
+                .into_iter()
+                .flatten()
+                .reduce(f64::min);
+            nature.extend(ended.zip(time("stoppedAt")));
+            nature.extend(time("createdAt").zip(time("startedAt")));
+            if started_by == first_attempt
+                && task["stopCode"] != "UserInitiated"
+                && let Some(end) = time("executionStoppedAt").or(time("stoppedAt"))
+            {
+                failed_at = Some(failed_at.map_or(end, |f| f.min(end)));
+            }
+            if job.attempt > 1
+                && started_by == last_attempt
+                && let Some(start) = time("startedAt")
+            {
+                relaunched_at = Some(relaunched_at.map_or(start, |r| r.max(start)));
+            }
+        }
+        Self {
+            failed_at,
+            relaunched_at,
+            nature,
+        }
+    }
+}
+
+fn millis(text: &str) -> Option<SystemTime> {
+    SystemTime::try_from(DateTime::from_str(text, Format::DateTime).ok()?).ok()
+}
+
+/// How much of `begin..end` the intervals cover together.
+fn covered(mut intervals: Vec<(f64, f64)>, begin: f64, end: f64) -> f64 {
+    intervals.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut sum = 0.0;
+    let mut reached = begin;
+    for (from, to) in intervals {
+        let (from, to) = (from.max(reached), to.min(end));
+        if to > from {
+            sum += to - from;
+            reached = to;
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_intervals_count_once() {
+        let intervals = vec![(5.0, 9.0), (0.0, 2.0), (1.0, 3.0), (8.0, 20.0)];
+        assert_eq!(covered(intervals, 1.0, 10.0), 2.0 + 5.0);
+        assert_eq!(covered(vec![], 0.0, 10.0), 0.0);
+    }
+}

@@ -1,0 +1,219 @@
+//! Playing a scenario from the job's start until nothing happens any more.
+
+use super::{
+    launcher::{self, instance_id},
+    report::{self, Report},
+    spec::{Action, Delivery, Scenario},
+};
+use crate::{
+    cloud::{Cloud, CloudError, CloudOptions, RECOVERY},
+    ecs::{Flaps, FleetSettings},
+    eventbridge,
+    faults::{CallFacts, Fault},
+    stepfunctions::ExecutionStatus,
+    throttle::Limit,
+};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep, sleep_until};
+use workers::{ids::JobId, submit::SubmitError};
+
+/// Sees the history events of every execution as they are written: virtual time since the job's start, execution ARN,
+/// event.
+pub type Observer = Arc<dyn Fn(Duration, &str, &Value) + Send + Sync>;
+
+/// Asked at every AWS call.
+pub type FaultPlan = Arc<dyn Fn(&CallFacts<'_>) -> Fault + Send + Sync>;
+
+/// How a scenario is played.
+#[derive(Clone)]
+pub struct PlayOptions {
+    pub seed: u64,
+    pub definition: String,
+    pub observer: Option<Observer>,
+    pub faults: Option<FaultPlan>,
+}
+
+impl Default for PlayOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            definition: RECOVERY.to_owned(),
+            observer: None,
+            faults: None,
+        }
+    }
+}
+
+/// Why a scenario could not be played.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    #[error("the job could not be started: {0}")]
+    Submit(#[from] SubmitError),
+    #[error(transparent)]
+    Worker(#[from] workers::WorkerError),
+    #[error("no runtime: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Nothing has happened for so long: it is over.
+const QUIET: Duration = Duration::from_secs(300);
+/// A job to which nothing happens is watched for so long.
+const PATIENCE: Duration = Duration::from_secs(3600);
+/// No recovery takes so long: the definition's own bound is six hours, and a redrive starts it anew.
+const BOUND: Duration = Duration::from_secs(24 * 3600);
+const STEP: Duration = Duration::from_secs(5);
+
+/// Plays a scenario in a runtime of its own, in virtual time.
+///
+/// # Errors
+/// When it cannot be played at all. How it ended is in the report.
+pub fn play(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    runtime.block_on(play_here(scenario, options))
+}
+
+async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayError> {
+    let flaps = scenario.flapping_agents.then(|| Flaps {
+        every: Duration::from_secs(600)..Duration::from_secs(1800),
+        away: Duration::from_secs(5)..Duration::from_secs(120),
+    });
+    let cloud = Cloud::new(CloudOptions {
+        seed: options.seed,
+        fleet: FleetSettings {
+            flaps,
+            ..FleetSettings::default()
+        },
+        settings: scenario.settings.clone(),
+        definition: options.definition.clone(),
+    })
+    .await?;
+    launcher::furnish(&cloud, scenario);
+    cloud.bus.set_delivery(delivery(&scenario.delivery));
+    launcher::launch(&cloud, scenario).await?;
+    let start = Instant::now();
+    let started = cloud.clock.now();
+    if let Some(observer) = options.observer.clone() {
+        cloud
+            .stepfunctions
+            .on_event(move |execution, event| observer(start.elapsed(), execution, event));
+    }
+    for t in &scenario.throttle {
+        let limit = Limit {
+            burst: t.burst,
+            per_second: t.per_second,
+        };
+        cloud.wire.throttle().set_limit(&t.service, &t.action, limit);
+    }
+    if let Some(plan) = options.faults.clone() {
+        cloud.wire.faults().set_plan(move |call| {
+            if matches!(call.role(), "launcher" | "report") {
+                Fault::Proceed
+            } else {
+                plan(call)
+            }
+        });
+    }
+    let mut actions = scenario.actions.clone();
+    actions.sort_by_key(|a| a.at);
+    for action in &actions {
+        sleep_until(start + action.at).await;
+        act(&cloud, scenario, action).await?;
+    }
+    let ended = settle(&cloud, scenario, start).await;
+    report::of(&cloud, scenario, options.seed, started, ended).await
+}
+
+fn delivery(spec: &Delivery) -> eventbridge::Delivery {
+    eventbridge::Delivery {
+        duplicates: spec.duplicates,
+        late: spec.late,
+        late_by: Duration::from_secs(1)..spec.late_by.max(Duration::from_secs(2)),
+        in_order: spec.in_order,
+        ..eventbridge::Delivery::default()
+    }
+}
+
+async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), PlayError> {
+    if let Some(stop) = &action.stop_task {
+        let context = cloud.lambda.context("launcher");
+        let job = JobId::new(launcher::JOB);
+        if let Some(record) = context.jobs.get(&job).await? {
+            let ranks = context.jobs.ranks(&job, record.attempt).await?;
+            if let Some(rank) = ranks.iter().find(|r| r.rank == stop.rank) {
+                cloud.fleet.stop(rank.task_arn.as_str(), &stop.reason);
+            }
+        }
+    }
+    if action.repeat_stop_events {
+        for event in cloud.bus.record() {
+            if event["detail-type"] == "ECS Task State Change"
+                && event["detail"]["lastStatus"] == "STOPPED"
+            {
+                cloud.bus.put_event((*event).clone());
+            }
+        }
+    }
+    if let Some(node) = action.cordon {
+        let context = cloud.lambda.context("person");
+        if let Some(view) = cloud.fleet.instance(&instance_id(scenario, node)) {
+            let arn = workers::ids::ContainerInstanceArn::new(view.arn);
+            context.fleet.drain(&arn).await?;
+        }
+    }
+    if let Some(disconnect) = &action.disconnect_agent {
+        let id = instance_id(scenario, disconnect.node);
+        cloud.fleet.disconnect_agent(&id, Some(disconnect.how_long));
+    }
+    for execution in cloud.stepfunctions.executions() {
+        // What Step Functions refuses here (it has ended, it cannot be redriven) is no news to a person either.
+        if action.abort_execution && execution.status == ExecutionStatus::Running {
+            let _ = cloud.stepfunctions.stop(
+                &execution.arn,
+                Some("StoppedByOperator"),
+                Some("a person stopped it in the console"),
+            );
+        }
+        if action.redrive_execution
+            && !matches!(
+                execution.status,
+                ExecutionStatus::Running | ExecutionStatus::Succeeded
+            )
+        {
+            let _ = cloud.stepfunctions.redrive(&execution.arn);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until every execution has ended and nothing new has started for a while; false when that never comes.
+async fn settle(cloud: &Cloud, scenario: &Scenario, start: Instant) -> bool {
+    let quiet = if scenario.delivery.late > 0.0 || scenario.delivery.duplicates > 0.0 {
+        QUIET + scenario.delivery.late_by
+    } else {
+        QUIET
+    };
+    let mut seen = 0;
+    let mut last = Instant::now();
+    while start.elapsed() < BOUND {
+        sleep(STEP).await;
+        let executions = cloud.stepfunctions.executions();
+        let running = executions
+            .iter()
+            .any(|e| e.status == ExecutionStatus::Running);
+        if running || executions.len() != seen {
+            seen = executions.len();
+            last = Instant::now();
+        }
+        let patience = if executions.is_empty() { PATIENCE } else { quiet };
+        if last.elapsed() >= patience {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,441 @@
+//! The scenario file, checked when it is read.
+
+use super::duration;
+use crate::ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+use workers::records::JobStatus;
+
+/// The largest job that is promised (design, promise 7).
+const MAX_NODES: u32 = 1024;
+
+/// A scenario. Ranks and nodes are counted from 0; rank 3 runs on node 3.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scenario {
+    pub name: String,
+    /// One line.
+    pub about: String,
+    /// Ranks of the job, one a node.
+    #[serde(default = "eight")]
+    pub nodes: u32,
+    /// ECS Anywhere nodes (`mi-…`) instead of EC2 instances.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hybrid: bool,
+    /// Settings of the system by their environment names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
+    /// What each rank does; one that is not named does as `others` say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ranks: BTreeMap<u32, RankSpec>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub others: RankSpec,
+    /// What is wrong with a node; one that is not named is well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub instances: BTreeMap<u32, InstanceSpec>,
+    /// How events travel.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub delivery: Delivery,
+    /// Agents lose their connection several times an hour, as in normal life.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub flapping_agents: bool,
+    /// Rates that others in the account leave for the recovery.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub throttle: Vec<Throttle>,
+    /// What people do, in the order of the times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
+    pub expect: Expect,
+}
+
+/// What a rank's task does in its first attempts; after those, and by default, it runs until it is stopped.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RankSpec {
+    /// Exits by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exits: Option<Exit>,
+    /// Exits so long after another rank has died, as NCCL's watchdog makes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborts_with_gang: Option<Exit>,
+    /// Its container ends without an exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
+    pub ends_without_code: Option<Duration>,
+    /// Its task never starts, for this reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub does_not_start: Option<String>,
+    /// Ignores SIGTERM, so that it is killed at the stop time-out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ignores_sigterm: bool,
+    /// In so many attempts; 1 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+}
+
+/// When, and with which code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exit {
+    /// Counted from RUNNING, or from the other rank's end.
+    #[serde(with = "duration")]
+    pub after: Duration,
+    pub code: i32,
+}
+
+/// What is wrong with a node.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InstanceSpec {
+    #[serde(default)]
+    pub gpu: Gpu,
+    #[serde(default)]
+    pub reboot: Reboot,
+    #[serde(default)]
+    pub ssm: Ssm,
+    /// A task of another job runs on it beside ours.
+    #[serde(default)]
+    pub shared_with_another_job: bool,
+}
+
+/// What DCGM finds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gpu {
+    #[default]
+    Healthy,
+    FaultUntilReboot,
+    FaultForever,
+    Isolate,
+    DcgmHangs,
+    DcgmExits(i32),
+    NoExitCode,
+    CannotPlace,
+}
+
+/// What becomes of a reboot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reboot {
+    #[default]
+    Returns,
+    ReturnsAfter(#[serde(with = "duration")] Duration),
+    NeverReturns,
+    HangsInShutdown,
+    EcsAgentStaysAway,
+    SsmAgentStaysAway,
+}
+
+/// The node's SSM agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ssm {
+    #[default]
+    Running,
+    Stopped,
+    Unregistered,
+}
+
+/// How events travel: once, in order and on time when left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Delivery {
+    /// How likely an event comes twice.
+    #[serde(default)]
+    pub duplicates: f64,
+    /// How likely an event is late, by up to `lateBy`.
+    #[serde(default)]
+    pub late: f64,
+    #[serde(default = "ninety_seconds", with = "duration")]
+    pub late_by: Duration,
+    #[serde(default = "yes")]
+    pub in_order: bool,
+}
+
+/// A token bucket for an action's group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Throttle {
+    pub service: String,
+    pub action: String,
+    pub burst: f64,
+    pub per_second: f64,
+}
+
+/// What a person does, so long after the job was started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Action {
+    #[serde(with = "duration")]
+    pub at: Duration,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_task: Option<StopTask>,
+    /// Sends every stop event so far once more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub repeat_stop_events: bool,
+    /// Sets this node DRAINING.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cordon: Option<u32>,
+    /// Cuts this node's ECS agent off for so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disconnect_agent: Option<Disconnect>,
+    /// Stops the running executions in the console.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub abort_execution: bool,
+    /// Redrives the executions that did not succeed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub redrive_execution: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StopTask {
+    pub rank: u32,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Disconnect {
+    pub node: u32,
+    #[serde(rename = "for", with = "duration")]
+    pub how_long: Duration,
+}
+
+/// How it must end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Expect {
+    pub job: JobStatus,
+    pub attempt: u32,
+    /// The job's reason holds these words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Reboots by node; a node that is not named has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reboots: BTreeMap<u32, u32>,
+    /// Nodes that are QUARANTINED; no other is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<u32>,
+    /// The events of the notifications, in order.
+    pub notifications: Vec<String>,
+    /// The states of the execution that did the work, each where it was entered first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+}
+
+/// What is wrong with a scenario.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {message}")]
+pub struct ScenarioError {
+    pub file: String,
+    pub message: String,
+}
+
+impl Scenario {
+    /// Reads a scenario from YAML or JSON.
+    ///
+    /// # Errors
+    /// The line and field that is wrong, and what was expected.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
+        let error = |message: String| ScenarioError {
+            file: file.to_owned(),
+            message,
+        };
+        let scenario: Self = serde_saphyr::from_str(text).map_err(|e| error(e.to_string()))?;
+        scenario.check().map_err(error)?;
+        Ok(scenario)
+    }
+
+    /// The same with another number of nodes.
+    ///
+    /// # Errors
+    /// When the scenario names a node that is not there then.
+    pub fn with_nodes(mut self, nodes: u32) -> Result<Self, ScenarioError> {
+        self.nodes = nodes;
+        match self.check() {
+            Ok(()) => Ok(self),
+            Err(message) => Err(ScenarioError {
+                file: self.name,
+                message,
+            }),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !(1..=MAX_NODES).contains(&self.nodes) {
+            return Err(format!("nodes is {}; give 1 to {MAX_NODES}", self.nodes));
+        }
+        let mut named: Vec<(&str, u32)> = Vec::new();
+        named.extend(self.ranks.keys().map(|n| ("ranks", *n)));
+        named.extend(self.instances.keys().map(|n| ("instances", *n)));
+        named.extend(self.expect.reboots.keys().map(|n| ("expect.reboots", *n)));
+        named.extend(self.expect.quarantined.iter().map(|n| ("expect.quarantined", *n)));
+        for (i, action) in self.actions.iter().enumerate() {
+            if action.kinds() != 1 {
+                return Err(format!(
+                    "actions[{i}] must do one thing; it does {}: give one of stopTask, repeatStopEvents, cordon, \
+                     disconnectAgent, abortExecution, redriveExecution",
+                    action.kinds()
+                ));
+            }
+            named.extend(action.stop_task.as_ref().map(|s| ("actions.stopTask", s.rank)));
+            named.extend(action.cordon.map(|n| ("actions.cordon", n)));
+            named.extend(
+                action
+                    .disconnect_agent
+                    .as_ref()
+                    .map(|d| ("actions.disconnectAgent", d.node)),
+            );
+        }
+        for (field, node) in named {
+            if node >= self.nodes {
+                return Err(format!(
+                    "{field} names {node}, but the job has {} nodes, 0 to {}; give at least {} nodes",
+                    self.nodes,
+                    self.nodes - 1,
+                    node + 1
+                ));
+            }
+        }
+        for (field, rank) in self
+            .ranks
+            .iter()
+            .map(|(n, r)| (format!("ranks.{n}"), r))
+            .chain([("others".to_owned(), &self.others)])
+        {
+            if rank.kinds() > 1 {
+                return Err(format!(
+                    "{field} can end in one way only; give one of exits, abortsWithGang, endsWithoutCode, doesNotStart"
+                ));
+            }
+        }
+        for (field, chance) in [
+            ("delivery.duplicates", self.delivery.duplicates),
+            ("delivery.late", self.delivery.late),
+        ] {
+            if !(0.0..=1.0).contains(&chance) {
+                return Err(format!("{field} is {chance}; give a chance from 0 to 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a rank's task does in an attempt.
+    pub fn behaviour(&self, rank: u32, attempt: u32) -> Behaviour {
+        let spec = self.ranks.get(&rank).unwrap_or(&self.others);
+        if attempt <= spec.attempts.unwrap_or(1) {
+            spec.behaviour()
+        } else {
+            Behaviour::default()
+        }
+    }
+}
+
+impl RankSpec {
+    fn kinds(&self) -> usize {
+        usize::from(self.exits.is_some())
+            + usize::from(self.aborts_with_gang.is_some())
+            + usize::from(self.ends_without_code.is_some())
+            + usize::from(self.does_not_start.is_some())
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        let run = if let Some(Exit { after, code }) = self.exits.clone() {
+            Run::Exits { after, code }
+        } else if let Some(Exit { after, code }) = self.aborts_with_gang.clone() {
+            Run::AbortsWithGang { after, code }
+        } else if let Some(after) = self.ends_without_code {
+            Run::EndsWithoutCode { after }
+        } else if let Some(reason) = self.does_not_start.clone() {
+            Run::NotStarted { reason }
+        } else {
+            Run::Forever
+        };
+        let on_sigterm = if self.ignores_sigterm {
+            OnSigterm::Ignores
+        } else {
+            OnSigterm::default()
+        };
+        Behaviour {
+            run,
+            on_sigterm,
+            ..Behaviour::default()
+        }
+    }
+}
+
+impl Action {
+    fn kinds(&self) -> usize {
+        usize::from(self.stop_task.is_some())
+            + usize::from(self.repeat_stop_events)
+            + usize::from(self.cordon.is_some())
+            + usize::from(self.disconnect_agent.is_some())
+            + usize::from(self.abort_execution)
+            + usize::from(self.redrive_execution)
+    }
+}
+
+impl From<Gpu> for GpuHealth {
+    fn from(gpu: Gpu) -> Self {
+        match gpu {
+            Gpu::Healthy => Self::Healthy,
+            Gpu::FaultUntilReboot => Self::FaultUntilReboot,
+            Gpu::FaultForever => Self::FaultForever,
+            Gpu::Isolate => Self::Isolate,
+            Gpu::DcgmHangs => Self::DcgmHangs,
+            Gpu::DcgmExits(code) => Self::DcgmCrashes(code),
+            Gpu::NoExitCode => Self::NoExitCode,
+            Gpu::CannotPlace => Self::CannotPlace,
+        }
+    }
+}
+
+impl From<Reboot> for RebootOutcome {
+    fn from(reboot: Reboot) -> Self {
+        match reboot {
+            Reboot::Returns => Self::Returns,
+            Reboot::ReturnsAfter(after) => Self::ReturnsAfter(after),
+            Reboot::NeverReturns => Self::NeverReturns,
+            Reboot::HangsInShutdown => Self::HangsInShutdown,
+            Reboot::EcsAgentStaysAway => Self::EcsAgentStaysAway,
+            Reboot::SsmAgentStaysAway => Self::SsmAgentStaysAway,
+        }
+    }
+}
+
+impl From<Ssm> for SsmAgent {
+    fn from(ssm: Ssm) -> Self {
+        match ssm {
+            Ssm::Running => Self::Running,
+            Ssm::Stopped => Self::Stopped,
+            Ssm::Unregistered => Self::Unregistered,
+        }
+    }
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            duplicates: 0.0,
+            late: 0.0,
+            late_by: ninety_seconds(),
+            in_order: true,
+        }
+    }
+}
+
+fn eight() -> u32 {
+    8
+}
+
+fn ninety_seconds() -> Duration {
+    Duration::from_secs(90)
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -1,0 +1,163 @@
+//! SNS: topics, and a record of what was published.
+
+use crate::{
+    ACCOUNT, REGION,
+    clock::Clock,
+    seeded::Seeded,
+    wire::{ApiError, Handler, form_entries},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>: bytes of message and attributes together.
+const MESSAGE_BYTES: usize = 262_144;
+
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>: fewer than 100 characters are promised, 100 are taken.
+const SUBJECT_CHARACTERS: usize = 100;
+
+/// A published message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    pub at: SystemTime,
+    pub topic: String,
+    pub subject: Option<String>,
+    pub message: String,
+    /// String attributes; subscription filters see them.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// The account's topics. Clones are the same topics.
+#[derive(Clone)]
+pub struct Sns(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    seeded: Seeded,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    topics: BTreeSet<String>,
+    published: Vec<Notification>,
+}
+
+impl Sns {
+    pub fn new(clock: Clock, seed: u64) -> Self {
+        Self(Arc::new(Inner {
+            clock,
+            seeded: Seeded::new(seed, "sns"),
+            state: Mutex::default(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a topic; the answer is its ARN.
+    pub fn create_topic(&self, name: &str) -> String {
+        let arn = format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}");
+        self.state().topics.insert(arn.clone());
+        arn
+    }
+
+    /// Everything that was published, in order.
+    pub fn published(&self) -> Vec<Notification> {
+        self.state().published.clone()
+    }
+
+    /// The operation; the body holds the form's members.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidParameter`, `ParameterValueInvalid`: the codes on the wire.
+    pub fn api(&self, operation: &str, body: &Value) -> Result<Value, ApiError> {
+        if operation != "Publish" {
+            return Err(ApiError::new(
+                "InvalidAction",
+                format!("SNS {operation} is not simulated"),
+            ));
+        }
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        let attributes = attributes(body)?;
+        let topic = text("TopicArn").ok_or_else(|| {
+            invalid("TopicArn or TargetArn Reason: no value for required parameter")
+        })?;
+        let message = text("Message").unwrap_or_default();
+        let size = message.len()
+            + attributes
+                .iter()
+                .map(|(name, value)| name.len() + value.len() + "String".len())
+                .sum::<usize>();
+        if message.is_empty() {
+            return Err(invalid("Empty message"));
+        }
+        if size > MESSAGE_BYTES {
+            return Err(invalid("Message too long"));
+        }
+        let subject = text("Subject");
+        if let Some(subject) = subject {
+            check_subject(subject)?;
+        }
+        let mut state = self.state();
+        if !state.topics.contains(topic) {
+            return Err(ApiError::new("NotFound", "Topic does not exist").with_status(404));
+        }
+        state.published.push(Notification {
+            at: self.0.clock.now(),
+            topic: topic.to_owned(),
+            subject: subject.map(str::to_owned),
+            message: message.to_owned(),
+            attributes,
+        });
+        Ok(json!({ "MessageId": self.0.seeded.uuid() }))
+    }
+
+    /// For [`Wire::register`](crate::wire::Wire::register).
+    pub fn handler(&self) -> Handler {
+        let topics = self.clone();
+        Arc::new(move |operation, body| {
+            let answer = topics.api(operation, &body);
+            Box::pin(async move { answer })
+        })
+    }
+}
+
+fn invalid(what: &str) -> ApiError {
+    ApiError::new("InvalidParameter", format!("Invalid parameter: {what}"))
+}
+
+/// "Subjects must be ASCII text that begins with a letter, number, or punctuation mark; must not include line breaks or
+/// control characters; and must be less than 100 characters long" (API_Publish).
+fn check_subject(subject: &str) -> Result<(), ApiError> {
+    let fits = !subject.is_empty()
+        && subject.len() <= SUBJECT_CHARACTERS
+        && subject
+            .chars()
+            .all(|c| c.is_ascii() && !c.is_ascii_control())
+        && !subject.starts_with(' ');
+    if fits {
+        Ok(())
+    } else {
+        Err(invalid("Subject"))
+    }
+}
+
+fn attributes(body: &Value) -> Result<BTreeMap<String, String>, ApiError> {
+    form_entries(body, "MessageAttributes")
+        .iter()
+        .map(|entry| {
+            let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+            let (name, value) = (text("Name"), text("Value.StringValue"));
+            if !text("Value.DataType").starts_with("String") || value.is_empty() {
+                let message = format!("The message attribute '{name}' must contain non-empty message attribute value for message attribute type 'String'.");
+                return Err(ApiError::new("ParameterValueInvalid", message));
+            }
+            Ok((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}

@@ -1,0 +1,342 @@
+//! Events as GetExecutionHistory answers them
+//! (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html>). Payloads are shared texts.
+
+use super::Resource;
+use crate::{
+    REGION,
+    clock::epoch_seconds,
+};
+use serde_json::{Map, Value, json};
+use std::{sync::Arc, time::SystemTime};
+
+/// "25,000 events in a single state machine execution history"
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>).
+pub(super) const MAX_EVENTS: usize = 25_000;
+
+/// The role that every simulated execution has.
+pub(super) const ROLE_ARN: &str = "arn:aws:iam::123456789012:role/StepFunctionsRole";
+
+/// One event; its id is its place in the list, from 1.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) at: SystemTime,
+    pub(super) previous: u64,
+    pub(super) details: Details,
+}
+
+/// A state's type as it stands in an event's name: `Task`.
+type StateType = &'static str;
+
+#[derive(Debug)]
+pub(super) enum Details {
+    ExecutionStarted {
+        input: Arc<str>,
+    },
+    ExecutionSucceeded {
+        output: Arc<str>,
+    },
+    ExecutionFailed(Failed),
+    ExecutionAborted(Failed),
+    ExecutionTimedOut,
+    ExecutionRedriven {
+        count: u32,
+    },
+    StateEntered {
+        kind: StateType,
+        name: Arc<str>,
+        input: Arc<str>,
+    },
+    StateExited {
+        kind: StateType,
+        name: Arc<str>,
+        output: Arc<str>,
+        assigned: Vec<(Arc<str>, Arc<str>)>,
+    },
+    StateStarted {
+        kind: StateType,
+        /// Of a Map: how many iterations.
+        length: Option<usize>,
+    },
+    StateSucceeded(StateType),
+    StateFailed(StateType),
+    StateAborted(StateType),
+    Iteration {
+        phase: Phase,
+        name: Arc<str>,
+        index: usize,
+    },
+    TaskScheduled {
+        resource: Arc<Resource>,
+        parameters: Arc<str>,
+        timeout: Option<u64>,
+        heartbeat: Option<u64>,
+    },
+    TaskStarted(Arc<Resource>),
+    TaskSubmitted {
+        resource: Arc<Resource>,
+        output: Arc<str>,
+    },
+    TaskSucceeded {
+        resource: Arc<Resource>,
+        output: Arc<str>,
+    },
+    TaskFailed {
+        resource: Arc<Resource>,
+        failed: Failed,
+    },
+    TaskTimedOut {
+        resource: Arc<Resource>,
+        failed: Failed,
+    },
+    EvaluationFailed {
+        state: Arc<str>,
+        location: Option<Arc<str>>,
+        failed: Failed,
+    },
+}
+
+/// How a Map's iteration goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    Started,
+    Succeeded,
+    Failed,
+    Aborted,
+}
+
+/// Error and cause, where there are any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) error: Option<Arc<str>>,
+    pub(super) cause: Option<Arc<str>>,
+}
+
+impl Failed {
+    fn members(&self) -> Map<String, Value> {
+        let mut members = Map::new();
+        for (name, text) in [("error", &self.error), ("cause", &self.cause)] {
+            if let Some(text) = text {
+                members.insert(name.to_owned(), text.as_ref().into());
+            }
+        }
+        members
+    }
+}
+
+impl Event {
+    /// As the API answers it. Without `data`, inputs and outputs are left out (`includeExecutionData`).
+    pub(super) fn render(&self, id: u64, data: bool) -> Value {
+        let (name, member, details) = self.details.render(data);
+        let mut event = Map::new();
+        event.insert("timestamp".to_owned(), epoch_seconds(self.at).into());
+        event.insert("type".to_owned(), name.into());
+        event.insert("id".to_owned(), id.into());
+        event.insert("previousEventId".to_owned(), self.previous.into());
+        if let Some(details) = details {
+            event.insert(member.to_owned(), details.into());
+        }
+        Value::Object(event)
+    }
+}
+
+/// Members of a details object, in the order in which they are added.
+struct Members {
+    map: Map<String, Value>,
+    data: bool,
+}
+
+impl Members {
+    fn text(mut self, name: &str, text: &str) -> Self {
+        self.map.insert(name.to_owned(), text.into());
+        self
+    }
+
+    fn optional(mut self, name: &str, value: Option<u64>) -> Self {
+        if let Some(value) = value {
+            self.map.insert(name.to_owned(), value.into());
+        }
+        self
+    }
+
+    fn payload(mut self, name: &str, text: &str) -> Self {
+        if self.data {
+            self.map.insert(name.to_owned(), text.into());
+            let details = json!({ "truncated": false });
+            self.map.insert(format!("{name}Details"), details);
+        }
+        self
+    }
+
+    fn resource(self, resource: &Resource) -> Self {
+        let (kind, name) = resource.names();
+        self.text("resourceType", &kind).text("resource", &name)
+    }
+
+    fn failed(mut self, failed: &Failed) -> Self {
+        self.map.extend(failed.members());
+        self
+    }
+}
+
+impl Details {
+    /// The event's type, its details' member, and the details where the type has any.
+    fn render(&self, data: bool) -> (String, &'static str, Option<Map<String, Value>>) {
+        let members = Members {
+            map: Map::new(),
+            data,
+        };
+        let plain = |name: String| (name, "", None);
+        let with = |name: &str, member, members: Members| (name.to_owned(), member, Some(members.map));
+        match self {
+            Self::ExecutionStarted { input } => with(
+                "ExecutionStarted",
+                "executionStartedEventDetails",
+                members.payload("input", input).text("roleArn", ROLE_ARN),
+            ),
+            Self::ExecutionSucceeded { output } => with(
+                "ExecutionSucceeded",
+                "executionSucceededEventDetails",
+                members.payload("output", output),
+            ),
+            Self::ExecutionFailed(failed) => with(
+                "ExecutionFailed",
+                "executionFailedEventDetails",
+                members.failed(failed),
+            ),
+            Self::ExecutionAborted(failed) => with(
+                "ExecutionAborted",
+                "executionAbortedEventDetails",
+                members.failed(failed),
+            ),
+            Self::ExecutionTimedOut => with(
+                "ExecutionTimedOut",
+                "executionTimedOutEventDetails",
+                members.text("error", "States.Timeout"),
+            ),
+            Self::ExecutionRedriven { count } => with(
+                "ExecutionRedriven",
+                "executionRedrivenEventDetails",
+                members.optional("redriveCount", Some(u64::from(*count))),
+            ),
+            Self::StateEntered { kind, name, input } => with(
+                &format!("{kind}StateEntered"),
+                "stateEnteredEventDetails",
+                members.text("name", name).payload("input", input),
+            ),
+            Self::StateExited {
+                kind,
+                name,
+                output,
+                assigned,
+            } => {
+                let mut members = members.text("name", name).payload("output", output);
+                if data && !assigned.is_empty() {
+                    let assigned: Map<String, Value> = assigned
+                        .iter()
+                        .map(|(name, text)| (name.to_string(), text.as_ref().into()))
+                        .collect();
+                    members.map.insert("assignedVariables".to_owned(), assigned.into());
+                    let details = json!({ "truncated": false });
+                    members.map.insert("assignedVariablesDetails".to_owned(), details);
+                }
+                with(
+                    &format!("{kind}StateExited"),
+                    "stateExitedEventDetails",
+                    members,
+                )
+            }
+            Self::StateStarted { kind, length: None } => plain(format!("{kind}StateStarted")),
+            Self::StateStarted {
+                kind,
+                length: Some(length),
+            } => with(
+                &format!("{kind}StateStarted"),
+                "mapStateStartedEventDetails",
+                members.optional("length", Some(*length as u64)),
+            ),
+            Self::StateSucceeded(kind) => plain(format!("{kind}StateSucceeded")),
+            Self::StateFailed(kind) => plain(format!("{kind}StateFailed")),
+            Self::StateAborted(kind) => plain(format!("{kind}StateAborted")),
+            Self::Iteration { phase, name, index } => {
+                let (kind, member) = match phase {
+                    Phase::Started => ("MapIterationStarted", "mapIterationStartedEventDetails"),
+                    Phase::Succeeded => ("MapIterationSucceeded", "mapIterationSucceededEventDetails"),
+                    Phase::Failed => ("MapIterationFailed", "mapIterationFailedEventDetails"),
+                    Phase::Aborted => ("MapIterationAborted", "mapIterationAbortedEventDetails"),
+                };
+                let members = members.text("name", name).optional("index", Some(*index as u64));
+                with(kind, member, members)
+            }
+            Self::TaskScheduled {
+                resource,
+                parameters,
+                timeout,
+                heartbeat,
+            } => with(
+                "TaskScheduled",
+                "taskScheduledEventDetails",
+                members
+                    .resource(resource)
+                    .text("region", REGION)
+                    .text("parameters", parameters)
+                    .optional("timeoutInSeconds", *timeout)
+                    .optional("heartbeatInSeconds", *heartbeat),
+            ),
+            Self::TaskStarted(resource) => with(
+                "TaskStarted",
+                "taskStartedEventDetails",
+                members.resource(resource),
+            ),
+            Self::TaskSubmitted { resource, output } => with(
+                "TaskSubmitted",
+                "taskSubmittedEventDetails",
+                members.resource(resource).payload("output", output),
+            ),
+            Self::TaskSucceeded { resource, output } => with(
+                "TaskSucceeded",
+                "taskSucceededEventDetails",
+                members.resource(resource).payload("output", output),
+            ),
+            Self::TaskFailed { resource, failed } => with(
+                "TaskFailed",
+                "taskFailedEventDetails",
+                members.resource(resource).failed(failed),
+            ),
+            Self::TaskTimedOut { resource, failed } => with(
+                "TaskTimedOut",
+                "taskTimedOutEventDetails",
+                members.resource(resource).failed(failed),
+            ),
+            Self::EvaluationFailed {
+                state,
+                location,
+                failed,
+            } => {
+                let mut members = members.failed(failed);
+                if let Some(location) = location {
+                    members = members.text("location", location);
+                }
+                with(
+                    "EvaluationFailed",
+                    "evaluationFailedEventDetails",
+                    members.text("state", state),
+                )
+            }
+        }
+    }
+}
+
+impl Resource {
+    /// `resourceType` and `resource` of history events: `lambda` and `invoke`.
+    fn names(&self) -> (String, String) {
+        let (kind, name) = match self {
+            Self::LambdaInvoke => ("lambda", "invoke"),
+            Self::LambdaInvokeWaitForTaskToken => ("lambda", "invoke.waitForTaskToken"),
+            Self::EcsRunTaskSync => ("ecs", "runTask.sync"),
+            Self::AwsSdk { service, action } => {
+                return (format!("aws-sdk:{service}"), action.clone());
+            }
+        };
+        (kind.to_owned(), name.to_owned())
+    }
+}

@@ -1,0 +1,358 @@
+//! The service: machines, executions, who is told of what.
+
+use super::{
+    TaskRunner,
+    definition::Definition,
+    events,
+    execution::{Execution, ExecutionStatus, ExecutionView},
+    history::{Details, Failed},
+    interpreter::Run,
+    json::Json,
+    tokens::{Tokens, WaitingTask},
+};
+use crate::{
+    ACCOUNT, REGION,
+    clock::Clock,
+    eventbridge::Bus,
+    seeded::Seeded,
+    wire::{ApiError, IntegrationFailure},
+};
+use indexmap::IndexMap;
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+type Hook = Arc<dyn Fn(&str, &Value) + Send + Sync>;
+
+/// Step Functions in one account and region. Clones are the same service.
+#[derive(Clone)]
+pub struct StepFunctions(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) clock: Clock,
+    pub(super) tasks: TaskRunner,
+    pub(super) tokens: Tokens,
+    pub(super) bus: Bus,
+    seed: u64,
+    seeded: Seeded,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// By ARN.
+    pub(super) machines: BTreeMap<String, Arc<StateMachine>>,
+    /// By ARN, in the order of their start.
+    pub(super) executions: IndexMap<Arc<str>, Arc<Execution>>,
+    hooks: Vec<Hook>,
+}
+
+pub(super) struct StateMachine {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) definition: Definition,
+    pub(super) created: SystemTime,
+}
+
+impl Inner {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the hooks of an event.
+    pub(super) fn tell(&self, execution: &Execution, id: u64) {
+        let hooks = self.state().hooks.clone();
+        if hooks.is_empty() {
+            return;
+        }
+        let event = {
+            let record = execution.record();
+            let index = usize::try_from(id).unwrap_or(usize::MAX).wrapping_sub(1);
+            record.events.get(index).map(|event| event.render(id, true))
+        };
+        if let Some(event) = event {
+            for hook in hooks {
+                hook(&execution.arn, &event);
+            }
+        }
+    }
+
+    /// Ends a running execution; one that has ended stays as it is.
+    pub(super) fn close(
+        &self,
+        execution: &Execution,
+        status: ExecutionStatus,
+        previous: u64,
+        details: Details,
+        output: Option<Json>,
+    ) {
+        let id = {
+            let mut record = execution.record();
+            if execution.status() != ExecutionStatus::Running {
+                return;
+            }
+            let now = self.clock.now();
+            record.failed = match &details {
+                Details::ExecutionFailed(failed) | Details::ExecutionAborted(failed) => {
+                    failed.clone()
+                }
+                _ => Failed::default(),
+            };
+            record.stopped = Some(now);
+            record.output = output;
+            record.append(now, previous, details)
+        };
+        self.tell(execution, id);
+        execution.status.send_replace(status);
+        self.announce(execution);
+    }
+
+    pub(super) fn announce(&self, execution: &Execution) {
+        events::announce(&self.bus, execution, self.clock.now());
+    }
+
+    /// Plays the execution from where it stands.
+    pub(super) fn run(self: &Arc<Self>, execution: &Arc<Execution>) {
+        let run = Run {
+            service: self.clone(),
+            execution: execution.clone(),
+        };
+        let task = tokio::spawn(run.play());
+        execution.record().run = Some(task.abort_handle());
+    }
+}
+
+impl StepFunctions {
+    /// `tasks` does the work of all Task states; events of executions go onto `bus`.
+    pub fn new(clock: Clock, seed: u64, bus: Bus, tasks: TaskRunner) -> Self {
+        Self(Arc::new(Inner {
+            clock,
+            tasks,
+            tokens: Tokens::default(),
+            bus,
+            seed,
+            seeded: Seeded::new(seed, "states"),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// Makes a state machine, or gives one a new definition for its next executions; the answer is its ARN.
+    pub fn create_state_machine(&self, name: &str, definition: Definition) -> String {
+        let arn = format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{name}");
+        let machine = StateMachine {
+            arn: arn.clone(),
+            name: name.to_owned(),
+            definition,
+            created: self.0.clock.now(),
+        };
+        self.0
+            .state()
+            .machines
+            .insert(arn.clone(), Arc::new(machine));
+        arn
+    }
+
+    pub(super) fn machine(&self, arn: &str) -> Result<Arc<StateMachine>, ApiError> {
+        let unqualified: Vec<&str> = arn.splitn(8, ':').take(7).collect();
+        if unqualified.len() < 7 || unqualified[5] != "stateMachine" {
+            return Err(ApiError::new("InvalidArn", format!("Invalid Arn: '{arn}'")));
+        }
+        let machine = self.0.state().machines.get(&unqualified.join(":")).cloned();
+        machine.ok_or_else(|| {
+            let message = format!("State Machine Does Not Exist: '{arn}'");
+            ApiError::new("StateMachineDoesNotExist", message)
+        })
+    }
+
+    pub(super) fn execution(&self, arn: &str) -> Result<Arc<Execution>, ApiError> {
+        let execution = self.0.state().executions.get(arn).cloned();
+        execution.ok_or_else(|| {
+            let message = format!("Execution Does Not Exist: '{arn}'");
+            ApiError::new("ExecutionDoesNotExist", message)
+        })
+    }
+
+    /// Starts an execution; the answer is its ARN. The machine's ARN may end in a version or an alias. Without a name it
+    /// gets a UUID. Runs in the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// `InvalidArn`, `StateMachineDoesNotExist`, `InvalidName`, `InvalidExecutionInput`, and `ExecutionAlreadyExists`
+    /// unless an execution of the same name and input runs: then that one is the answer
+    /// (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>).
+    pub fn start(
+        &self,
+        machine_arn: &str,
+        name: Option<&str>,
+        input: Value,
+    ) -> Result<String, ApiError> {
+        let machine = self.machine(machine_arn)?;
+        let name = name.map_or_else(|| self.0.seeded.uuid(), str::to_owned);
+        check_name(&name)?;
+        let input = Json::new(input);
+        if input.too_large() {
+            let message = "Invalid State Machine Execution Input: input is larger than 262144 bytes";
+            return Err(ApiError::new("InvalidExecutionInput", message));
+        }
+        let arn = format!(
+            "arn:aws:states:{REGION}:{ACCOUNT}:execution:{}:{name}",
+            machine.name
+        );
+        if let Ok(known) = self.execution(&arn) {
+            let same = known.input.value() == input.value();
+            return if same && known.status() == ExecutionStatus::Running {
+                Ok(arn)
+            } else {
+                let message = format!("Execution Already Exists: '{arn}'");
+                Err(ApiError::new("ExecutionAlreadyExists", message))
+            };
+        }
+        let now = self.0.clock.now();
+        let seeded = Seeded::new(self.0.seed, &arn);
+        let qualifier = (machine_arn != machine.arn).then(|| machine_arn.to_owned());
+        let execution = Execution::new(arn.clone(), &name, qualifier, machine, input, now, seeded);
+        let execution = Arc::new(execution);
+        self.0
+            .state()
+            .executions
+            .insert(execution.arn.clone(), execution.clone());
+        let details = Details::ExecutionStarted {
+            input: execution.input.text().clone(),
+        };
+        let id = execution.record().append(now, 0, details);
+        self.begin(&execution, id);
+        Ok(arn)
+    }
+
+    fn begin(&self, execution: &Arc<Execution>, id: u64) {
+        self.0.tell(execution, id);
+        self.0.announce(execution);
+        self.0.run(execution);
+    }
+
+    /// Stops an execution: it is ABORTED, and what it runs is cancelled. One that has ended stays as it is.
+    ///
+    /// # Errors
+    /// `ExecutionDoesNotExist`.
+    pub fn stop(
+        &self,
+        execution_arn: &str,
+        error: Option<&str>,
+        cause: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let execution = self.execution(execution_arn)?;
+        let failed = Failed {
+            error: error.map(Into::into),
+            cause: cause.map(Into::into),
+        };
+        let details = Details::ExecutionAborted(failed);
+        self.0
+            .close(&execution, ExecutionStatus::Aborted, 0, details, None);
+        if let Some(run) = execution.record().run.take() {
+            run.abort();
+        }
+        Ok(())
+    }
+
+    /// Completes the task that waits for the token; `output` is JSON.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `TaskTimedOut` when the task is over, `InvalidOutput`.
+    pub fn send_task_success(&self, token: &str, output: &str) -> Result<(), ApiError> {
+        let result = serde_json::from_str(output).map_err(|error| {
+            ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'"))
+        })?;
+        self.0.tokens.tell(token, Ok(result))
+    }
+
+    /// Fails the task that waits for the token.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `TaskTimedOut` when the task is over.
+    pub fn send_task_failure(&self, token: &str, error: &str, cause: &str) -> Result<(), ApiError> {
+        let failure = IntegrationFailure {
+            error: error.to_owned(),
+            cause: cause.to_owned(),
+        };
+        self.0.tokens.tell(token, Err(failure))
+    }
+
+    /// Reports that the task that waits for the token goes on.
+    ///
+    /// # Errors
+    /// `InvalidToken`, `TaskTimedOut` when the task is over.
+    pub fn send_task_heartbeat(&self, token: &str) -> Result<(), ApiError> {
+        self.0.tokens.beat(token)
+    }
+
+    /// What is known of an execution.
+    pub fn describe(&self, execution_arn: &str) -> Option<ExecutionView> {
+        Some(self.execution(execution_arn).ok()?.view())
+    }
+
+    /// All executions, in the order of their start.
+    pub fn executions(&self) -> Vec<ExecutionView> {
+        let executions: Vec<_> = self.0.state().executions.values().cloned().collect();
+        executions.iter().map(|execution| execution.view()).collect()
+    }
+
+    /// The events as GetExecutionHistory answers them, oldest first; none of an unknown execution.
+    pub fn history(&self, execution_arn: &str) -> Vec<Value> {
+        let Ok(execution) = self.execution(execution_arn) else {
+            return Vec::new();
+        };
+        let record = execution.record();
+        let events = record.events.iter().zip(1..);
+        events.map(|(event, id)| event.render(id, true)).collect()
+    }
+
+    /// State transitions as a Standard workflow is billed for them: each state that was entered, each retry, each redrive
+    /// (<https://aws.amazon.com/step-functions/pricing/>).
+    pub fn transitions(&self, execution_arn: &str) -> u64 {
+        self.execution(execution_arn)
+            .map_or(0, |execution| execution.record().transitions)
+    }
+
+    /// Calls `hook` with the execution's ARN and the event, at every event from now on.
+    pub fn on_event(&self, hook: impl Fn(&str, &Value) + Send + Sync + 'static) {
+        self.0.state().hooks.push(Arc::new(hook));
+    }
+
+    /// Resolves when the execution has ended; at once when it has, and with `None` when there is none.
+    pub fn finished(
+        &self,
+        execution_arn: &str,
+    ) -> impl Future<Output = Option<ExecutionView>> + Send + 'static {
+        let execution = self.execution(execution_arn).ok();
+        async move {
+            let execution = execution?;
+            let mut status = execution.status.subscribe();
+            // The sender lives as long as the execution, which is held here.
+            let _ = status
+                .wait_for(|status| *status != ExecutionStatus::Running)
+                .await;
+            Some(execution.view())
+        }
+    }
+
+    /// The tasks that wait for their token now, in the order in which they began to.
+    pub fn waiting(&self) -> Vec<WaitingTask> {
+        self.0.tokens.waiting()
+    }
+}
+
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
+fn check_name(name: &str) -> Result<(), ApiError> {
+    const FORBIDDEN: &str = "<>{}[]?*\"#%\\^|~`$&,;:/";
+    let fits = (1..=80).contains(&name.chars().count())
+        && !name
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || FORBIDDEN.contains(c));
+    if fits {
+        Ok(())
+    } else {
+        Err(ApiError::new("InvalidName", format!("Invalid Name: '{name}'")))
+    }
+}
