@@ -1,13 +1,15 @@
 //! The whole: one account with the system deployed in it.
 
 use crate::{
+    ACCOUNT, REGION,
     clock::Clock,
     dynamodb::DynamoDb,
     ec2::Ec2,
     ecs::{Fleet, FleetSettings, TaskDefinition, TaskKind},
     eventbridge::Bus,
-    integrations, rules,
+    integrations,
     lambda::Lambda,
+    rules,
     sns::Sns,
     ssm::Ssm,
     stepfunctions::{Definition, StepFunctions},
@@ -18,7 +20,7 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType,
 };
 use std::collections::BTreeMap;
-use workers::{Settings, jobs::TASK_INDEX};
+use workers::{Settings, jobs::TASK_INDEX, settings::SettingsError};
 
 /// The definition that is deployed, as it stands in `statemachine/`.
 pub const RECOVERY: &str = include_str!("../../statemachine/recovery.asl.json");
@@ -72,7 +74,7 @@ impl Default for CloudOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
     #[error(transparent)]
-    Settings(#[from] workers::settings::SettingsError),
+    Settings(#[from] SettingsError),
     #[error("statemachine/recovery.asl.json: {0}")]
     Definition(#[from] crate::stepfunctions::DefinitionErrors),
     #[error(transparent)]
@@ -116,16 +118,20 @@ impl Cloud {
         let runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
         let stepfunctions = StepFunctions::new(clock, seed, bus.clone(), runner);
         wire.register("states", stepfunctions.handler());
-        let mut substitutions = settings.substitutions();
-        substitutions.extend(Lambda::substitutions());
-        substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
-        let definition = Definition::parse(&definition, &substitutions)?;
+        let definition = Definition::parse(&definition, &substitutions(&settings))?;
         let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
         fleet.define(TaskDefinition::new(HEALTH_CHECK, TaskKind::GpuCheck, 8));
         fleet.define(TaskDefinition::new(TRAINING, TaskKind::Job, 8));
         create_tables(&wire, &settings).await?;
         let cluster = fleet.cluster_arn();
-        rules::deploy(&bus, &wire, &lambda, &cluster, HEALTH_CHECK, &state_machine_arn)?;
+        rules::deploy(
+            &bus,
+            &wire,
+            &lambda,
+            &cluster,
+            HEALTH_CHECK,
+            &state_machine_arn,
+        )?;
         Ok(Self {
             clock,
             wire,
@@ -139,6 +145,25 @@ impl Cloud {
             state_machine_arn,
         })
     }
+}
+
+/// What `${Name}` stands for in a definition that is deployed with these settings.
+fn substitutions(settings: &Settings) -> BTreeMap<String, String> {
+    let mut substitutions = settings.substitutions();
+    substitutions.extend(Lambda::substitutions());
+    substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
+    substitutions
+}
+
+/// The same with default settings, for definitions that are played without an account.
+///
+/// # Errors
+/// Never: every setting that is required has a default here.
+pub fn default_substitutions() -> Result<BTreeMap<String, String>, SettingsError> {
+    let cluster = FleetSettings::default().cluster;
+    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:gpu-recovery");
+    let settings = Settings::read(|name| default_setting(name, &cluster, &topic))?;
+    Ok(substitutions(&settings))
 }
 
 fn default_setting(name: &str, cluster: &str, topic: &str) -> Option<String> {

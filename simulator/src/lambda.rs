@@ -111,7 +111,11 @@ impl Lambda {
     /// # Errors
     /// As Step Functions reports them: the worker's own error name, `Sandbox.Timedout`, `Runtime.ExitError` when its
     /// process dies, `Lambda.…` when Lambda itself fails.
-    pub async fn invoke(&self, function: &str, payload: Value) -> Result<Value, IntegrationFailure> {
+    pub async fn invoke(
+        &self,
+        function: &str,
+        payload: Value,
+    ) -> Result<Value, IntegrationFailure> {
         let name = function
             .rsplit(':')
             .next()
@@ -125,9 +129,7 @@ impl Lambda {
         };
         match self.0.wire.faults().decide("lambda", "lambda", name) {
             Fault::Proceed => self.spawn(name, payload).await,
-            Fault::Fail { code, message, .. } => {
-                Err(failure(&format!("Lambda.{code}"), &message))
-            }
+            Fault::Fail { code, message, .. } => Err(failure(&format!("Lambda.{code}"), &message)),
             Fault::TimeoutBefore => Err(lost()),
             Fault::FailAfterEffect => self.spawn(name, payload).await.and(Err(lost())),
             Fault::KillCaller { .. } => Err(exited()),
@@ -194,7 +196,8 @@ impl Lambda {
             },
         });
         // A sandbox whose process died is not used again.
-        if !matches!(&answer, Err(f) if f.error == "Runtime.ExitError" || f.error == "Sandbox.Timedout") {
+        if !matches!(&answer, Err(f) if f.error == "Runtime.ExitError" || f.error == "Sandbox.Timedout")
+        {
             state.idle.entry(name).or_default().push(Instant::now());
         }
         answer
@@ -253,9 +256,15 @@ fn timed_out(bound: Duration) -> IntegrationFailure {
 }
 
 fn exited() -> IntegrationFailure {
-    function_failure("Runtime.ExitError", "Runtime exited with error: signal: killed")
+    function_failure(
+        "Runtime.ExitError",
+        "Runtime exited with error: signal: killed",
+    )
 }
 
 fn lost() -> IntegrationFailure {
-    failure("Lambda.SdkClientException", "Unable to execute HTTP request: Read timed out")
+    failure(
+        "Lambda.SdkClientException",
+        "Unable to execute HTTP request: Read timed out",
+    )
 }

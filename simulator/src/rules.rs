@@ -81,7 +81,11 @@ pub fn deploy(
         });
         start
     });
-    bus.rule("task-stopped", &task_stopped(cluster_arn, health_check_family), start)?;
+    bus.rule(
+        "task-stopped",
+        &task_stopped(cluster_arn, health_check_family),
+        start,
+    )?;
     let call = |function: &'static str| {
         let lambda = lambda.clone();
         Arc::new(move |event: Value| {
@@ -92,8 +96,16 @@ pub fn deploy(
         })
     };
     let instance_events = call("instance-events");
-    bus.rule("instance-changed", &instance_changed(cluster_arn), instance_events.clone())?;
+    bus.rule(
+        "instance-changed",
+        &instance_changed(cluster_arn),
+        instance_events.clone(),
+    )?;
     bus.rule("command-ended", &command_ended(), instance_events)?;
     let pattern = execution_failed(state_machine_arn);
-    bus.rule("execution-failed", &pattern, call("notify-failed-execution"))
+    bus.rule(
+        "execution-failed",
+        &pattern,
+        call("notify-failed-execution"),
+    )
 }

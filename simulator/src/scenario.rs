@@ -13,10 +13,11 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use builtin::{builtin, builtins};
+pub use builtin::{builtin, builtins, names};
 pub use figures::{Cost, Phases};
 pub use play::{Observer, PlayError, PlayOptions, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{
-    Action, Delivery, Exit, Expect, Gpu, InstanceSpec, RankSpec, Reboot, Scenario, ScenarioError, Ssm,
+    Action, Delivery, Exit, Expect, Gpu, InstanceSpec, RankSpec, Reboot, Scenario, ScenarioError,
+    Ssm,
 };

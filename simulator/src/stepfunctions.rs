@@ -4,6 +4,7 @@
 //! [`Mocks`] plays a definition with the mock configuration of Step Functions Local.
 
 mod api;
+mod callbacks;
 mod definition;
 mod events;
 mod execution;
@@ -16,6 +17,7 @@ pub mod mocks;
 mod query;
 mod redrive;
 mod service;
+mod start;
 mod tokens;
 
 #[cfg(test)]
@@ -34,8 +36,9 @@ use std::sync::Arc;
 
 /// What a Task state calls; the engine knows no service itself. Dropping the future cancels the task: that is how a
 /// time-out, a failed sibling and a stopped execution reach it.
-pub type TaskRunner =
-    Arc<dyn Fn(TaskRequest) -> BoxFuture<'static, Result<Answer, IntegrationFailure>> + Send + Sync>;
+pub type TaskRunner = Arc<
+    dyn Fn(TaskRequest) -> BoxFuture<'static, Result<Answer, IntegrationFailure>> + Send + Sync,
+>;
 
 /// What a runner answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,4 +79,3 @@ pub enum Resource {
     /// `arn:aws:states:::aws-sdk:SERVICE:ACTION`
     AwsSdk { service: String, action: String },
 }
-

@@ -4,10 +4,7 @@ use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
 const BUILTIN: [(&str, &str); 16] = [
-    (
-        "gpu-fault",
-        include_str!("../../scenarios/gpu-fault.yaml"),
-    ),
+    ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
         include_str!("../../scenarios/application-fault.yaml"),
@@ -16,10 +13,7 @@ const BUILTIN: [(&str, &str); 16] = [
         "fault-persists-after-reboot",
         include_str!("../../scenarios/fault-persists-after-reboot.yaml"),
     ),
-    (
-        "isolate",
-        include_str!("../../scenarios/isolate.yaml"),
-    ),
+    ("isolate", include_str!("../../scenarios/isolate.yaml")),
     (
         "instance-never-returns",
         include_str!("../../scenarios/instance-never-returns.yaml"),
@@ -40,10 +34,7 @@ const BUILTIN: [(&str, &str); 16] = [
         "hybrid-instance",
         include_str!("../../scenarios/hybrid-instance.yaml"),
     ),
-    (
-        "user-stop",
-        include_str!("../../scenarios/user-stop.yaml"),
-    ),
+    ("user-stop", include_str!("../../scenarios/user-stop.yaml")),
     (
         "clean-completion",
         include_str!("../../scenarios/clean-completion.yaml"),
@@ -69,6 +60,11 @@ const BUILTIN: [(&str, &str); 16] = [
         include_str!("../../scenarios/person-aborts-then-redrives.yaml"),
     ),
 ];
+
+/// Their names.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    BUILTIN.iter().map(|(name, _)| *name)
+}
 
 /// All of them.
 ///

@@ -10,7 +10,9 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(|_| {
-        D::Error::custom(format!("'{text}' is no duration; write it like 90s, 10m or 1h 30m"))
+        D::Error::custom(format!(
+            "'{text}' is no duration; write it like 90s, 10m or 1h 30m"
+        ))
     })
 }
 

@@ -33,7 +33,11 @@ pub fn unmet(scenario: &Scenario, report: &Report) -> Vec<String> {
         .filter(|i| i.status.as_deref() == Some("QUARANTINED"))
         .map(|i| i.node)
         .collect();
-    equal("quarantined nodes".into(), &expect.quarantined, &quarantined);
+    equal(
+        "quarantined nodes".into(),
+        &expect.quarantined,
+        &quarantined,
+    );
     let events: Vec<&str> = report
         .notifications
         .iter()

@@ -1,7 +1,10 @@
 //! The figures of a recovery: where the time went, how many calls, what it costs.
 
 use super::report::Report;
-use crate::{cloud::{Cloud, HEALTH_CHECK}, faults::role};
+use crate::{
+    cloud::{Cloud, HEALTH_CHECK},
+    faults::role,
+};
 use aws_smithy_types::{DateTime, date_time::Format};
 use serde::Serialize;
 use serde_json::Value;
@@ -57,7 +60,10 @@ pub(super) fn calls(cloud: &Cloud, since: SystemTime) -> Calls {
         lambda_milliseconds: 0,
     };
     for call in cloud.wire.calls() {
-        let ours = !matches!(role(&call.caller), "deploy" | "launcher" | "report" | "person");
+        let ours = !matches!(
+            role(&call.caller),
+            "deploy" | "launcher" | "report" | "person"
+        );
         if call.at < since || !ours {
             continue;
         }
@@ -97,8 +103,16 @@ pub(super) fn cost(report: &Report) -> Vec<Cost> {
     };
     let gb_seconds = report.lambda_milliseconds as f64 / 1000.0 * FUNCTION_GB;
     vec![
-        line("Step Functions state transitions", report.state_transitions as f64, 25.0 / MILLION),
-        line("Lambda requests", report.lambda_invocations as f64, 0.20 / MILLION),
+        line(
+            "Step Functions state transitions",
+            report.state_transitions as f64,
+            25.0 / MILLION,
+        ),
+        line(
+            "Lambda requests",
+            report.lambda_invocations as f64,
+            0.20 / MILLION,
+        ),
         line("Lambda GB-seconds", gb_seconds, GB_SECOND),
         line("DynamoDB write units", units("write"), 0.625 / MILLION),
         line("DynamoDB read units", units("read"), 0.125 / MILLION),
@@ -182,7 +196,10 @@ impl TaskTimes {
                 Some("ECS Task State Change") => {
                     let arn = detail["taskArn"].as_str().unwrap_or_default();
                     let version = |task: &Value| task["version"].as_u64();
-                    if last.get(arn).is_none_or(|known| version(known) < version(detail)) {
+                    if last
+                        .get(arn)
+                        .is_none_or(|known| version(known) < version(detail))
+                    {
                         last.insert(arn, detail);
                     }
                 }

@@ -108,7 +108,10 @@ async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report,
             burst: t.burst,
             per_second: t.per_second,
         };
-        cloud.wire.throttle().set_limit(&t.service, &t.action, limit);
+        cloud
+            .wire
+            .throttle()
+            .set_limit(&t.service, &t.action, limit);
     }
     if let Some(plan) = options.faults.clone() {
         cloud.wire.faults().set_plan(move |call| {
@@ -210,7 +213,11 @@ async fn settle(cloud: &Cloud, scenario: &Scenario, start: Instant) -> bool {
             seen = executions.len();
             last = Instant::now();
         }
-        let patience = if executions.is_empty() { PATIENCE } else { quiet };
+        let patience = if executions.is_empty() {
+            PATIENCE
+        } else {
+            quiet
+        };
         if last.elapsed() >= patience {
             return true;
         }

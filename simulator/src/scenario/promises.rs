@@ -1,6 +1,10 @@
 //! The design's promises, checked at the end of a scenario against what really happened in the fleet.
 
-use super::{launcher, report::Report, spec::{Gpu, Scenario}};
+use super::{
+    launcher,
+    report::Report,
+    spec::{Gpu, Scenario},
+};
 use crate::cloud::Cloud;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,7 +64,13 @@ fn relaunched_whole_and_once(cloud: &Cloud, report: &Report, broken: &mut Vec<St
         let first = of(attempt).values().filter_map(|l| l.running).min();
         let last = of(attempt - 1)
             .values()
-            .map(|l| if l.running.is_some() { l.stopped.unwrap_or(usize::MAX) } else { 0 })
+            .map(|l| {
+                if l.running.is_some() {
+                    l.stopped.unwrap_or(usize::MAX)
+                } else {
+                    0
+                }
+            })
             .max();
         if let (Some(first), Some(last)) = (first, last)
             && last > first
@@ -112,7 +122,8 @@ fn doubles(tasks: &BTreeMap<String, Life>) -> Vec<(&str, usize)> {
                 .map(|one| {
                     let at = one.running.unwrap_or_default();
                     let runs = |l: &&&Life| {
-                        l.running.unwrap_or(usize::MAX) <= at && l.stopped.unwrap_or(usize::MAX) > at
+                        l.running.unwrap_or(usize::MAX) <= at
+                            && l.stopped.unwrap_or(usize::MAX) > at
                     };
                     lives.iter().filter(runs).count()
                 })
@@ -128,7 +139,10 @@ fn no_healthy_or_foreign_reboot(scenario: &Scenario, report: &Report, broken: &m
         let spec = scenario.instances.get(&instance.node);
         let gpu = spec.map_or(Gpu::Healthy, |s| s.gpu);
         if gpu == Gpu::Healthy {
-            broken.push(format!("promise 2: healthy {} was rebooted", instance.instance));
+            broken.push(format!(
+                "promise 2: healthy {} was rebooted",
+                instance.instance
+            ));
         }
         if gpu == Gpu::FaultUntilReboot && instance.reboots > 1 {
             broken.push(format!(
@@ -149,18 +163,28 @@ fn no_healthy_or_foreign_reboot(scenario: &Scenario, report: &Report, broken: &m
 fn nothing_is_stuck(scenario: &Scenario, report: &Report, broken: &mut Vec<String>) {
     for execution in &report.executions {
         if execution.status == "RUNNING" {
-            broken.push(format!("promise 3: execution {} never ended", execution.arn));
+            broken.push(format!(
+                "promise 3: execution {} never ended",
+                execution.arn
+            ));
         }
     }
     // A failed execution waits for a person, with what it holds.
-    if report.executions.iter().any(|e| e.status != "SUCCEEDED" && e.status != "RUNNING") {
+    if report
+        .executions
+        .iter()
+        .any(|e| e.status != "SUCCEEDED" && e.status != "RUNNING")
+    {
         return;
     }
     if report.job.status.is_recovering() {
         broken.push(format!("promise 3: the job is left {}", report.job.status));
     }
     for instance in &report.instances {
-        let by_person = scenario.actions.iter().any(|a| a.cordon == Some(instance.node));
+        let by_person = scenario
+            .actions
+            .iter()
+            .any(|a| a.cordon == Some(instance.node));
         let quarantined = instance.status.as_deref() == Some("QUARANTINED");
         if instance.ecs_status == "DRAINING" && !quarantined && !by_person {
             broken.push(format!(
@@ -168,7 +192,10 @@ fn nothing_is_stuck(scenario: &Scenario, report: &Report, broken: &mut Vec<Strin
                 instance.instance
             ));
         }
-        if matches!(instance.status.as_deref(), Some("REBOOTING" | "PENDING_HEALTHCHECK")) {
+        if matches!(
+            instance.status.as_deref(),
+            Some("REBOOTING" | "PENDING_HEALTHCHECK")
+        ) {
             broken.push(format!(
                 "promise 3: {} is left {}",
                 instance.instance,
@@ -183,7 +210,9 @@ fn nothing_is_stuck(scenario: &Scenario, report: &Report, broken: &mut Vec<Strin
             .filter(|r| r.status == RankStatus::Stopped)
             .count();
         if gone > 0 {
-            broken.push(format!("promise 3: the job is IN_PROGRESS, {gone} of its ranks are not"));
+            broken.push(format!(
+                "promise 3: the job is IN_PROGRESS, {gone} of its ranks are not"
+            ));
         }
     }
 }
@@ -203,8 +232,10 @@ fn nobody_is_left_in_the_dark(report: &Report, broken: &mut Vec<String>) {
         broken.push("promise 4: the job was relaunched and nobody was told".to_owned());
     }
     for execution in &report.executions {
-        if matches!(execution.status.as_str(), "FAILED" | "TIMED_OUT" | "ABORTED")
-            && !told("ExecutionEndedBadly", "execution", &execution.arn)
+        if matches!(
+            execution.status.as_str(),
+            "FAILED" | "TIMED_OUT" | "ABORTED"
+        ) && !told("ExecutionEndedBadly", "execution", &execution.arn)
         {
             broken.push(format!(
                 "promise 4: execution {} ended {} and nobody was told",
@@ -222,7 +253,9 @@ fn cost_grows_with_the_job(report: &Report, broken: &mut Vec<String>) {
     }
     let largest = report.history.iter().map(payload).max().unwrap_or_default();
     if largest > PAYLOAD {
-        broken.push(format!("promise 7: {largest} bytes of state were passed on"));
+        broken.push(format!(
+            "promise 7: {largest} bytes of state were passed on"
+        ));
     }
 }
 

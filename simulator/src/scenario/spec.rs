@@ -59,7 +59,11 @@ pub struct RankSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborts_with_gang: Option<Exit>,
     /// Its container ends without an exit code.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration::optional")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "duration::optional"
+    )]
     pub ends_without_code: Option<Duration>,
     /// Its task never starts, for this reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -269,7 +273,12 @@ impl Scenario {
         named.extend(self.ranks.keys().map(|n| ("ranks", *n)));
         named.extend(self.instances.keys().map(|n| ("instances", *n)));
         named.extend(self.expect.reboots.keys().map(|n| ("expect.reboots", *n)));
-        named.extend(self.expect.quarantined.iter().map(|n| ("expect.quarantined", *n)));
+        named.extend(
+            self.expect
+                .quarantined
+                .iter()
+                .map(|n| ("expect.quarantined", *n)),
+        );
         for (i, action) in self.actions.iter().enumerate() {
             if action.kinds() != 1 {
                 return Err(format!(
@@ -278,7 +287,12 @@ impl Scenario {
                     action.kinds()
                 ));
             }
-            named.extend(action.stop_task.as_ref().map(|s| ("actions.stopTask", s.rank)));
+            named.extend(
+                action
+                    .stop_task
+                    .as_ref()
+                    .map(|s| ("actions.stopTask", s.rank)),
+            );
             named.extend(action.cordon.map(|n| ("actions.cordon", n)));
             named.extend(
                 action

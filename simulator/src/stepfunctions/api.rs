@@ -1,11 +1,6 @@
 //! The operations on the wire (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_Operations.html>).
 
-use super::{
-    StepFunctions,
-    execution::Execution,
-    history::ROLE_ARN,
-    redrive,
-};
+use super::{StepFunctions, execution::Execution, history::ROLE_ARN, redrive};
 use crate::{
     clock::epoch_seconds,
     wire::{ApiError, Handler},
@@ -34,7 +29,9 @@ impl StepFunctions {
     pub fn api(&self, operation: &str, body: &Value) -> Result<Value, ApiError> {
         match operation {
             "StartExecution" => self.start_execution(body),
-            "DescribeExecution" => Ok(self.describe_execution(&*self.execution(arn(body, "executionArn")?)?)),
+            "DescribeExecution" => {
+                Ok(self.describe_execution(&*self.execution(arn(body, "executionArn")?)?))
+            }
             "GetExecutionHistory" => self.get_history(body),
             "ListExecutions" => self.list_executions(body),
             "StopExecution" => self.stop_execution(body),
@@ -123,7 +120,14 @@ impl StepFunctions {
     fn list_executions(&self, body: &Value) -> Result<Value, ApiError> {
         let machine = self.machine(required(body, "stateMachineArn")?)?;
         let filter = text(body, "statusFilter");
-        let known = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"];
+        let known = [
+            "RUNNING",
+            "SUCCEEDED",
+            "FAILED",
+            "TIMED_OUT",
+            "ABORTED",
+            "PENDING_REDRIVE",
+        ];
         if let Some(filter) = filter.filter(|filter| !known.contains(filter)) {
             let message = format!(
                 "1 validation error detected: Value '{filter}' at 'statusFilter' failed to satisfy constraint: Member must \
@@ -183,7 +187,10 @@ fn summary(execution: &Execution) -> Map<String, Value> {
     };
     let seconds = |time: SystemTime| Value::from(epoch_seconds(time));
     put("executionArn", Some(execution.arn.as_ref().into()));
-    put("stateMachineArn", Some(execution.machine.arn.as_str().into()));
+    put(
+        "stateMachineArn",
+        Some(execution.machine.arn.as_str().into()),
+    );
     put("name", Some(execution.name.as_ref().into()));
     put("status", Some(execution.status().as_str().into()));
     put("startDate", Some(seconds(execution.started)));

@@ -15,8 +15,8 @@ mod substitute;
 pub(super) mod template;
 
 pub(super) use analysis::{HostFunction, Reads};
-pub use error::{DefinitionError, DefinitionErrors};
 pub(super) use error::join;
+pub use error::{DefinitionError, DefinitionErrors};
 pub(super) use locate::Places;
 
 use crate::stepfunctions::Resource;
@@ -69,11 +69,16 @@ impl Definition {
                 message,
             })
             .collect();
-        errors.extend(places.duplicates.iter().map(|(pointer, line)| DefinitionError {
-            pointer: pointer.clone(),
-            line: *line,
-            message: "this member stands twice in its object".to_owned(),
-        }));
+        errors.extend(
+            places
+                .duplicates
+                .iter()
+                .map(|(pointer, line)| DefinitionError {
+                    pointer: pointer.clone(),
+                    line: *line,
+                    message: "this member stands twice in its object".to_owned(),
+                }),
+        );
         errors.sort_by_key(|error| error.line);
         match machine {
             Some(machine) if errors.is_empty() => Ok(Self {
@@ -97,14 +102,27 @@ fn machine(value: &Value, notes: &mut Notes) -> Option<Machine> {
     };
     let fields = Fields::new(members, "", "");
     fields.only(
-        &["Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"],
+        &[
+            "Comment",
+            "QueryLanguage",
+            "StartAt",
+            "States",
+            "TimeoutSeconds",
+            "Version",
+        ],
         "a state machine",
         notes,
     );
     match members.get("QueryLanguage") {
         Some(Value::String(language)) if language == "JSONata" => {}
-        Some(other) => notes.error("/QueryLanguage", format!("QueryLanguage must be JSONata, not {other}")),
-        None => notes.error("", "QueryLanguage is required: without it AWS takes JSONPath; expected \"JSONata\""),
+        Some(other) => notes.error(
+            "/QueryLanguage",
+            format!("QueryLanguage must be JSONata, not {other}"),
+        ),
+        None => notes.error(
+            "",
+            "QueryLanguage is required: without it AWS takes JSONPath; expected \"JSONata\"",
+        ),
     }
     if let Some(version) = members.get("Version")
         && version != "1.0"
@@ -118,7 +136,10 @@ fn machine(value: &Value, notes: &mut Notes) -> Option<Machine> {
             .map(Duration::from_secs)
     });
     if timeout == Some(None) {
-        notes.error("/TimeoutSeconds", format!("TimeoutSeconds must be a whole number from 1 to {MAX_SECONDS}"));
+        notes.error(
+            "/TimeoutSeconds",
+            format!("TimeoutSeconds must be a whole number from 1 to {MAX_SECONDS}"),
+        );
     }
     let (flow, facts) = read::flow(members, "", false, notes);
     check::check(&facts, &BTreeSet::new(), &BTreeSet::new(), notes);

@@ -1,11 +1,7 @@
 //! `Step Functions Execution Status Change`
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html>).
 
-use super::{
-    execution::Execution,
-    json::Json,
-    redrive,
-};
+use super::{execution::Execution, json::Json, redrive};
 use crate::{clock::epoch_millis, eventbridge::Bus};
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
@@ -36,8 +32,18 @@ pub(super) fn announce(bus: &Bus, execution: &Execution, now: SystemTime) {
     put("status", status.as_str().into());
     put("startDate", epoch_millis(execution.started).into());
     put("stopDate", json!(millis(record.stopped)));
-    put("input", if with_input { text(&execution.input) } else { Value::Null });
-    put("output", output.filter(|_| with_output).map_or(Value::Null, text));
+    put(
+        "input",
+        if with_input {
+            text(&execution.input)
+        } else {
+            Value::Null
+        },
+    );
+    put(
+        "output",
+        output.filter(|_| with_output).map_or(Value::Null, text),
+    );
     put("stateMachineVersionArn", json!(version.version));
     put("stateMachineAliasArn", json!(version.alias));
     put("redriveCount", record.redrives.into());
@@ -45,7 +51,10 @@ pub(super) fn announce(bus: &Bus, execution: &Execution, now: SystemTime) {
     put("redriveStatus", redrivable.into());
     put("redriveStatusReason", json!(reason));
     put("inputDetails", json!({ "included": with_input }));
-    put("outputDetails", output.map_or(Value::Null, |_| json!({ "included": with_output })));
+    put(
+        "outputDetails",
+        output.map_or(Value::Null, |_| json!({ "included": with_output })),
+    );
     put("error", json!(record.failed.error.as_deref()));
     put("cause", json!(record.failed.cause.as_deref()));
     drop(record);

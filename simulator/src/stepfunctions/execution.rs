@@ -129,14 +129,21 @@ impl Execution {
     ///
     /// # Errors
     /// When the history is full but for the event that ends the execution, or the execution has ended.
-    pub(super) fn push(&self, at: SystemTime, previous: u64, details: Details) -> Result<u64, Failure> {
+    pub(super) fn push(
+        &self,
+        at: SystemTime,
+        previous: u64,
+        details: Details,
+    ) -> Result<u64, Failure> {
         if self.status() != ExecutionStatus::Running {
             return Err(Failure::ended());
         }
         let mut record = self.record();
         if record.events.len() + 1 >= MAX_EVENTS {
             let last = record.events.len() as u64;
-            let cause = format!("The execution reached the maximum number of history events ({MAX_EVENTS}).");
+            let cause = format!(
+                "The execution reached the maximum number of history events ({MAX_EVENTS})."
+            );
             return Err(Failure::runtime(cause, last));
         }
         Ok(record.append(at, previous, details))

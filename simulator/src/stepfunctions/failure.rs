@@ -1,9 +1,6 @@
 //! How a state fails, and which errors match (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>).
 
-use super::{
-    definition::model::ErrorName,
-    history::Failed,
-};
+use super::{definition::model::ErrorName, history::Failed};
 use crate::wire::IntegrationFailure;
 use serde_json::{Value, json};
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! Plays states, one after the other; Maps and Parallels play flows inside.
 
 mod choice;
+mod context;
 mod crew;
 mod exit;
+mod handled;
 mod map;
 mod parallel;
 mod retry;
@@ -10,7 +12,7 @@ mod task;
 mod wait;
 
 use super::{
-    definition::model::{Flow, Handling, Kind, Next, State},
+    definition::model::{Flow, Kind, Next, State},
     execution::{Execution, ExecutionStatus},
     failure::{Failure, FailureKind},
     frame::{Entered, Frame, Item},
@@ -20,9 +22,9 @@ use super::{
     service::Inner,
 };
 use futures::future::{BoxFuture, FutureExt};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::sync::Arc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 /// One run of an execution; a redrive is another one.
 pub(super) struct Run {
@@ -101,7 +103,12 @@ impl Run {
                 (ExecutionStatus::Failed, failure.event, details, None)
             }
             // As recorded on AWS: no previous event; the error stands in the event alone.
-            Outcome::TimedOut => (ExecutionStatus::TimedOut, 0, Details::ExecutionTimedOut, None),
+            Outcome::TimedOut => (
+                ExecutionStatus::TimedOut,
+                0,
+                Details::ExecutionTimedOut,
+                None,
+            ),
         };
         self.service
             .close(&self.execution, status, previous, details, output);
@@ -179,79 +186,28 @@ impl Run {
     async fn visit(&self, visit: &Visit<'_>) -> Result<Left, Failure> {
         let next = visit.state.next.unwrap_or(Next::End);
         match &visit.state.kind {
-            Kind::Pass | Kind::Succeed => {
-                self.leave(visit, &visit.state.exit, &visit.input, Moment::default(), next)
-            }
+            Kind::Pass | Kind::Succeed => self.leave(
+                visit,
+                &visit.state.exit,
+                &visit.input,
+                Moment::default(),
+                next,
+            ),
             Kind::Fail { error, cause } => Err(self.fail(visit, error.as_ref(), cause.as_ref())),
             Kind::Choice(rules) => self.choose(visit, rules),
             Kind::Wait(wait) => {
                 self.wait(visit, wait).await?;
-                self.leave(visit, &visit.state.exit, &visit.input, Moment::default(), next)
+                self.leave(
+                    visit,
+                    &visit.state.exit,
+                    &visit.input,
+                    Moment::default(),
+                    next,
+                )
             }
             Kind::Task(task) => self.handled(visit, &task.handling, next).await,
             Kind::Map(map) => self.handled(visit, &map.handling, next).await,
             Kind::Parallel(parallel) => self.handled(visit, &parallel.handling, next).await,
-        }
-    }
-
-    /// Tries, tries again by Retry, and goes on by Catch.
-    async fn handled(
-        &self,
-        visit: &Visit<'_>,
-        handling: &Handling,
-        next: Next,
-    ) -> Result<Left, Failure> {
-        let mut attempts = vec![0; handling.retry.len()];
-        let mut retries = 0;
-        loop {
-            let result = match &visit.state.kind {
-                Kind::Map(map) => self.map(visit, map, retries).await,
-                Kind::Parallel(parallel) => self.parallel(visit, parallel, retries).await,
-                Kind::Task(task) => self.task(visit, task, retries).await,
-                _ => Ok(visit.input.clone()),
-            };
-            let left = result.and_then(|result| {
-                let moment = Moment {
-                    retries,
-                    result: Some(&result),
-                    ..Moment::default()
-                };
-                self.leave(visit, &visit.state.exit, &result, moment, next)
-            });
-            let mut failure = match left {
-                Err(failure) if failure.kind != FailureKind::Ended => failure,
-                done => return done,
-            };
-            if failure.kind == FailureKind::DataLimitExceeded {
-                // A redrive then plays "the iterations that were successful in the original execution attempt", too.
-                visit.frame.place().inner = None;
-            }
-            let delay = retry::delay(handling, &mut attempts, &failure, &self.execution.seeded);
-            if let Some(delay) = delay {
-                retries += 1;
-                self.execution.record().transitions += 1;
-                visit.frame.place().inner = None;
-                sleep(delay).await;
-                continue;
-            }
-            if let Kind::Map(_) | Kind::Parallel(_) = visit.state.kind {
-                let details = Details::StateFailed(visit.state.kind.name());
-                visit.frame.place().last = failure.event;
-                failure.event = self.push(visit.frame, details)?;
-            }
-            let catcher = handling.catch.iter().find(|c| failure.matches(&c.errors));
-            let Some(catcher) = catcher else {
-                return Err(failure);
-            };
-            let error_output = failure.error_output();
-            let moment = Moment {
-                retries,
-                error_output: Some(&error_output),
-                ..Moment::default()
-            };
-            let output = Json::new(error_output.clone());
-            let next = Next::State(catcher.next);
-            return self.leave(visit, &catcher.exit, &output, moment, next);
         }
     }
 
@@ -320,51 +276,6 @@ impl Run {
             Some(cause),
             event,
         ))
-    }
-
-    /// The context object
-    /// (<https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html>).
-    fn context(&self, visit: &Visit<'_>, moment: &Moment<'_>, input: bool) -> Value {
-        let execution = &self.execution;
-        let (redrives, redriven) = {
-            let record = execution.record();
-            (record.redrives, record.redriven)
-        };
-        let time = crate::clock::rfc3339;
-        let mut about = Map::new();
-        about.insert("Id".to_owned(), execution.arn.as_ref().into());
-        if input {
-            about.insert("Input".to_owned(), execution.input.value().clone());
-        }
-        about.insert("StartTime".to_owned(), time(execution.started).into());
-        about.insert("Name".to_owned(), execution.name.as_ref().into());
-        about.insert("RoleArn".to_owned(), super::history::ROLE_ARN.into());
-        about.insert("RedriveCount".to_owned(), redrives.into());
-        if let Some(redriven) = redriven {
-            about.insert("RedriveTime".to_owned(), time(redriven).into());
-        }
-        let mut state = Map::new();
-        state.insert("Name".to_owned(), visit.state.name.as_ref().into());
-        state.insert("EnteredTime".to_owned(), time(visit.entered.at).into());
-        if let Kind::Task(_) | Kind::Map(_) | Kind::Parallel(_) = visit.state.kind {
-            state.insert("RetryCount".to_owned(), moment.retries.into());
-        }
-        let machine = &execution.machine;
-        let mut context = Map::new();
-        context.insert("Execution".to_owned(), about.into());
-        context.insert(
-            "StateMachine".to_owned(),
-            json!({ "Id": machine.arn, "Name": machine.name }),
-        );
-        context.insert("State".to_owned(), state.into());
-        if let Some(token) = moment.token {
-            context.insert("Task".to_owned(), json!({ "Token": token }));
-        }
-        if let Some(item) = moment.item.or(visit.item) {
-            let item = json!({ "Index": item.index, "Value": item.value.value() });
-            context.insert("Map".to_owned(), json!({ "Item": item }));
-        }
-        Value::Object(context)
     }
 }
 

@@ -4,12 +4,7 @@
 use super::{Answer, TaskRequest, TaskRunner};
 use crate::wire::IntegrationFailure;
 use serde_json::{Map, Value};
-use std::{
-    collections::BTreeMap,
-    fmt,
-    ops::RangeInclusive,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, sync::Arc};
 
 /// `MockConfigFile.json`, read and checked.
 #[derive(Debug, Clone)]
@@ -20,7 +15,7 @@ pub struct Mocks {
 
 type TestCase = BTreeMap<String, Responses>;
 
-/// What a state answers, by the number of its call.
+/// What a state answers, by the number of the try.
 #[derive(Debug, Clone)]
 struct Responses {
     name: String,
@@ -45,8 +40,9 @@ impl Mocks {
     /// # Errors
     /// Everything that is wrong with it, each with its line and field.
     pub fn parse(text: &str) -> Result<Self, MockErrors> {
-        let config: Value = serde_json::from_str(text)
-            .map_err(|error| MockErrors(vec![format!("line {}: no JSON: {error}", error.line())]))?;
+        let config: Value = serde_json::from_str(text).map_err(|error| {
+            MockErrors(vec![format!("line {}: no JSON: {error}", error.line())])
+        })?;
         let mut reader = Reader {
             places: super::definition::Places::of(text),
             errors: Vec::new(),
@@ -58,7 +54,11 @@ impl Mocks {
         } else {
             reader.errors.sort();
             let errors = reader.errors.into_iter();
-            Err(MockErrors(errors.map(|(line, error)| format!("line {line}: {error}")).collect()))
+            Err(MockErrors(
+                errors
+                    .map(|(line, error)| format!("line {line}: {error}"))
+                    .collect(),
+            ))
         }
     }
 
@@ -70,55 +70,59 @@ impl Mocks {
             .collect()
     }
 
-    /// What does the tasks of a test case. Calls are counted per execution, state and Map iteration; a new runner starts
-    /// at 0. A state that is not mocked, or is called more often than mocked, fails with `States.Runtime`.
+    /// What does the tasks of a test case. A response's number is that of the try: `"0"` answers each time the state is
+    /// entered, `"1"` its first retry, as Step Functions Local counts. A state that is not mocked, or is tried more often
+    /// than mocked, fails with `States.Runtime`.
     ///
     /// # Errors
     /// When there is no such state machine or test case.
     pub fn runner(&self, state_machine: &str, test_case: &str) -> Result<TaskRunner, MockErrors> {
         let unknown = |what: &str, name: &str, known: Vec<&String>| {
             let known: Vec<_> = known.into_iter().map(String::as_str).collect();
-            MockErrors(vec![format!("no {what} '{name}'; expected one of {}", known.join(", "))])
+            MockErrors(vec![format!(
+                "no {what} '{name}'; expected one of {}",
+                known.join(", ")
+            )])
         };
         let cases = self.machines.get(state_machine).ok_or_else(|| {
-            unknown("state machine", state_machine, self.machines.keys().collect())
+            unknown(
+                "state machine",
+                state_machine,
+                self.machines.keys().collect(),
+            )
         })?;
         let case = cases
             .get(test_case)
             .ok_or_else(|| unknown("test case", test_case, cases.keys().collect()))?
             .clone();
-        let calls: Mutex<BTreeMap<(String, String, Option<usize>), u32>> = Mutex::default();
         Ok(Arc::new(move |request| {
-            let key = (
-                request.execution_arn.clone(),
-                request.state.clone(),
-                request.map_index,
-            );
-            let nth = {
-                let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
-                let count = calls.entry(key).or_default();
-                *count += 1;
-                *count - 1
-            };
-            let answer = answer(&case, &request, nth);
+            let answer = answer(&case, &request);
             Box::pin(async move { answer.map(Answer::Result) })
         }))
     }
 }
 
-fn answer(case: &TestCase, request: &TaskRequest, nth: u32) -> Result<Value, IntegrationFailure> {
+fn answer(case: &TestCase, request: &TaskRequest) -> Result<Value, IntegrationFailure> {
     let unmocked = |cause: String| IntegrationFailure {
         error: "States.Runtime".to_owned(),
         cause,
     };
-    let state = &request.state;
-    let responses = case
-        .get(state)
-        .ok_or_else(|| unmocked(format!("the state '{state}' is not mocked in this test case")))?;
-    let found = responses.answers.iter().find(|(range, _)| range.contains(&nth));
+    let (state, nth) = (&request.state, request.retry_count);
+    let responses = case.get(state).ok_or_else(|| {
+        unmocked(format!(
+            "the state '{state}' is not mocked in this test case"
+        ))
+    })?;
+    let found = responses
+        .answers
+        .iter()
+        .find(|(range, _)| range.contains(&nth));
     let (_, answer) = found.ok_or_else(|| {
         let name = &responses.name;
-        unmocked(format!("the state '{state}' is called for the {}. time, but '{name}' has no response \"{nth}\"", nth + 1))
+        unmocked(format!(
+            "try {} of the state '{state}' is not mocked: '{name}' has no response \"{nth}\"",
+            nth + 1
+        ))
     })?;
     answer.clone()
 }
@@ -134,7 +138,11 @@ impl Reader {
         self.errors.push((line, format!("{pointer}: {message}")));
     }
 
-    fn object<'a>(&mut self, value: Option<&'a Value>, pointer: &str) -> Option<&'a Map<String, Value>> {
+    fn object<'a>(
+        &mut self,
+        value: Option<&'a Value>,
+        pointer: &str,
+    ) -> Option<&'a Map<String, Value>> {
         let object = value.and_then(Value::as_object);
         if object.is_none() {
             self.error(pointer, "expected an object");
@@ -153,7 +161,10 @@ impl Reader {
                 let pointer = super::definition::join(&pointer, calls);
                 match range(calls) {
                     Some(range) => answers.extend(self.answer(value, &pointer).map(|a| (range, a))),
-                    None => self.error(&pointer, "expected the number of a call, \"0\", or a range, \"1-2\""),
+                    None => self.error(
+                        &pointer,
+                        "expected the number of a try, \"0\", or a range, \"1-2\"",
+                    ),
                 }
             }
             let name = name.clone();
@@ -162,7 +173,11 @@ impl Reader {
         all
     }
 
-    fn answer(&mut self, value: &Value, pointer: &str) -> Option<Result<Value, IntegrationFailure>> {
+    fn answer(
+        &mut self,
+        value: &Value,
+        pointer: &str,
+    ) -> Option<Result<Value, IntegrationFailure>> {
         match (value.get("Return"), value.get("Throw")) {
             (Some(result), None) => Some(Ok(result.clone())),
             (None, Some(throw)) => {
@@ -192,10 +207,18 @@ impl Reader {
     ) -> BTreeMap<String, BTreeMap<String, Arc<TestCase>>> {
         const POINTER: &str = "/StateMachines";
         let mut machines = BTreeMap::new();
-        for (name, value) in self.object(config.get("StateMachines"), POINTER).into_iter().flatten() {
+        for (name, value) in self
+            .object(config.get("StateMachines"), POINTER)
+            .into_iter()
+            .flatten()
+        {
             let pointer = format!("{}/TestCases", super::definition::join(POINTER, name));
             let mut cases = BTreeMap::new();
-            for (case, states) in self.object(value.get("TestCases"), &pointer).into_iter().flatten() {
+            for (case, states) in self
+                .object(value.get("TestCases"), &pointer)
+                .into_iter()
+                .flatten()
+            {
                 let pointer = super::definition::join(&pointer, case);
                 let states = self.test_case(states, &pointer, responses);
                 cases.insert(case.clone(), Arc::new(states));
@@ -218,7 +241,9 @@ impl Reader {
                 Some((_, Some(responses))) => {
                     case.insert(state.clone(), responses.clone());
                 }
-                Some((name, None)) => self.error(&pointer, format!("MockedResponses has no '{name}'")),
+                Some((name, None)) => {
+                    self.error(&pointer, format!("MockedResponses has no '{name}'"))
+                }
                 None => self.error(&pointer, "expected the name of a mocked response"),
             }
         }

@@ -108,7 +108,12 @@ impl<'a> Query<'a> {
             self.scope.seeded,
         )
         .and_then(|()| evaluator.evaluate(&expression.ast, &JValue::Undefined))
-        .map_err(|error| said(format!("threw an error during evaluation. {}", error.message())))
+        .map_err(|error| {
+            said(format!(
+                "threw an error during evaluation. {}",
+                error.message()
+            ))
+        })
         .and_then(|result| match result {
             JValue::Undefined => Err(said("returned nothing (undefined).".to_owned())),
             result => to_json(&result)
@@ -120,7 +125,9 @@ impl<'a> Query<'a> {
         let mut context = Context::new();
         let mut states = IndexMap::new();
         if reads.input {
-            let input = self.input.get_or_init(|| from_json(self.scope.input.value()));
+            let input = self
+                .input
+                .get_or_init(|| from_json(self.scope.input.value()));
             states.insert("input".to_owned(), input.clone());
         }
         if reads.result

@@ -26,7 +26,9 @@ pub(super) fn refusal(
     match status {
         ExecutionStatus::Running => Some("Execution is RUNNING and cannot be redriven"),
         ExecutionStatus::Succeeded => Some("Execution is SUCCEEDED and cannot be redriven"),
-        _ if record.events.len() + 1 >= MAX_EVENTS => Some("Execution history event limit exceeded"),
+        _ if record.events.len() + 1 >= MAX_EVENTS => {
+            Some("Execution history event limit exceeded")
+        }
         _ if record.stopped.is_some_and(|at| since(at) > REDRIVABLE_FOR) => {
             Some("Execution redrivable period exceeded")
         }
@@ -59,9 +61,9 @@ impl StepFunctions {
             let count = record.redrives;
             let id = record.append(now, previous, Details::ExecutionRedriven { count });
             rewind(&record.root, id);
+            execution.status.send_replace(ExecutionStatus::Running);
             id
         };
-        execution.status.send_replace(ExecutionStatus::Running);
         self.0.tell(&execution, id);
         self.0.announce(&execution);
         self.0.run(&execution);

@@ -8,15 +8,9 @@ use super::{
     history::{Details, Failed},
     interpreter::Run,
     json::Json,
-    tokens::{Tokens, WaitingTask},
+    tokens::Tokens,
 };
-use crate::{
-    ACCOUNT, REGION,
-    clock::Clock,
-    eventbridge::Bus,
-    seeded::Seeded,
-    wire::{ApiError, IntegrationFailure},
-};
+use crate::{ACCOUNT, REGION, clock::Clock, eventbridge::Bus, seeded::Seeded, wire::ApiError};
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::{
@@ -36,8 +30,8 @@ pub(super) struct Inner {
     pub(super) tasks: TaskRunner,
     pub(super) tokens: Tokens,
     pub(super) bus: Bus,
-    seed: u64,
-    seeded: Seeded,
+    pub(super) seed: u64,
+    pub(super) seeded: Seeded,
     state: Mutex<State>,
 }
 
@@ -103,10 +97,10 @@ impl Inner {
             };
             record.stopped = Some(now);
             record.output = output;
+            execution.status.send_replace(status);
             record.append(now, previous, details)
         };
         self.tell(execution, id);
-        execution.status.send_replace(status);
         self.announce(execution);
     }
 
@@ -175,118 +169,6 @@ impl StepFunctions {
         })
     }
 
-    /// Starts an execution; the answer is its ARN. The machine's ARN may end in a version or an alias. Without a name it
-    /// gets a UUID. Runs in the tokio runtime that this is called in.
-    ///
-    /// # Errors
-    /// `InvalidArn`, `StateMachineDoesNotExist`, `InvalidName`, `InvalidExecutionInput`, and `ExecutionAlreadyExists`
-    /// unless an execution of the same name and input runs: then that one is the answer
-    /// (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>).
-    pub fn start(
-        &self,
-        machine_arn: &str,
-        name: Option<&str>,
-        input: Value,
-    ) -> Result<String, ApiError> {
-        let machine = self.machine(machine_arn)?;
-        let name = name.map_or_else(|| self.0.seeded.uuid(), str::to_owned);
-        check_name(&name)?;
-        let input = Json::new(input);
-        if input.too_large() {
-            let message = "Invalid State Machine Execution Input: input is larger than 262144 bytes";
-            return Err(ApiError::new("InvalidExecutionInput", message));
-        }
-        let arn = format!(
-            "arn:aws:states:{REGION}:{ACCOUNT}:execution:{}:{name}",
-            machine.name
-        );
-        if let Ok(known) = self.execution(&arn) {
-            let same = known.input.value() == input.value();
-            return if same && known.status() == ExecutionStatus::Running {
-                Ok(arn)
-            } else {
-                let message = format!("Execution Already Exists: '{arn}'");
-                Err(ApiError::new("ExecutionAlreadyExists", message))
-            };
-        }
-        let now = self.0.clock.now();
-        let seeded = Seeded::new(self.0.seed, &arn);
-        let qualifier = (machine_arn != machine.arn).then(|| machine_arn.to_owned());
-        let execution = Execution::new(arn.clone(), &name, qualifier, machine, input, now, seeded);
-        let execution = Arc::new(execution);
-        self.0
-            .state()
-            .executions
-            .insert(execution.arn.clone(), execution.clone());
-        let details = Details::ExecutionStarted {
-            input: execution.input.text().clone(),
-        };
-        let id = execution.record().append(now, 0, details);
-        self.begin(&execution, id);
-        Ok(arn)
-    }
-
-    fn begin(&self, execution: &Arc<Execution>, id: u64) {
-        self.0.tell(execution, id);
-        self.0.announce(execution);
-        self.0.run(execution);
-    }
-
-    /// Stops an execution: it is ABORTED, and what it runs is cancelled. One that has ended stays as it is.
-    ///
-    /// # Errors
-    /// `ExecutionDoesNotExist`.
-    pub fn stop(
-        &self,
-        execution_arn: &str,
-        error: Option<&str>,
-        cause: Option<&str>,
-    ) -> Result<(), ApiError> {
-        let execution = self.execution(execution_arn)?;
-        let failed = Failed {
-            error: error.map(Into::into),
-            cause: cause.map(Into::into),
-        };
-        let details = Details::ExecutionAborted(failed);
-        self.0
-            .close(&execution, ExecutionStatus::Aborted, 0, details, None);
-        if let Some(run) = execution.record().run.take() {
-            run.abort();
-        }
-        Ok(())
-    }
-
-    /// Completes the task that waits for the token; `output` is JSON.
-    ///
-    /// # Errors
-    /// `InvalidToken`, `TaskTimedOut` when the task is over, `InvalidOutput`.
-    pub fn send_task_success(&self, token: &str, output: &str) -> Result<(), ApiError> {
-        let result = serde_json::from_str(output).map_err(|error| {
-            ApiError::new("InvalidOutput", format!("Invalid Output: '{error}'"))
-        })?;
-        self.0.tokens.tell(token, Ok(result))
-    }
-
-    /// Fails the task that waits for the token.
-    ///
-    /// # Errors
-    /// `InvalidToken`, `TaskTimedOut` when the task is over.
-    pub fn send_task_failure(&self, token: &str, error: &str, cause: &str) -> Result<(), ApiError> {
-        let failure = IntegrationFailure {
-            error: error.to_owned(),
-            cause: cause.to_owned(),
-        };
-        self.0.tokens.tell(token, Err(failure))
-    }
-
-    /// Reports that the task that waits for the token goes on.
-    ///
-    /// # Errors
-    /// `InvalidToken`, `TaskTimedOut` when the task is over.
-    pub fn send_task_heartbeat(&self, token: &str) -> Result<(), ApiError> {
-        self.0.tokens.beat(token)
-    }
-
     /// What is known of an execution.
     pub fn describe(&self, execution_arn: &str) -> Option<ExecutionView> {
         Some(self.execution(execution_arn).ok()?.view())
@@ -295,7 +177,10 @@ impl StepFunctions {
     /// All executions, in the order of their start.
     pub fn executions(&self) -> Vec<ExecutionView> {
         let executions: Vec<_> = self.0.state().executions.values().cloned().collect();
-        executions.iter().map(|execution| execution.view()).collect()
+        executions
+            .iter()
+            .map(|execution| execution.view())
+            .collect()
     }
 
     /// The events as GetExecutionHistory answers them, oldest first; none of an unknown execution.
@@ -335,24 +220,5 @@ impl StepFunctions {
                 .await;
             Some(execution.view())
         }
-    }
-
-    /// The tasks that wait for their token now, in the order in which they began to.
-    pub fn waiting(&self) -> Vec<WaitingTask> {
-        self.0.tokens.waiting()
-    }
-}
-
-/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
-fn check_name(name: &str) -> Result<(), ApiError> {
-    const FORBIDDEN: &str = "<>{}[]?*\"#%\\^|~`$&,;:/";
-    let fits = (1..=80).contains(&name.chars().count())
-        && !name
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || FORBIDDEN.contains(c));
-    if fits {
-        Ok(())
-    } else {
-        Err(ApiError::new("InvalidName", format!("Invalid Name: '{name}'")))
     }
 }

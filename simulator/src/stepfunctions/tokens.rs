@@ -78,8 +78,8 @@ impl Tokens {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(clippy::unused_self, reason = "tokens are this type's")]
-    pub(super) fn make(&self, seeded: &Seeded) -> String {
+    /// A new token.
+    pub(super) fn make(seeded: &Seeded) -> String {
         format!("{PREFIX}{}", seeded.hex(HEX_DIGITS))
     }
 
@@ -157,7 +157,9 @@ fn key(token: &str) -> &str {
 
 fn check(state: &State, token: &str) -> Result<(), ApiError> {
     if token.is_empty() || token.len() > MAX_CHARACTERS {
-        let message = format!("1 validation error detected: the length of taskToken must be from 1 to {MAX_CHARACTERS}");
+        let message = format!(
+            "1 validation error detected: the length of taskToken must be from 1 to {MAX_CHARACTERS}"
+        );
         return Err(ApiError::new("ValidationException", message));
     }
     let key = key(token);
@@ -167,7 +169,10 @@ fn check(state: &State, token: &str) -> Result<(), ApiError> {
     }
     match state.open.get(key) {
         Some(open) if open.task.token == token => Ok(()),
-        _ => Err(ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")),
+        _ => Err(ApiError::new(
+            "InvalidToken",
+            "Invalid Token: 'Invalid token'",
+        )),
     }
 }
 

@@ -9,9 +9,10 @@ use std::{collections::BTreeSet, sync::Arc};
 type Names = BTreeSet<Arc<str>>;
 
 /// Checks a flow and the flows in it. `outer`: the variables of the scopes around it that may have a value here, and all
-/// names that those scopes assign.
+/// names that those scopes assign. A flow with a state that could not be read is not checked: what it lacks would look
+/// like further errors.
 pub(super) fn check(flow: &FlowFacts, outer: &Names, outer_names: &Names, notes: &mut Notes) {
-    let Some(start) = flow.start else {
+    let Some(start) = flow.start.filter(|_| flow.complete) else {
         return;
     };
     let visible = variables(flow, start, outer);
@@ -39,7 +40,10 @@ pub(super) fn check(flow: &FlowFacts, outer: &Names, outer_names: &Names, notes:
     }
     for (state, visible) in flow.states.iter().zip(visible) {
         let Some(visible) = visible else {
-            notes.error(state.pointer.clone(), format!("no path from StartAt reaches '{}'", state.name));
+            notes.error(
+                state.pointer.clone(),
+                format!("no path from StartAt reaches '{}'", state.name),
+            );
             continue;
         };
         for (pointer, name) in &state.uses {

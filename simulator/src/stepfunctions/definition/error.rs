@@ -44,8 +44,5 @@ impl std::error::Error for DefinitionErrors {}
 
 /// A member's pointer.
 pub(crate) fn join(pointer: &str, member: &str) -> String {
-    format!(
-        "{pointer}/{}",
-        member.replace('~', "~0").replace('/', "~1")
-    )
+    format!("{pointer}/{}", member.replace('~', "~0").replace('/', "~1"))
 }

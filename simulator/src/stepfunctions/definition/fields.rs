@@ -37,7 +37,11 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(members: &'a Map<String, Value>, pointer: &'a str, location: &'a str) -> Self {
+    pub(super) fn new(
+        members: &'a Map<String, Value>,
+        pointer: &'a str,
+        location: &'a str,
+    ) -> Self {
         Self {
             members,
             pointer,
@@ -96,7 +100,8 @@ impl<'a> Fields<'a> {
                 .as_u64()
                 .is_some_and(|seconds| (least..=MAX_SECONDS).contains(&seconds))
         {
-            let expected = format!("{field} must be a whole number from {least} to {MAX_SECONDS}, or JSONata");
+            let expected =
+                format!("{field} must be a whole number from {least} to {MAX_SECONDS}, or JSONata");
             notes.error(self.at(field), expected);
         }
         Some(template)
@@ -114,7 +119,10 @@ impl<'a> Fields<'a> {
             template,
             Template::Expression(_) | Template::Literal(Value::String(_))
         ) {
-            notes.error(self.at(field), format!("{field} must be a string or JSONata"));
+            notes.error(
+                self.at(field),
+                format!("{field} must be a string or JSONata"),
+            );
         }
         Some(template)
     }
@@ -161,7 +169,12 @@ impl<'a> Fields<'a> {
         for field in self.members.keys() {
             if !known.contains(&field.as_str()) {
                 let message = hint(field).map_or_else(
-                    || format!("{whose} has no field {field}; expected one of {}", known.join(", ")),
+                    || {
+                        format!(
+                            "{whose} has no field {field}; expected one of {}",
+                            known.join(", ")
+                        )
+                    },
                     |hint| format!("field {field}: {hint}"),
                 );
                 notes.error(self.at(field), message);
@@ -174,15 +187,21 @@ impl<'a> Fields<'a> {
 /// is 80" (<https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html>).
 fn wrong_variable(name: &str) -> Option<String> {
     let mut letters = name.chars();
-    let starts = letters.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    let starts = letters
+        .next()
+        .is_some_and(|c| c.is_alphabetic() || c == '_');
     if name == "states" {
         Some("$states is reserved; choose another name".to_owned())
     } else if !starts || !letters.all(|c| c.is_alphanumeric() || c == '_') {
-        Some(format!("'{name}' is no variable's name; expected letters, digits and _, a letter first"))
+        Some(format!(
+            "'{name}' is no variable's name; expected letters, digits and _, a letter first"
+        ))
     } else if name.chars().count() > 80 {
         Some(format!("'{name}' is longer than 80 characters"))
     } else if is_function(name) {
-        Some(format!("${name} is a function of JSONata; choose another name"))
+        Some(format!(
+            "${name} is a function of JSONata; choose another name"
+        ))
     } else {
         None
     }
@@ -195,14 +214,22 @@ fn hint(field: &str) -> Option<&'static str> {
             "JSONPath only; with JSONata write Output"
         }
         "ItemsPath" => "JSONPath only; with JSONata write Items",
-        "TimeoutSecondsPath" | "HeartbeatSecondsPath" | "SecondsPath" | "TimestampPath"
-        | "ErrorPath" | "CausePath" | "MaxConcurrencyPath" => {
-            "JSONPath only; with JSONata write the field without Path"
-        }
+        "TimeoutSecondsPath"
+        | "HeartbeatSecondsPath"
+        | "SecondsPath"
+        | "TimestampPath"
+        | "ErrorPath"
+        | "CausePath"
+        | "MaxConcurrencyPath" => "JSONPath only; with JSONata write the field without Path",
         "Variable" | "And" | "Or" | "Not" => "JSONPath only; with JSONata write Condition",
         "Iterator" => "replaced by ItemProcessor",
-        "Credentials" | "ItemReader" | "ItemBatcher" | "ResultWriter" | "Label"
-        | "ToleratedFailureCount" | "ToleratedFailurePercentage" => "not simulated",
+        "Credentials"
+        | "ItemReader"
+        | "ItemBatcher"
+        | "ResultWriter"
+        | "Label"
+        | "ToleratedFailureCount"
+        | "ToleratedFailurePercentage" => "not simulated",
         _ => return None,
     })
 }

@@ -107,18 +107,16 @@ fn retrier(entry: &Entry<'_>, notes: &mut Notes) -> Option<Retrier> {
     let errors = error_equals(&fields, entry.last, notes)?;
     let interval = whole(&fields, "IntervalSeconds", 1..=MAX_SECONDS, notes).unwrap_or(1);
     let max_attempts = whole(&fields, "MaxAttempts", 0..=MAX_SECONDS, notes).unwrap_or(3);
-    let max_delay = whole(
-        &fields,
-        "MaxDelaySeconds",
-        1..=MAX_DELAY_SECONDS - 1,
-        notes,
-    );
+    let max_delay = whole(&fields, "MaxDelaySeconds", 1..=MAX_DELAY_SECONDS - 1, notes);
     let backoff = match entry.members.get("BackoffRate") {
         None => 2.0,
         Some(value) => match value.as_f64().filter(|rate| *rate >= 1.0) {
             Some(rate) => rate,
             None => {
-                notes.error(fields.at("BackoffRate"), "BackoffRate must be a number of at least 1.0");
+                notes.error(
+                    fields.at("BackoffRate"),
+                    "BackoffRate must be a number of at least 1.0",
+                );
                 2.0
             }
         },
@@ -127,7 +125,10 @@ fn retrier(entry: &Entry<'_>, notes: &mut Notes) -> Option<Retrier> {
         None | Some(Some("NONE")) => Jitter::None,
         Some(Some("FULL")) => Jitter::Full,
         Some(_) => {
-            notes.error(fields.at("JitterStrategy"), "JitterStrategy must be FULL or NONE");
+            notes.error(
+                fields.at("JitterStrategy"),
+                "JitterStrategy must be FULL or NONE",
+            );
             Jitter::None
         }
     };
@@ -179,17 +180,26 @@ fn error_equals(fields: &Fields<'_>, last: bool, notes: &mut Notes) -> Option<Ve
         .filter(|list| !list.is_empty())
         .and_then(|list| list.iter().map(Value::as_str).collect());
     let Some(texts) = texts else {
-        notes.error(pointer, "ErrorEquals must be a non-empty array of error names");
+        notes.error(
+            pointer,
+            "ErrorEquals must be a non-empty array of error names",
+        );
         return None;
     };
     for text in &texts {
         if text.starts_with("States.") && !RESERVED.contains(text) {
-            let message = format!("{text} is no error of Step Functions; expected one of {}", RESERVED.join(", "));
+            let message = format!(
+                "{text} is no error of Step Functions; expected one of {}",
+                RESERVED.join(", ")
+            );
             notes.error(pointer.clone(), message);
         }
     }
     if texts.contains(&"States.ALL") && texts.len() > 1 {
-        notes.error(pointer.clone(), "States.ALL must stand alone in its ErrorEquals");
+        notes.error(
+            pointer.clone(),
+            "States.ALL must stand alone in its ErrorEquals",
+        );
     }
     if texts.contains(&"States.ALL") && !last {
         notes.error(pointer, "States.ALL must stand in the last entry");

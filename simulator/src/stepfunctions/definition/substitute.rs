@@ -16,7 +16,8 @@ pub(super) fn substitute(
         let (before, from) = rest.split_at(start);
         out.push_str(before);
         let name: &str = from[2..].split('}').next().unwrap_or_default();
-        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_name =
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !is_name || from.len() <= name.len() + 2 {
             // Not a substitution: a shell's `${x:-y}`, say.
             out.push_str("${");

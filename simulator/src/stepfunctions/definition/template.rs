@@ -80,7 +80,10 @@ pub(crate) fn compile(
                     (name.clone(), value)
                 })
                 .collect();
-            if compiled.iter().all(|(_, t)| matches!(t, Template::Literal(_))) {
+            if compiled
+                .iter()
+                .all(|(_, t)| matches!(t, Template::Literal(_)))
+            {
                 Template::Literal(value.clone())
             } else {
                 Template::Object(compiled)
@@ -128,12 +131,17 @@ pub(crate) fn expression(
         .and_then(|text| text.strip_suffix("%}"))
     else {
         return Err(vec![
-            "a JSONata string must start with `{%` and end with `%}`, without spaces around them".to_owned(),
+            "a JSONata string must start with `{%` and end with `%}`, without spaces around them"
+                .to_owned(),
         ]);
     };
     let source = source.trim();
-    let ast = parser::parse(source)
-        .map_err(|error| vec![format!("JSONata does not parse: {}", error.display_message())])?;
+    let ast = parser::parse(source).map_err(|error| {
+        vec![format!(
+            "JSONata does not parse: {}",
+            error.display_message()
+        )]
+    })?;
     let reads = analyse(&ast, available)?;
     Ok(Some(Expression {
         source: source.into(),

@@ -47,7 +47,13 @@ impl Run {
                 None => break,
                 Some((index, Ok(_))) => {
                     before = frames[index].place().last;
-                    let last = match self.iteration(visit, index, &frames[index], Phase::Succeeded, before)? {
+                    let last = match self.iteration(
+                        visit,
+                        index,
+                        &frames[index],
+                        Phase::Succeeded,
+                        before,
+                    )? {
                         Some(event) => event,
                         None => before,
                     };
@@ -75,6 +81,7 @@ impl Run {
         Ok(result)
     }
 
+    /// An iteration that a redrive goes on with is told as started again; AWS documents nothing of it.
     fn begin(
         &self,
         visit: &Visit<'_>,

@@ -80,9 +80,9 @@ impl Run {
             self.query(visit, Moment::default(), |query| {
                 match (template, query.template(template)?) {
                     (_, Value::String(text)) => Ok(Some(text.into())),
-                    (Template::Expression(expression), value) => {
-                        Err(super::super::query::unexpected(expression, "string", &value))
-                    }
+                    (Template::Expression(expression), value) => Err(
+                        super::super::query::unexpected(expression, "string", &value),
+                    ),
                     _ => Ok(None),
                 }
             })

@@ -7,8 +7,8 @@ use crate::{
         definition::model::Task,
         failure::{Failure, FailureKind},
         history::{Details, Failed},
-        json::Json,
-        tokens::{Late, Ticket},
+        json::{Json, MAX_BYTES},
+        tokens::{Late, Ticket, Tokens},
     },
     wire::IntegrationFailure,
 };
@@ -20,9 +20,9 @@ use tokio::time::{Instant, sleep_until};
 /// A task's call under way.
 type Call = BoxFuture<'static, Result<Answer, IntegrationFailure>>;
 
-/// The evaluated fields of a Task.
+/// The evaluated fields of a Task. `HeartbeatSeconds` counts only where there is a token to beat with.
 struct Prepared {
-    arguments: Json,
+    arguments: Value,
     timeout: Option<u64>,
     heartbeat: Option<u64>,
 }
@@ -45,14 +45,15 @@ impl Run {
         retries: u32,
     ) -> Result<Json, Failure> {
         let waits = *task.resource == Resource::LambdaInvokeWaitForTaskToken;
-        let token = waits.then(|| self.service.tokens.make(&self.execution.seeded));
+        let token = waits.then(|| Tokens::make(&self.execution.seeded));
         let prepared = self.prepare(visit, task, retries, token.as_deref())?;
-        if prepared.arguments.too_large() {
+        let parameters = prepared.arguments.to_string();
+        if parameters.len() > MAX_BYTES {
             return Err(self.too_large(visit));
         }
         let details = Details::TaskScheduled {
             resource: task.resource.clone(),
-            parameters: prepared.arguments.text().clone(),
+            parameters: parameters.into(),
             timeout: prepared.timeout,
             heartbeat: prepared.heartbeat,
         };
@@ -64,7 +65,11 @@ impl Run {
         let ticket = token.as_ref().map(|token| {
             let heartbeat = prepared.heartbeat.map(Duration::from_secs);
             let map_index = visit.item.map(|item| item.index);
-            let place = (self.execution.arn.as_ref(), visit.state.name.as_ref(), map_index);
+            let place = (
+                self.execution.arn.as_ref(),
+                visit.state.name.as_ref(),
+                map_index,
+            );
             self.service
                 .tokens
                 .open(token, place, deadline, heartbeat, self.service.clock.now())
@@ -74,7 +79,7 @@ impl Run {
             execution_name: self.execution.name.to_string(),
             state: visit.state.name.to_string(),
             resource: (*task.resource).clone(),
-            arguments: prepared.arguments.value().clone(),
+            arguments: prepared.arguments,
             map_index: visit.item.map(|item| item.index),
             retry_count: retries,
             task_token: token,
@@ -111,10 +116,12 @@ impl Run {
             }
             let limit = |field: &Option<_>| {
                 let template = field.as_ref();
-                template.map(|template| seconds(query, template, 1.0)).transpose()
+                template
+                    .map(|template| seconds(query, template, 1.0))
+                    .transpose()
             };
             Ok(Prepared {
-                arguments: Json::new(arguments),
+                arguments,
                 timeout: limit(&task.timeout)?,
                 heartbeat: limit(&task.heartbeat)?,
             })

@@ -58,7 +58,6 @@ pub(super) fn seconds(
     let number = value
         .as_f64()
         .filter(|number| number.fract() == 0.0 && (least..=MAX_SECONDS).contains(number));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in the range")]
     number
         .map(|number| number as u64)
         .ok_or_else(|| out_of_range(template, &value))

@@ -18,7 +18,10 @@ pub(super) fn from_json(value: &Value) -> JValue {
         Value::String(text) => JValue::string(text.as_str()),
         Value::Array(items) => {
             let flat = !items.iter().any(Value::is_array);
-            JValue::Array(JArray::new_flat(items.iter().map(from_json).collect(), flat))
+            JValue::Array(JArray::new_flat(
+                items.iter().map(from_json).collect(),
+                flat,
+            ))
         }
         Value::Object(members) => {
             let members: IndexMap<String, JValue> = members
@@ -52,7 +55,6 @@ pub(super) fn to_json(value: &JValue) -> Result<Value, Unsupported> {
 /// Whole numbers without a fraction, as JavaScript writes them; AWS writes what JSON has no literal for as a string.
 fn number_to_json(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < MAX_SAFE_INTEGER {
-        #[expect(clippy::cast_possible_truncation, reason = "whole and within i64")]
         return Value::Number((number as i64).into());
     }
     Number::from_f64(number).map_or_else(

@@ -62,7 +62,9 @@ fn parse(args: &[JValue]) -> Outcome {
         [JValue::String(text), ..] => serde_json::from_str::<serde_json::Value>(text)
             .map(|value| from_json(&value))
             .map_err(|e| error(format!("$parse: {e}"))),
-        _ => Err(error("T0410: Argument 1 of function \"parse\" does not match function signature")),
+        _ => Err(error(
+            "T0410: Argument 1 of function \"parse\" does not match function signature",
+        )),
     }
 }
 
@@ -72,15 +74,17 @@ fn whole(value: Option<&JValue>) -> Option<f64> {
 }
 
 fn partition(args: &[JValue]) -> Outcome {
-    let (Some(items), Some(size)) = (args.first().and_then(JValue::as_array), whole(args.get(1))) else {
+    let (Some(items), Some(size)) = (args.first().and_then(JValue::as_array), whole(args.get(1)))
+    else {
         return Ok(JValue::Undefined);
     };
     if items.is_empty() || size < 1.0 {
         return Ok(JValue::Undefined);
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1, saturating")]
     let chunks = items.chunks(size as usize);
-    Ok(JValue::array(chunks.map(|chunk| JValue::array(chunk.to_vec())).collect()))
+    Ok(JValue::array(
+        chunks.map(|chunk| JValue::array(chunk.to_vec())).collect(),
+    ))
 }
 
 fn range(args: &[JValue]) -> Outcome {
@@ -96,7 +100,6 @@ fn range(args: &[JValue]) -> Outcome {
     if count > MAX_RANGE {
         return Err(error("Expression evaluation memory limit exceeded"));
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to MAX_RANGE")]
     let numbers = (0..count as u32).map(|n| JValue::Number(first + f64::from(n) * step));
     Ok(JValue::sequence(numbers.collect()))
 }
@@ -115,7 +118,6 @@ fn shuffle(args: &[JValue], seeded: &Seeded) -> Outcome {
     };
     let mut items = items.clone();
     for last in (1..items.len()).rev() {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
         let other = (seeded.fraction() * (last + 1) as f64) as usize;
         items.swap(last, other.min(last));
     }

@@ -17,67 +17,175 @@ fn client(cloud: &Cloud) -> aws_sdk_sfn::Client {
 fn waiting_cloud() -> Cloud {
     let cloud = cloud(echo());
     let definition = machine(json!({ "A": { "Type": "Wait", "Seconds": 60, "End": true } }));
-    cloud.sfn.create_state_machine("m", parse(&definition).unwrap());
+    cloud
+        .sfn
+        .create_state_machine("m", parse(&definition).unwrap());
     cloud
 }
 
 #[tokio::test(start_paused = true)]
 async fn starting_is_idempotent_while_it_runs_with_the_same_input() {
     let cloud = waiting_cloud();
-    let first = cloud.sfn.start(MACHINE, Some("x"), json!({ "a": 1 })).unwrap();
-    assert_eq!(cloud.sfn.start(MACHINE, Some("x"), json!({ "a": 1 })).unwrap(), first);
+    let first = cloud
+        .sfn
+        .start(MACHINE, Some("x"), json!({ "a": 1 }))
+        .unwrap();
+    assert_eq!(
+        cloud
+            .sfn
+            .start(MACHINE, Some("x"), json!({ "a": 1 }))
+            .unwrap(),
+        first
+    );
     assert_eq!(cloud.sfn.executions().len(), 1);
-    let other = cloud.sfn.start(MACHINE, Some("x"), json!({ "a": 2 })).unwrap_err();
+    let other = cloud
+        .sfn
+        .start(MACHINE, Some("x"), json!({ "a": 2 }))
+        .unwrap_err();
     assert_eq!(other.code, "ExecutionAlreadyExists");
     cloud.sfn.finished(&first).await;
-    let over = cloud.sfn.start(MACHINE, Some("x"), json!({ "a": 1 })).unwrap_err();
+    let over = cloud
+        .sfn
+        .start(MACHINE, Some("x"), json!({ "a": 1 }))
+        .unwrap_err();
     assert_eq!(over.code, "ExecutionAlreadyExists");
-    assert_ne!(cloud.sfn.start(MACHINE, None, json!({})), cloud.sfn.start(MACHINE, None, json!({})));
+    assert_ne!(
+        cloud.sfn.start(MACHINE, None, json!({})),
+        cloud.sfn.start(MACHINE, None, json!({}))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn names_arns_and_inputs_are_checked() {
     let cloud = waiting_cloud();
     let code = |result: Result<String, crate::wire::ApiError>| result.unwrap_err().code;
-    assert_eq!(code(cloud.sfn.start(MACHINE, Some("a b"), json!({}))), "InvalidName");
-    assert_eq!(code(cloud.sfn.start(MACHINE, Some(&"x".repeat(81)), json!({}))), "InvalidName");
+    assert_eq!(
+        code(cloud.sfn.start(MACHINE, Some("a b"), json!({}))),
+        "InvalidName"
+    );
+    assert_eq!(
+        code(cloud.sfn.start(MACHINE, Some(&"x".repeat(81)), json!({}))),
+        "InvalidName"
+    );
     assert_eq!(code(cloud.sfn.start("m", None, json!({}))), "InvalidArn");
-    assert_eq!(code(cloud.sfn.start(&format!("{MACHINE}2"), None, json!({}))), "StateMachineDoesNotExist");
-    assert_eq!(code(cloud.sfn.start(MACHINE, None, json!("x".repeat(262_144)))), "InvalidExecutionInput");
-    assert!(cloud.sfn.start(&format!("{MACHINE}:live"), None, json!({})).is_ok());
+    assert_eq!(
+        code(cloud.sfn.start(&format!("{MACHINE}2"), None, json!({}))),
+        "StateMachineDoesNotExist"
+    );
+    assert_eq!(
+        code(cloud.sfn.start(MACHINE, None, json!("x".repeat(262_144)))),
+        "InvalidExecutionInput"
+    );
+    assert!(
+        cloud
+            .sfn
+            .start(&format!("{MACHINE}:live"), None, json!({}))
+            .is_ok()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_sdk_reads_every_answer() {
-    let (tasks, _) = script(vec![Err(super::support::failure("Own")), Ok(json!({ "n": 1 }))]);
+    let (tasks, _) = script(vec![
+        Err(super::support::failure("Own")),
+        Ok(json!({ "n": 1 })),
+    ]);
     let cloud = cloud(tasks);
     let states = json!({ "A": task(json!({ "Assign": { "v": "{% $states.result.n %}" } })) });
-    cloud.sfn.create_state_machine("m", parse(&machine(states)).unwrap());
+    cloud
+        .sfn
+        .create_state_machine("m", parse(&machine(states)).unwrap());
     let sfn = client(&cloud);
-    let started = sfn.start_execution().state_machine_arn(format!("{MACHINE}:3")).name("x").input("{}").send().await.unwrap();
+    let started = sfn
+        .start_execution()
+        .state_machine_arn(format!("{MACHINE}:3"))
+        .name("x")
+        .input("{}")
+        .send()
+        .await
+        .unwrap();
     let arn = started.execution_arn();
     cloud.sfn.finished(arn).await;
-    let described = sfn.describe_execution().execution_arn(arn).send().await.unwrap();
+    let described = sfn
+        .describe_execution()
+        .execution_arn(arn)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(described.status().as_str(), "FAILED");
-    assert_eq!((described.error(), described.redrive_status().unwrap().as_str()), (Some("Own"), "REDRIVABLE"));
-    assert_eq!(described.state_machine_version_arn(), Some(format!("{MACHINE}:3").as_str()));
-    sfn.redrive_execution().execution_arn(arn).send().await.unwrap();
+    assert_eq!(
+        (
+            described.error(),
+            described.redrive_status().unwrap().as_str()
+        ),
+        (Some("Own"), "REDRIVABLE")
+    );
+    assert_eq!(
+        described.state_machine_version_arn(),
+        Some(format!("{MACHINE}:3").as_str())
+    );
+    sfn.redrive_execution()
+        .execution_arn(arn)
+        .send()
+        .await
+        .unwrap();
     cloud.sfn.finished(arn).await;
-    let refused = sfn.redrive_execution().execution_arn(arn).send().await.unwrap_err().into_service_error();
+    let refused = sfn
+        .redrive_execution()
+        .execution_arn(arn)
+        .send()
+        .await
+        .unwrap_err()
+        .into_service_error();
     assert!(refused.is_execution_not_redrivable());
-    let described = sfn.describe_execution().execution_arn(arn).send().await.unwrap();
-    assert_eq!((described.output(), described.redrive_count()), (Some("{\"n\":1}"), Some(1)));
-    let history = sfn.get_execution_history().execution_arn(arn).reverse_order(true).send().await.unwrap();
+    let described = sfn
+        .describe_execution()
+        .execution_arn(arn)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (described.output(), described.redrive_count()),
+        (Some("{\"n\":1}"), Some(1))
+    );
+    let history = sfn
+        .get_execution_history()
+        .execution_arn(arn)
+        .reverse_order(true)
+        .send()
+        .await
+        .unwrap();
     let last = &history.events()[0];
     assert_eq!(last.r#type().as_str(), "ExecutionSucceeded");
-    assert_eq!(last.execution_succeeded_event_details().unwrap().output(), Some("{\"n\":1}"));
+    assert_eq!(
+        last.execution_succeeded_event_details().unwrap().output(),
+        Some("{\"n\":1}")
+    );
     let exited = history.events()[1].state_exited_event_details().unwrap();
     assert_eq!(exited.assigned_variables().unwrap()["v"], "1");
-    let machine = sfn.describe_state_machine().state_machine_arn(MACHINE).send().await.unwrap();
+    let machine = sfn
+        .describe_state_machine()
+        .state_machine_arn(MACHINE)
+        .send()
+        .await
+        .unwrap();
     assert!(machine.definition().contains("JSONata"));
-    let missing = sfn.send_task_success().task_token("x").output("1").send().await.unwrap_err().into_service_error();
+    let missing = sfn
+        .send_task_success()
+        .task_token("x")
+        .output("1")
+        .send()
+        .await
+        .unwrap_err()
+        .into_service_error();
     assert!(missing.is_invalid_token());
-    let unknown = sfn.describe_execution().execution_arn(format!("{arn}y")).send().await.unwrap_err().into_service_error();
+    let unknown = sfn
+        .describe_execution()
+        .execution_arn(format!("{arn}y"))
+        .send()
+        .await
+        .unwrap_err()
+        .into_service_error();
     assert!(unknown.is_execution_does_not_exist());
 }
 
@@ -85,11 +193,17 @@ async fn the_sdk_reads_every_answer() {
 async fn lists_and_histories_come_in_pages() {
     let cloud = waiting_cloud();
     for n in 0..5 {
-        cloud.sfn.start(MACHINE, Some(&format!("x{n}")), json!({})).unwrap();
+        cloud
+            .sfn
+            .start(MACHINE, Some(&format!("x{n}")), json!({}))
+            .unwrap();
         sleep(Duration::from_secs(15)).await;
     }
     let sfn = client(&cloud);
-    let pages = sfn.list_executions().state_machine_arn(MACHINE).max_results(2);
+    let pages = sfn
+        .list_executions()
+        .state_machine_arn(MACHINE)
+        .max_results(2);
     let mut names = Vec::new();
     let mut token = None;
     loop {
@@ -101,14 +215,46 @@ async fn lists_and_histories_come_in_pages() {
         }
     }
     assert_eq!(names, ["x4", "x3", "x2", "x1", "x0"]);
-    let running = sfn.list_executions().state_machine_arn(MACHINE).status_filter("RUNNING".into()).send().await.unwrap();
+    let running = sfn
+        .list_executions()
+        .state_machine_arn(MACHINE)
+        .status_filter("RUNNING".into())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(running.executions().len(), 3);
     let arn = cloud.sfn.executions()[0].arn.clone();
-    let page = sfn.get_execution_history().execution_arn(&arn).max_results(3).include_execution_data(false).send().await.unwrap();
+    let page = sfn
+        .get_execution_history()
+        .execution_arn(&arn)
+        .max_results(3)
+        .include_execution_data(false)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(page.events().len(), 3);
-    assert_eq!(page.events()[1].state_entered_event_details().unwrap().input(), None);
-    let rest = sfn.get_execution_history().execution_arn(&arn).set_next_token(page.next_token().map(str::to_owned)).send().await.unwrap();
+    assert_eq!(
+        page.events()[1]
+            .state_entered_event_details()
+            .unwrap()
+            .input(),
+        None
+    );
+    let rest = sfn
+        .get_execution_history()
+        .execution_arn(&arn)
+        .set_next_token(page.next_token().map(str::to_owned))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(rest.events()[0].id(), 4);
-    let bad = sfn.get_execution_history().execution_arn(&arn).next_token("x").send().await.unwrap_err().into_service_error();
+    let bad = sfn
+        .get_execution_history()
+        .execution_arn(&arn)
+        .next_token("x")
+        .send()
+        .await
+        .unwrap_err()
+        .into_service_error();
     assert!(bad.is_invalid_token());
 }

@@ -19,7 +19,13 @@ fn fails(error: &'static str) -> TaskRunner {
 /// Which of the names catch the error.
 async fn caught_by(tasks: TaskRunner, fields: Value) -> Vec<&'static str> {
     let mut caught = Vec::new();
-    for name in ["States.ALL", "States.TaskFailed", "States.Timeout", "States.HeartbeatTimeout", "Own"] {
+    for name in [
+        "States.ALL",
+        "States.TaskFailed",
+        "States.Timeout",
+        "States.HeartbeatTimeout",
+        "Own",
+    ] {
         let mut state = task(json!({ "Catch": [ { "ErrorEquals": [name], "Next": "Caught" } ] }));
         for (field, value) in fields.as_object().unwrap() {
             state[field] = value.clone();
@@ -36,11 +42,20 @@ async fn caught_by(tasks: TaskRunner, fields: Value) -> Vec<&'static str> {
 #[tokio::test(start_paused = true)]
 async fn wildcards_match_as_on_aws() {
     let none = json!({});
-    assert_eq!(caught_by(fails("Own"), none.clone()).await, ["States.ALL", "States.TaskFailed", "Own"]);
-    assert_eq!(caught_by(fails("States.TaskFailed"), none.clone()).await, ["States.ALL", "States.TaskFailed"]);
+    assert_eq!(
+        caught_by(fails("Own"), none.clone()).await,
+        ["States.ALL", "States.TaskFailed", "Own"]
+    );
+    assert_eq!(
+        caught_by(fails("States.TaskFailed"), none.clone()).await,
+        ["States.ALL", "States.TaskFailed"]
+    );
     let slow = json!({ "TimeoutSeconds": 1 });
     let never: TaskRunner = Arc::new(|_| Box::pin(std::future::pending()));
-    assert_eq!(caught_by(never.clone(), slow).await, ["States.ALL", "States.Timeout"]);
+    assert_eq!(
+        caught_by(never.clone(), slow).await,
+        ["States.ALL", "States.Timeout"]
+    );
     let silent = json!({
         "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken", "TimeoutSeconds": 9, "HeartbeatSeconds": 2 });
     let invoked = runner(|_| Ok(Answer::Waits(json!({}))));
@@ -48,10 +63,21 @@ async fn wildcards_match_as_on_aws() {
         caught_by(invoked, silent).await,
         ["States.ALL", "States.Timeout", "States.HeartbeatTimeout"]
     );
-    assert!(caught_by(fails("States.Runtime"), none.clone()).await.is_empty());
-    assert!(caught_by(fails("States.DataLimitExceeded"), none.clone()).await.is_empty());
+    assert!(
+        caught_by(fails("States.Runtime"), none.clone())
+            .await
+            .is_empty()
+    );
+    assert!(
+        caught_by(fails("States.DataLimitExceeded"), none.clone())
+            .await
+            .is_empty()
+    );
     let broken = json!({ "Output": "{% $states.result.missing %}" });
-    assert_eq!(caught_by(echo(), broken).await, ["States.ALL", "States.TaskFailed"]);
+    assert_eq!(
+        caught_by(echo(), broken).await,
+        ["States.ALL", "States.TaskFailed"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +101,10 @@ async fn without_output_a_catch_gives_the_error_on_and_a_time_out_has_an_empty_c
     });
     let never: TaskRunner = Arc::new(|_| Box::pin(std::future::pending()));
     let view = play(never, states, json!({})).await;
-    assert_eq!(*view.output.unwrap(), json!({ "Error": "States.Timeout", "Cause": "" }));
+    assert_eq!(
+        *view.output.unwrap(),
+        json!({ "Error": "States.Timeout", "Cause": "" })
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +126,12 @@ async fn retries_back_off_up_to_the_maximum_and_count() {
     let took = view.stopped.unwrap().duration_since(view.started).unwrap();
     // Five calls of a second; pauses of 2, 6, 10 and 10.
     assert_eq!(took.as_secs(), 5 + 2 + 6 + 10 + 10);
-    let counts: Vec<_> = calls.lock().unwrap().iter().map(|c| (c.retry_count, c.arguments["n"].clone())).collect();
+    let counts: Vec<_> = calls
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|c| (c.retry_count, c.arguments["n"].clone()))
+        .collect();
     assert_eq!(counts, (0..5).map(|n| (n, json!(n))).collect::<Vec<_>>());
     assert_eq!(cloud.sfn.transitions(&view.arn), 5);
 }
@@ -133,7 +167,9 @@ async fn full_jitter_is_random_and_repeats_by_seed() {
         { "ErrorEquals": ["Own"], "IntervalSeconds": 100, "BackoffRate": 1, "MaxAttempts": 5, "JitterStrategy": "FULL" } ] })) });
     let mut took = Vec::new();
     for seed in [1, 1, 2] {
-        let view = seeded_cloud(fails("Own"), seed).run(states.clone(), json!({})).await;
+        let view = seeded_cloud(fails("Own"), seed)
+            .run(states.clone(), json!({}))
+            .await;
         took.push(view.stopped.unwrap().duration_since(view.started).unwrap());
     }
     assert_eq!(took[0], took[1]);
@@ -146,14 +182,20 @@ async fn a_query_error_is_retried_and_told_in_the_history() {
     let (runner, calls) = script(vec![Ok(json!({})), Ok(json!({ "x": 1 }))]);
     let cloud = cloud(runner);
     let view = cloud
-        .run(json!({ "A": task(json!({
+        .run(
+            json!({ "A": task(json!({
             "Output": { "x": "{% $states.result.x %}" },
-            "Retry": [ { "ErrorEquals": ["States.QueryEvaluationError"] } ] })) }), json!({}))
+            "Retry": [ { "ErrorEquals": ["States.QueryEvaluationError"] } ] })) }),
+            json!({}),
+        )
         .await;
     assert_eq!(*view.output.unwrap(), json!({ "x": 1 }));
     assert_eq!(calls.lock().unwrap().len(), 2);
     let history = cloud.sfn.history(&view.arn);
-    let failed = history.iter().find(|event| event["type"] == "EvaluationFailed").unwrap();
+    let failed = history
+        .iter()
+        .find(|event| event["type"] == "EvaluationFailed")
+        .unwrap();
     assert_eq!(
         failed["evaluationFailedEventDetails"],
         json!({
@@ -184,13 +226,27 @@ async fn a_time_out_and_a_stop_drop_the_task() {
         })
     });
     let cloud = cloud(never);
-    let view = cloud.run(json!({ "A": task(json!({ "TimeoutSeconds": 60 })) }), json!({})).await;
-    assert_eq!((view.error.as_deref(), view.cause), (Some("States.Timeout"), None));
+    let view = cloud
+        .run(
+            json!({ "A": task(json!({ "TimeoutSeconds": 60 })) }),
+            json!({}),
+        )
+        .await;
+    assert_eq!(
+        (view.error.as_deref(), view.cause),
+        (Some("States.Timeout"), None)
+    );
     assert_eq!(dropped.load(Ordering::Relaxed), 1);
-    let arn = cloud.sfn.create_state_machine("n", super::support::parse(&super::support::machine(json!({ "A": task(json!({})) }))).unwrap());
+    let arn = cloud.sfn.create_state_machine(
+        "n",
+        super::support::parse(&super::support::machine(json!({ "A": task(json!({})) }))).unwrap(),
+    );
     let arn = cloud.sfn.start(&arn, None, json!({})).unwrap();
     sleep(Duration::from_secs(1)).await;
-    cloud.sfn.stop(&arn, Some("Person"), Some("said so")).unwrap();
+    cloud
+        .sfn
+        .stop(&arn, Some("Person"), Some("said so"))
+        .unwrap();
     let view = cloud.sfn.finished(&arn).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     assert_eq!(view.status, ExecutionStatus::Aborted);

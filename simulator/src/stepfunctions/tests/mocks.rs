@@ -34,9 +34,15 @@ fn states() -> serde_json::Value {
 #[tokio::test(start_paused = true)]
 async fn a_test_case_plays_its_answers_in_turn() {
     let mocks = Mocks::parse(CONFIG).unwrap();
-    let cases: Vec<_> = mocks.test_cases().into_iter().map(|(_, case)| case).collect();
+    let cases: Vec<_> = mocks
+        .test_cases()
+        .into_iter()
+        .map(|(_, case)| case)
+        .collect();
     assert_eq!(cases, ["Happy", "Short", "Unhappy"]);
-    let view = cloud(mocks.runner("Orders", "Happy").unwrap()).run(states(), json!({})).await;
+    let view = cloud(mocks.runner("Orders", "Happy").unwrap())
+        .run(states(), json!({}))
+        .await;
     assert_eq!(view.status, ExecutionStatus::Succeeded);
     assert_eq!(*view.output.unwrap(), json!({ "signed": true }));
 }
@@ -44,15 +50,29 @@ async fn a_test_case_plays_its_answers_in_turn() {
 #[tokio::test(start_paused = true)]
 async fn what_is_not_mocked_fails_with_a_clear_cause() {
     let mocks = Mocks::parse(CONFIG).unwrap();
-    let view = cloud(mocks.runner("Orders", "Short").unwrap()).run(states(), json!({})).await;
+    let view = cloud(mocks.runner("Orders", "Short").unwrap())
+        .run(states(), json!({}))
+        .await;
     assert_eq!(view.error.as_deref(), Some("States.Runtime"));
-    assert_eq!(view.cause.as_deref(), Some("the state 'Wait' is not mocked in this test case"));
-    let view = cloud(mocks.runner("Orders", "Unhappy").unwrap()).run(states(), json!({})).await;
     assert_eq!(
         view.cause.as_deref(),
-        Some("the state 'Call' is called for the 1. time, but 'Empty' has no response \"0\"")
+        Some("the state 'Wait' is not mocked in this test case")
     );
-    assert!(mocks.runner("Orders", "None").err().unwrap().to_string().contains("expected one of Happy, Short, Unhappy"));
+    let view = cloud(mocks.runner("Orders", "Unhappy").unwrap())
+        .run(states(), json!({}))
+        .await;
+    assert_eq!(
+        view.cause.as_deref(),
+        Some("try 1 of the state 'Call' is not mocked: 'Empty' has no response \"0\"")
+    );
+    assert!(
+        mocks
+            .runner("Orders", "None")
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("expected one of Happy, Short, Unhappy")
+    );
 }
 
 #[test]
@@ -71,10 +91,15 @@ fn a_wrong_configuration_is_told_with_line_and_field() {
         errors.0,
         [
             "line 3: /StateMachines/M/TestCases/C/S: MockedResponses has no 'Missing'",
-            "line 5: /MockedResponses/R/x: expected the number of a call, \"0\", or a range, \"1-2\"",
+            "line 5: /MockedResponses/R/x: expected the number of a try, \"0\", or a range, \"1-2\"",
             "line 6: /MockedResponses/R/1: expected either Return or Throw",
             "line 7: /MockedResponses/R/2/Throw: the string Error is required",
         ]
     );
-    assert!(Mocks::parse("{").unwrap_err().to_string().starts_with("line 1: no JSON"));
+    assert!(
+        Mocks::parse("{")
+            .unwrap_err()
+            .to_string()
+            .starts_with("line 1: no JSON")
+    );
 }

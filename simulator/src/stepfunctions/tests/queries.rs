@@ -8,15 +8,21 @@ async fn value(source: &str) -> Value {
 }
 
 async fn value_of(source: &str, input: Value) -> Value {
-    let states = json!({ "A": { "Type": "Pass", "Output": format!("{{% {source} %}}"), "End": true } });
+    let states =
+        json!({ "A": { "Type": "Pass", "Output": format!("{{% {source} %}}"), "End": true } });
     output(states, input).await
 }
 
 /// The end of the cause.
 async fn error(source: &str) -> String {
-    let states = json!({ "A": { "Type": "Pass", "Output": format!("{{% {source} %}}"), "End": true } });
+    let states =
+        json!({ "A": { "Type": "Pass", "Output": format!("{{% {source} %}}"), "End": true } });
     let view = play(echo(), states, json!({})).await;
-    assert_eq!(view.error.as_deref(), Some("States.QueryEvaluationError"), "{source}");
+    assert_eq!(
+        view.error.as_deref(),
+        Some("States.QueryEvaluationError"),
+        "{source}"
+    );
     view.cause.unwrap().split_once("). ").unwrap().1.to_owned()
 }
 
@@ -25,7 +31,10 @@ async fn step_functions_own_functions_answer_as_on_aws() {
     for (source, expected) in [
         ("$parse('{\"a\": [1, null]}')", json!({ "a": [1, null] })),
         ("$map(['1', '[2]'], $parse)", json!([1, [2]])),
-        ("$partition([1, 2, 3, 4, 5], 2)", json!([[1, 2], [3, 4], [5]])),
+        (
+            "$partition([1, 2, 3, 4, 5], 2)",
+            json!([[1, 2], [3, 4], [5]]),
+        ),
         ("$partition([1, 2, 3], 2.9)", json!([[1, 2], [3]])),
         ("$range(0, 10, 5)", json!([0, 5, 10])),
         ("$range(-1.7, 2, 1)", json!([-1, 0, 1, 2])),
@@ -35,11 +44,18 @@ async fn step_functions_own_functions_answer_as_on_aws() {
         ("$random() < 1", json!(true)),
         ("$length($uuid())", json!(36)),
         ("$sort($shuffle([3, 1, 2]))", json!([1, 2, 3])),
-        ("$exists($partition([1], 0)) or $exists($range(1, 2, -1)) or $exists($range(1, 2, 0))", json!(false)),
+        (
+            "$exists($partition([1], 0)) or $exists($range(1, 2, -1)) or $exists($range(1, 2, 0))",
+            json!(false),
+        ),
     ] {
         assert_eq!(value(source).await, expected, "{source}");
     }
-    assert!(error("$parse('{')").await.contains("threw an error during evaluation."));
+    assert!(
+        error("$parse('{')")
+            .await
+            .contains("threw an error during evaluation.")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,7 +75,12 @@ async fn chance_repeats_by_seed() {
     let states = json!({ "A": { "Type": "Pass", "Output": "{% [$uuid(), $random(), $shuffle([1..9])] %}", "End": true } });
     let mut outputs = Vec::new();
     for seed in [1, 1, 2] {
-        outputs.push(seeded_cloud(echo(), seed).run(states.clone(), json!({})).await.output);
+        outputs.push(
+            seeded_cloud(echo(), seed)
+                .run(states.clone(), json!({}))
+                .await
+                .output,
+        );
     }
     assert_eq!(outputs[0], outputs[1]);
     assert_ne!(outputs[0], outputs[2]);
@@ -83,14 +104,26 @@ async fn the_context_object_is_complete() {
             "State": { "Name": "A", "EnteredTime": "2026-01-05T03:00:00.000Z" },
         })
     );
-    assert_eq!(value_of("$states.context.Execution.Input.i", json!({ "i": 2 })).await, 2);
+    assert_eq!(
+        value_of("$states.context.Execution.Input.i", json!({ "i": 2 })).await,
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn values_and_errors_are_those_of_aws() {
-    assert_eq!(value_of("$states.input.x", json!({ "x": null })).await, Value::Null);
-    assert_eq!(value("{'n': 1.5 * 2, 'big': 9007199254740991}").await, json!({ "n": 3, "big": 9_007_199_254_740_991_i64 }));
-    assert_eq!(value("{'z': 1, 'a': 2}").await.to_string(), r#"{"z":1,"a":2}"#);
+    assert_eq!(
+        value_of("$states.input.x", json!({ "x": null })).await,
+        Value::Null
+    );
+    assert_eq!(
+        value("{'n': 1.5 * 2, 'big': 9007199254740991}").await,
+        json!({ "n": 3, "big": 9_007_199_254_740_991_i64 })
+    );
+    assert_eq!(
+        value("{'z': 1, 'a': 2}").await.to_string(),
+        r#"{"z":1,"a":2}"#
+    );
     assert_eq!(
         error("$states.input.missing").await,
         "The JSONata expression '$states.input.missing' specified for the field 'Output' returned nothing (undefined)."
@@ -100,9 +133,19 @@ async fn values_and_errors_are_those_of_aws() {
         "The JSONata expression '$fn := function($x) { $x }' specified for the field 'Output' returned an unsupported result \
          type."
     );
-    assert!(error("'a' + 1").await.contains("threw an error during evaluation. T2001"));
-    // Recursion without end ends.
-    assert!(error("($f := function($n) { 1 + $f($n + 1) }; $f(1))").await.contains("threw an error"));
+    assert!(
+        error("'a' + 1")
+            .await
+            .contains("threw an error during evaluation. T2001")
+    );
+    // What AWS's own limit of 100 levels was measured to take; recursion without end ends.
+    value("($f := function($n) { $n < 2 ? 1 : $n * $f($n - 1) }; $f(31))").await;
+    value(&vec!["1"; 100].join(" + ")).await;
+    assert!(
+        error("($f := function($n) { 1 + $f($n + 1) }; $f(1))")
+            .await
+            .contains("threw an error")
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,9 +9,15 @@ use serde_json::{Value, json};
 
 async fn play(mocks: Value) -> (Cloud, ExecutionView) {
     let responses = mocks.as_object().unwrap().iter();
-    let named: Value = responses.map(|(state, _)| (state.clone(), json!(state))).collect::<serde_json::Map<_, _>>().into();
+    let named: Value = responses
+        .map(|(state, _)| (state.clone(), json!(state)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
     let config = json!({ "StateMachines": { "R": { "TestCases": { "C": named } } }, "MockedResponses": mocks });
-    let runner = Mocks::parse(&config.to_string()).unwrap().runner("R", "C").unwrap();
+    let runner = Mocks::parse(&config.to_string())
+        .unwrap()
+        .runner("R", "C")
+        .unwrap();
     let cloud = cloud(runner);
     let definition = Definition::parse(RECOVERY, &substitutions()).unwrap();
     let arn = cloud.sfn.create_state_machine("recovery", definition);
@@ -46,20 +52,41 @@ fn mocks() -> Value {
 
 fn entered(cloud: &Cloud, arn: &str) -> Vec<String> {
     let events = cloud.sfn.history(arn);
-    let names = events.iter().filter_map(|event| event["stateEnteredEventDetails"]["name"].as_str());
+    let names = events
+        .iter()
+        .filter_map(|event| event["stateEnteredEventDetails"]["name"].as_str());
     names.map(str::to_owned).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
     let (cloud, view) = play(mocks()).await;
-    assert_eq!((view.status, &view.cause), (ExecutionStatus::Succeeded, &None));
+    assert_eq!(
+        (view.status, &view.cause),
+        (ExecutionStatus::Succeeded, &None)
+    );
     assert_eq!(
         entered(&cloud, &view.arn),
         [
-            "ClassifyExit", "ClaimJob", "JobClaimed?", "StopSiblings", "AllStopped?", "CheckGpus", "RunDcgm", "ReadVerdict",
-            "GpusHealthy?", "RecoverInstances", "CordonInstance", "Cordoned?", "RebootInstance", "WaitForInstanceActive",
-            "UncordonInstance", "VerifyGpus", "InstancesRecovered?", "RelaunchJob", "NotifyOperators",
+            "ClassifyExit",
+            "ClaimJob",
+            "JobClaimed?",
+            "StopSiblings",
+            "AllStopped?",
+            "CheckGpus",
+            "RunDcgm",
+            "ReadVerdict",
+            "GpusHealthy?",
+            "RecoverInstances",
+            "CordonInstance",
+            "Cordoned?",
+            "RebootInstance",
+            "WaitForInstanceActive",
+            "UncordonInstance",
+            "VerifyGpus",
+            "InstancesRecovered?",
+            "RelaunchJob",
+            "NotifyOperators",
         ]
     );
 }
@@ -67,9 +94,13 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
 #[tokio::test(start_paused = true)]
 async fn a_diagnosis_that_says_nothing_fails_the_job_and_tells() {
     let mut mocks = mocks();
-    mocks["RunDcgm"] = json!({ "0": { "Throw": { "Error": "States.TaskFailed", "Cause": "no JSON" } } });
+    mocks["RunDcgm"] =
+        json!({ "0": { "Throw": { "Error": "States.TaskFailed", "Cause": "no JSON" } } });
     let (cloud, view) = play(mocks).await;
     assert_eq!(view.status, ExecutionStatus::Succeeded);
     let states = entered(&cloud, &view.arn);
-    assert_eq!(states[states.len() - 3..], ["GpusHealthy?", "FailJob", "NotifyOperators"]);
+    assert_eq!(
+        states[states.len() - 3..],
+        ["GpusHealthy?", "FailJob", "NotifyOperators"]
+    );
 }

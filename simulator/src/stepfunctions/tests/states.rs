@@ -11,7 +11,10 @@ async fn a_pass_gives_its_input_on_or_its_output() {
         "A": { "Type": "Pass", "Next": "B" },
         "B": { "Type": "Pass", "Output": { "n": "{% $states.input.n + 1 %}", "same": [1, "{% 'x' %}"] }, "End": true },
     });
-    assert_eq!(output(states, json!({ "n": 1 })).await, json!({ "n": 2, "same": [1, "x"] }));
+    assert_eq!(
+        output(states, json!({ "n": 1 })).await,
+        json!({ "n": 2, "same": [1, "x"] })
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -24,7 +27,10 @@ async fn a_task_passes_arguments_and_gets_the_result() {
     let view = play(runner, states, json!(5)).await;
     assert_eq!(*view.output.unwrap(), json!({ "ok": true }));
     let arguments = &calls.lock().unwrap()[0].arguments;
-    assert_eq!(*arguments, json!({ "FunctionName": "f", "Payload": { "in": 5, "who": "A" } }));
+    assert_eq!(
+        *arguments,
+        json!({ "FunctionName": "f", "Payload": { "in": 5, "who": "A" } })
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +92,11 @@ async fn a_timestamp_must_be_one() {
     let states = json!({ "A": { "Type": "Wait", "Timestamp": "{% 'soon' %}", "End": true } });
     let view = play(echo(), states, json!({})).await;
     assert_eq!(view.error.as_deref(), Some("States.QueryEvaluationError"));
-    assert!(view.cause.unwrap().ends_with("extended offset date-time format string: soon"));
+    assert!(
+        view.cause
+            .unwrap()
+            .ends_with("extended offset date-time format string: soon")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +104,10 @@ async fn a_fail_fails_with_its_words() {
     let states = json!({ "A": { "Type": "Fail", "Error": "Broken", "Cause": "{% 'by ' & $states.input %}" } });
     let view = play(echo(), states, json!("hand")).await;
     assert_eq!(view.status, ExecutionStatus::Failed);
-    assert_eq!((view.error.as_deref(), view.cause.as_deref()), (Some("Broken"), Some("by hand")));
+    assert_eq!(
+        (view.error.as_deref(), view.cause.as_deref()),
+        (Some("Broken"), Some("by hand"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,17 +144,28 @@ async fn variables_change_after_the_state_and_reach_into_inner_scopes() {
 #[tokio::test(start_paused = true)]
 async fn the_execution_times_out_and_keeps_no_error() {
     let cloud = cloud(echo());
-    let mut definition = super::support::machine(json!({ "A": { "Type": "Wait", "Seconds": 100, "End": true } }));
+    let mut definition =
+        super::support::machine(json!({ "A": { "Type": "Wait", "Seconds": 100, "End": true } }));
     definition["TimeoutSeconds"] = 60.into();
     let arn = cloud.start_machine(&definition, json!({}));
     let view = cloud.sfn.finished(&arn).await.unwrap();
     assert_eq!(view.status, ExecutionStatus::TimedOut);
     assert_eq!((view.error, view.cause), (None, None));
-    assert_eq!(view.stopped.unwrap().duration_since(view.started).unwrap().as_secs(), 60);
+    assert_eq!(
+        view.stopped
+            .unwrap()
+            .duration_since(view.started)
+            .unwrap()
+            .as_secs(),
+        60
+    );
     let last = cloud.sfn.history(&arn).pop().unwrap();
     assert_eq!(last["type"], "ExecutionTimedOut");
     assert_eq!(last["previousEventId"], 0);
-    assert_eq!(last["executionTimedOutEventDetails"]["error"], "States.Timeout");
+    assert_eq!(
+        last["executionTimedOutEventDetails"]["error"],
+        "States.Timeout"
+    );
 }
 
 #[tokio::test(start_paused = true)]

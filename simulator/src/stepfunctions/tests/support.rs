@@ -116,7 +116,10 @@ impl Cloud {
     /// Types of the events.
     pub(super) fn types(&self, arn: &str) -> Vec<String> {
         let events = self.sfn.history(arn);
-        events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+        events
+            .iter()
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 

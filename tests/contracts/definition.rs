@@ -1,0 +1,134 @@
+//! Rules that the definition keeps, read off its text.
+
+use serde_json::Value;
+use simulator::cloud::RECOVERY;
+use std::path::PathBuf;
+
+/// Every state with its name, those inside Maps too.
+fn states() -> Vec<(String, Value)> {
+    fn collect(machine: &Value, found: &mut Vec<(String, Value)>) {
+        for (name, state) in machine["States"].as_object().unwrap() {
+            found.push((name.clone(), state.clone()));
+            if state["Type"] == "Map" {
+                collect(&state["ItemProcessor"], found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&serde_json::from_str(RECOVERY).unwrap(), &mut found);
+    found
+}
+
+fn root(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(path)
+}
+
+fn pascal(name: &str) -> String {
+    name.split('-')
+        .map(|word| word[..1].to_uppercase() + &word[1..])
+        .collect()
+}
+
+#[test]
+fn worker_state_schema_test_and_bin_carry_the_same_name() {
+    let states = states();
+    for worker in workers::all() {
+        let snake = worker.name.replace('-', "_");
+        for file in [
+            format!("schemas/{}.input.json", worker.name),
+            format!("schemas/{}.outcome.json", worker.name),
+            format!("workers/src/steps/{snake}.rs"),
+            format!("workers/src/bin/{}.rs", worker.name),
+            format!("tests/workers/{snake}.rs"),
+        ] {
+            assert!(root(&file).exists(), "{file} is missing");
+        }
+        let arn = format!("${{{}FunctionArn}}", pascal(worker.name));
+        let callers: Vec<&str> = states
+            .iter()
+            .filter(|(_, s)| s["Arguments"]["FunctionName"] == arn.as_str())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let expected: Vec<&str> = worker.state.into_iter().collect();
+        assert_eq!(callers, expected, "states that call {}", worker.name);
+    }
+}
+
+#[test]
+fn every_state_says_what_it_does_and_every_task_what_to_do_if_it_is_red() {
+    for (name, state) in states() {
+        let comment = state["Comment"].as_str().unwrap_or_default();
+        assert!(comment.len() > 20, "{name} has no Comment");
+        assert!(name.len() <= 25, "{name} is too long for the graph");
+        if state["Type"] == "Task" && state.get("Catch").is_none() {
+            assert!(comment.contains("If red:"), "{name}: {comment}");
+        }
+        for way in ["Choices", "Catch"] {
+            for choice in state[way].as_array().into_iter().flatten() {
+                assert!(
+                    choice["Comment"].is_string(),
+                    "{name}: a way without a Comment: {choice}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_task_has_a_time_out_and_jittered_retries() {
+    for (name, state) in states() {
+        if state["Type"] != "Task" {
+            continue;
+        }
+        assert!(!state["TimeoutSeconds"].is_null(), "{name} has no time-out");
+        let retries = state["Retry"].as_array().unwrap();
+        assert!(!retries.is_empty(), "{name} is not retried");
+        for retry in retries {
+            assert!(retry["MaxAttempts"].as_u64().unwrap() > 0, "{name}");
+            // Waiting for what another call is writing needs no jitter: nobody waits in step with it.
+            if retry["ErrorEquals"] != serde_json::json!(["NotSettledYet"]) {
+                assert_eq!(retry["JitterStrategy"], "FULL", "{name}: {retry}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_technical_error_is_never_caught_into_a_dead_end() {
+    for (name, state) in states() {
+        assert_ne!(
+            state["Type"], "Fail",
+            "{name}: nothing could be redriven after it"
+        );
+        for catch in state["Catch"].as_array().into_iter().flatten() {
+            let all = catch["ErrorEquals"] == serde_json::json!(["States.ALL"]);
+            // The one exception: whatever EC2 answers, a redrive must not reboot a node unasked.
+            assert!(!all || name == "RebootByEc2", "{name} catches everything");
+        }
+    }
+}
+
+#[test]
+fn a_worker_is_gone_before_its_state_calls_it_again() {
+    for worker in workers::all() {
+        let Some(state) = worker.state else { continue };
+        let (_, state) = states().into_iter().find(|(n, _)| n == state).unwrap();
+        let Some(bound) = state["TimeoutSeconds"].as_u64() else {
+            continue; // waits for a token: the function's own time-out is minutes shorter
+        };
+        assert!(
+            bound > u64::from(worker.timeout_seconds),
+            "{}: the state gives up after {bound} s, the function after {} s",
+            worker.name,
+            worker.timeout_seconds
+        );
+    }
+}
+
+#[test]
+fn the_definition_fits_step_functions_limits() {
+    assert!(RECOVERY.len() < 1024 * 1024);
+    assert!(states().iter().all(|(name, _)| name.len() <= 80));
+}

@@ -1,0 +1,5 @@
+//! What passes between the states, and that everything that belongs together carries the same name.
+
+mod definition;
+mod paths;
+mod schemas;

@@ -1,0 +1,441 @@
+//! Walks every path of the definition: at each task every answer is tried that the real one can give, and whatever a
+//! state passes on must fit the schema of the worker that it calls.
+
+use serde_json::{Value, json};
+use simulator::{
+    clock::Clock,
+    cloud::RECOVERY,
+    eventbridge::Bus,
+    lambda::Lambda,
+    stepfunctions::{Answer, Definition, Resource, StepFunctions, TaskRequest, TaskRunner},
+    wire::IntegrationFailure,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+use workers::{Settings, Worker};
+
+const INSTANCE: &str = "i-0123456789abcdef3";
+const EXECUTION: &str = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:other";
+
+type Reply = Result<Value, (&'static str, String)>;
+
+/// Every answer that a worker can give, one for each outcome and each way in which it differs for the flow.
+fn outcomes(worker: &str) -> Vec<Reply> {
+    let failure = json!({
+        "rank": 3, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/1", "instance": INSTANCE,
+        "exitCode": 1, "stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited",
+        "notRelaunchable": null,
+    });
+    let unknown = json!({
+        "rank": 3, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/1", "instance": null, "exitCode": null,
+        "stopCode": null, "stoppedReason": null, "notRelaunchable": "ECS no longer describes rank 3's task",
+    });
+    let claimed = |left: u32, failure: &Value| json!({ "outcome": "Claimed", "jobId": "job", "attempt": 1, "nodes": 8, "recoveriesLeft": left, "failure": failure });
+    let stale = json!({ "outcome": "Stale", "jobId": "job", "why": "late" });
+    let not_managed = json!({ "outcome": "NotManaged" });
+    let refused =
+        |refusal: &str| json!({ "outcome": "Refused", "refusal": refusal, "detail": "why" });
+    let answers = match worker {
+        "record-completion" => vec![
+            json!({ "outcome": "Recorded", "jobId": "job", "done": 3, "nodes": 8 }),
+            json!({ "outcome": "JobComplete", "jobId": "job" }),
+            stale,
+            not_managed,
+        ],
+        "record-user-stop" => vec![
+            json!({ "outcome": "Recorded", "jobId": "job" }),
+            stale,
+            not_managed,
+        ],
+        "claim-job" => vec![
+            claimed(1, &failure),
+            claimed(0, &unknown),
+            json!({ "outcome": "AlreadyClaimed", "jobId": "job", "holder": EXECUTION }),
+            stale,
+            not_managed,
+        ],
+        "stop-siblings" => vec![
+            json!({ "outcome": "Stopped", "toCheck": [{ "instance": INSTANCE, "rank": 3 }] }),
+            json!({ "outcome": "Stopped", "toCheck": [] }),
+            json!({ "outcome": "StillStopping", "runningTasks": 1, "running": [
+                { "rank": 4, "instance": null, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/2" }] }),
+            json!({ "outcome": "StoppedByUser", "rank": 2 }),
+        ],
+        "cordon-instance" => {
+            let mut answers =
+                vec![json!({ "outcome": "Cordoned", "instance": INSTANCE, "rebootToken": "ab12" })];
+            answers.extend(
+                [
+                    "HeldByAnother",
+                    "RunsAnotherJob",
+                    "RunsThisJob",
+                    "CordonedByOperator",
+                    "RebootLimit",
+                    "Quarantined",
+                    "NotInCluster",
+                ]
+                .map(refused),
+            );
+            answers
+        }
+        "await-instance" => vec![
+            json!({ "outcome": "Waiting", "why": "the reboot is not proven" }),
+            json!({ "outcome": "Over" }),
+        ],
+        "uncordon-instance" => vec![json!({ "outcome": "Uncordoned", "instance": INSTANCE })],
+        "quarantine-instance" => vec![
+            json!({ "outcome": "Quarantined", "instance": INSTANCE }),
+            json!({ "outcome": "HeldByAnother", "instance": INSTANCE }),
+        ],
+        "relaunch-job" => {
+            let cause = json!({ "errorType": "NotPlaced", "errorMessage": "RESOURCE:GPU" });
+            return vec![
+                Ok(json!({ "outcome": "Relaunched", "jobId": "job", "attempt": 2, "ranks": 8 })),
+                Err(("NotPlaced", cause.to_string())),
+            ];
+        }
+        "fail-job" => vec![json!({
+            "outcome": "Failed", "jobId": "job", "reason": "ApplicationFault", "quarantined": [INSTANCE], "released": 7,
+        })],
+        "notify-operators" => {
+            vec![json!({ "outcome": "Notified", "messageId": "m", "subject": "s" })]
+        }
+        "notify-failed-execution" => {
+            vec![json!({ "outcome": "Notified", "messageId": "m", "subject": "s" })]
+        }
+        "instance-events" => vec![
+            json!({ "outcome": "NotAwaited" }),
+            json!({ "outcome": "StillWaiting", "instance": INSTANCE, "why": "the agent is not connected" }),
+            json!({ "outcome": "WaitEnded", "instance": INSTANCE }),
+        ],
+        other => panic!("no outcomes for {other}"),
+    };
+    answers.into_iter().map(Ok).collect()
+}
+
+/// How a DCGM task can end, as `ecs:runTask.sync` reports it.
+fn checks() -> Vec<Reply> {
+    let task = |containers: Value| {
+        json!({ "StopCode": "EssentialContainerExited", "StoppedReason": "Essential container in task exited",
+                "Containers": containers })
+    };
+    let exited = |code: i32| {
+        let task = task(json!([{ "Name": "dcgm", "ExitCode": code }]));
+        Err(("States.TaskFailed", task.to_string()))
+    };
+    vec![
+        Ok(task(json!([{ "Name": "dcgm", "ExitCode": 0 }]))),
+        exited(226),
+        exited(1),
+        exited(205),
+        exited(204),
+        Err((
+            "States.TaskFailed",
+            json!({ "StopCode": "TaskFailedToStart", "Containers": [{ "Name": "dcgm" }],
+                    "StoppedReason": "CannotPullContainerError" })
+            .to_string(),
+        )),
+        Err(("States.TaskFailed", "no JSON at all".to_owned())),
+        Err((
+            "AmazonECS.Unknown",
+            "{\"Failures\":[{\"Reason\":\"RESOURCE:GPU\"}]}".to_owned(),
+        )),
+        Err(("States.Timeout", String::new())),
+        Err((
+            "ECS.ClusterNotFoundException",
+            "Cluster not found.".to_owned(),
+        )),
+    ]
+}
+
+fn replies(request: &TaskRequest) -> Vec<Reply> {
+    match &request.resource {
+        Resource::LambdaInvoke => outcomes(&worker_of(request))
+            .into_iter()
+            .map(|reply| {
+                reply.map(|payload| json!({ "ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200 }))
+            })
+            .collect(),
+        Resource::LambdaInvokeWaitForTaskToken => vec![
+            Ok(json!({ "instance": INSTANCE })),
+            Err(("RebootNotDone", "SSM command ended Failed".to_owned())),
+            Err(("States.Timeout", String::new())),
+        ],
+        Resource::EcsRunTaskSync => checks(),
+        Resource::AwsSdk { service, .. } if service == "ssm" => vec![
+            Ok(json!({ "Command": { "CommandId": "0831e1a8-a1ac-4257-a1fd-c831bc48107e" } })),
+            Err(("Ssm.InvalidInstanceIdException", "not in a valid state".to_owned())),
+        ],
+        Resource::AwsSdk { .. } => vec![
+            Ok(json!({})),
+            Err(("Ec2.Ec2Exception", "UnauthorizedOperation".to_owned())),
+        ],
+    }
+}
+
+fn worker_of(request: &TaskRequest) -> String {
+    let arn = request.arguments["FunctionName"].as_str().unwrap();
+    arn.rsplit("function:gpu-recovery-")
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+/// Which answer to give at each call, and how many there were; the next path changes the last that can be changed.
+#[derive(Default)]
+struct Script {
+    choices: Vec<usize>,
+    options: Vec<usize>,
+    at: usize,
+    /// An error goes on through the state's retries.
+    last: Option<Reply>,
+    violations: Vec<String>,
+}
+
+impl Script {
+    fn next(&mut self, replies: Vec<Reply>) -> Reply {
+        let choice = self.choices.get(self.at).copied().unwrap_or(0);
+        if self.at == self.choices.len() {
+            self.choices.push(0);
+        }
+        self.options.truncate(self.at);
+        self.options.push(replies.len());
+        self.at += 1;
+        replies[choice].clone()
+    }
+
+    /// The next path; false after the last.
+    fn advance(&mut self) -> bool {
+        self.choices.truncate(self.at);
+        self.at = 0;
+        self.last = None;
+        while let Some(choice) = self.choices.pop() {
+            if choice + 1 < self.options[self.choices.len()] {
+                self.choices.push(choice + 1);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn runner(script: Arc<Mutex<Script>>, workers: Arc<BTreeMap<String, Worker>>) -> TaskRunner {
+    Arc::new(move |request| {
+        let reply = {
+            let mut script = script.lock().unwrap();
+            if matches!(
+                request.resource,
+                Resource::LambdaInvoke | Resource::LambdaInvokeWaitForTaskToken
+            ) && let Err(error) =
+                workers[&worker_of(&request)].check(&request.arguments["Payload"])
+            {
+                let problem = format!("{}: {error}", request.state);
+                script.violations.push(problem);
+            }
+            match script.last.clone().filter(|_| request.retry_count > 0) {
+                Some(error) => error,
+                None => {
+                    let reply = script.next(replies(&request));
+                    script.last = Some(reply.clone());
+                    reply
+                }
+            }
+        };
+        Box::pin(async move {
+            reply
+                .map(Answer::Result)
+                .map_err(|(error, cause)| IntegrationFailure {
+                    error: error.to_owned(),
+                    cause,
+                })
+        })
+    })
+}
+
+fn settings() -> Settings {
+    Settings::read(|name| {
+        let value = match name {
+            "TRAINING_JOB_TABLE_NAME" => "jobs",
+            "CONTAINER_INSTANCE_TABLE_NAME" => "instances",
+            "ECS_CLUSTER_NAME" => "training",
+            "DCGM_HEALTH_CHECK_TASK" => "dcgm",
+            "SNS_TOPIC_ARN" => "arn:aws:sns:us-east-1:123456789012:gpu-recovery",
+            "STOP_ROUNDS" => "2",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    })
+    .unwrap()
+}
+
+fn event(stop_code: &str, exit_code: Option<i32>, reason: &str) -> Value {
+    json!({ "detail-type": "ECS Task State Change", "source": "aws.ecs", "detail": {
+        "taskArn": "arn:aws:ecs:us-east-1:123456789012:task/training/1",
+        "createdAt": "2026-01-05T03:00:00.000Z", "stopCode": stop_code, "stoppedReason": reason,
+        "lastStatus": "STOPPED", "containers": [{ "name": "train", "exitCode": exit_code }],
+    }})
+}
+
+#[test]
+fn what_passes_between_states_fits_the_schemas_on_every_path() {
+    let mut substitutions = settings().substitutions();
+    substitutions.extend(Lambda::substitutions());
+    substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
+    let workers: Arc<BTreeMap<String, Worker>> = Arc::new(
+        workers::all()
+            .into_iter()
+            .map(|w| (w.name.to_owned(), w))
+            .collect(),
+    );
+    let machine = Definition::parse(RECOVERY, &substitutions).unwrap();
+    let mut visited = BTreeSet::new();
+    let mut paths = 0;
+    for event in [
+        event(
+            "EssentialContainerExited",
+            Some(1),
+            "Essential container in task exited",
+        ),
+        event(
+            "EssentialContainerExited",
+            Some(0),
+            "Essential container in task exited",
+        ),
+        event("UserInitiated", Some(143), "enough"),
+        event(
+            "UserInitiated",
+            Some(143),
+            "gpu-recovery: another rank failed",
+        ),
+        event("TaskFailedToStart", None, "CannotPullContainerError"),
+    ] {
+        let script = Arc::new(Mutex::new(Script::default()));
+        loop {
+            let runner = runner(script.clone(), workers.clone());
+            let (status, states) = play(machine.clone(), runner, event.clone());
+            check_end(&status, &states);
+            paths += 1;
+            visited.extend(states);
+            let mut script = script.lock().unwrap();
+            assert!(
+                script.violations.is_empty(),
+                "{:#?}\n{:?}",
+                script.violations,
+                script.choices
+            );
+            if !script.advance() {
+                break;
+            }
+        }
+    }
+    let all = all_states();
+    let never: Vec<_> = all.difference(&visited).collect();
+    assert!(never.is_empty(), "no path leads to {never:?}");
+    assert!(paths > 500, "only {paths} paths");
+}
+
+fn all_states() -> BTreeSet<String> {
+    fn collect(machine: &Value, found: &mut BTreeSet<String>) {
+        for (name, state) in machine["States"].as_object().unwrap() {
+            found.insert(name.clone());
+            if state["Type"] == "Map" {
+                collect(&state["ItemProcessor"], found);
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    collect(&serde_json::from_str(RECOVERY).unwrap(), &mut found);
+    found
+}
+
+/// Plays one path; its status (with the error) and the states that it entered, in order.
+fn play(machine: Definition, runner: TaskRunner, event: Value) -> (String, Vec<String>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let clock = Clock::default();
+        let stepfunctions = StepFunctions::new(clock, 1, Bus::new(clock, 1), runner);
+        let arn = stepfunctions.create_state_machine("gpu-recovery", machine);
+        let execution = stepfunctions.start(&arn, None, event).unwrap();
+        let end = stepfunctions.finished(&execution).await.unwrap();
+        let states = stepfunctions
+            .history(&execution)
+            .iter()
+            .filter_map(|e| {
+                e["stateEnteredEventDetails"]["name"]
+                    .as_str()
+                    .map(str::to_owned)
+            })
+            .collect();
+        let error = end.error.unwrap_or_default();
+        (
+            format!("{} {error}", end.status.as_str()).trim().to_owned(),
+            states,
+        )
+    })
+}
+
+/// What holds on every path.
+fn check_end(status: &str, states: &[String]) {
+    let count = |name: &str| states.iter().filter(|s| *s == name).count();
+    let told = count("NotifyOperators");
+    // Even a refused RunTask is a verdict (inconclusive): States.TaskFailed stands for every error of a task but a
+    // time-out (Step Functions developer guide, concepts-error-handling).
+    assert_eq!(status, "SUCCEEDED", "{states:?}");
+    let decided = count("RelaunchJob") + count("FailJob") > 0;
+    assert_eq!(
+        told,
+        usize::from(decided),
+        "a decision is told once: {states:?}"
+    );
+    if count("StopSiblings") > 0 {
+        let ends = told + count("RecordUserStop");
+        assert_eq!(ends, 1, "a claimed job is decided on: {states:?}");
+    }
+    assert!(
+        count("RebootInstance") <= 1 && count("RebootByEc2") <= 1,
+        "{states:?}"
+    );
+    if count("RebootInstance") > 0 {
+        assert_eq!(
+            count("CordonInstance"),
+            1,
+            "no reboot without a cordon: {states:?}"
+        );
+    }
+}
+
+#[test]
+fn the_answers_tried_are_all_that_the_outcome_schemas_know() {
+    for worker in workers::all() {
+        let schema = &worker.outcome_schema;
+        let validator = jsonschema::validator_for(schema).unwrap();
+        let variants = schema["oneOf"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{}: {schema}", worker.name))
+            .iter()
+            .map(|v| {
+                v["properties"]["outcome"]["const"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect::<BTreeSet<_>>();
+        let tried: BTreeSet<String> = outcomes(worker.name)
+            .into_iter()
+            .filter_map(Result::ok)
+            .map(|outcome| {
+                if let Err(error) = validator.validate(&outcome) {
+                    panic!("{}: {outcome}: {error}", worker.name);
+                }
+                outcome["outcome"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(tried, variants, "{}", worker.name);
+    }
+}

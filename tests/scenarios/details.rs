@@ -1,0 +1,108 @@
+//! What must hold of single scenarios beyond what their files say.
+
+use super::played;
+use workers::records::{JobStatus, RankStatus};
+
+#[test]
+fn a_relaunch_starts_every_rank_where_and_as_it_was() {
+    let report = played("gpu-fault");
+    assert_eq!(report.ranks.len(), 8);
+    for rank in &report.ranks {
+        let instance = rank.instance_id.as_ref().unwrap().as_str();
+        assert!(
+            instance.ends_with(&format!("{:07x}", rank.rank)),
+            "rank {} on {instance}",
+            rank.rank
+        );
+        assert_eq!(rank.status, RankStatus::Running);
+        let launch = rank.launch.as_ref().unwrap();
+        let overrides = launch.overrides.as_ref().unwrap();
+        let environment = &overrides.container_overrides[0].environment;
+        assert!(environment.contains(&("RANK".to_owned(), rank.rank.to_string())));
+        assert_eq!(launch.tags["team"], "research");
+    }
+    assert!(
+        report
+            .instances
+            .iter()
+            .all(|i| i.status.as_deref() == Some("IN_PROGRESS"))
+    );
+    assert!(report.instances.iter().all(|i| i.ecs_status == "ACTIVE"));
+}
+
+#[test]
+fn the_message_of_a_recovery_says_what_was_done() {
+    let report = played("gpu-fault");
+    let message = &report.notifications[0].message;
+    for words in [
+        "Job llama-7b runs again as attempt 2: all 8 ranks were relaunched after",
+        "rank 3 of 8 on i-0f3a9c5d7e0000003 ended with exit code 1 in attempt 1.",
+        "i-0f3a9c5d7e0000003 (rank 3): faulty, exit 226",
+        "in service again - rebooted, DCGM healthy",
+        "Nothing now.",
+    ] {
+        assert!(message.contains(words), "{words} not in:\n{message}");
+    }
+}
+
+#[test]
+fn a_refused_instance_is_left_alone_and_named() {
+    let report = played("another-jobs-instance");
+    let instance = &report.instances[3];
+    assert_eq!(
+        (instance.ecs_status.as_str(), instance.reboots),
+        ("ACTIVE", 0)
+    );
+    assert!(report.notifications[0].message.contains("RunsAnotherJob"));
+}
+
+#[test]
+fn of_many_failing_ranks_one_execution_takes_the_job() {
+    let report = played("all-ranks-fail-at-once");
+    let at_work = report
+        .executions
+        .iter()
+        .filter(|e| e.path.iter().any(|s| s == "StopSiblings"))
+        .count();
+    assert_eq!(at_work, 1);
+    assert!(report.executions.len() >= 8);
+    assert!(report.executions.iter().all(|e| e.status == "SUCCEEDED"));
+}
+
+#[test]
+fn a_throttled_recovery_was_really_throttled() {
+    assert!(played("throttled-api").throttled > 0);
+}
+
+#[test]
+fn a_completed_job_frees_its_instances() {
+    let report = played("clean-completion");
+    assert_eq!(report.job.status, JobStatus::Complete);
+    assert_eq!(report.job.done_ranks.len(), 8);
+    assert!(
+        report
+            .instances
+            .iter()
+            .all(|i| i.status.as_deref() == Some("AVAILABLE"))
+    );
+    assert!(
+        report
+            .ranks
+            .iter()
+            .all(|r| r.status == RankStatus::Complete)
+    );
+}
+
+#[test]
+fn the_wait_for_an_instance_that_never_returns_ends_at_its_bound() {
+    let report = played("instance-never-returns");
+    let recovery = report.recovery().unwrap();
+    let took = recovery.stopped.unwrap() - recovery.started;
+    // Five looks of REBOOT_CHECK_SECONDS (360 s), and the rest of the flow.
+    assert!((1800.0..2400.0).contains(&took), "{took}");
+    assert!(
+        report.notifications[0]
+            .message
+            .contains("did not come back in time")
+    );
+}

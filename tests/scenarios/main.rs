@@ -1,0 +1,119 @@
+//! Whole recoveries: every scenario that comes with the program, and what must hold of single ones beyond their files.
+
+mod details;
+mod determinism;
+mod size;
+
+use simulator::scenario::{PlayOptions, Report, builtin, builtins, play};
+
+/// Plays a scenario by name, with seed 1.
+fn played(name: &str) -> Report {
+    let scenario = builtin(name).unwrap().unwrap();
+    play(&scenario, &PlayOptions::default()).unwrap()
+}
+
+/// The file says how it must end: records, reboots, quarantine, notifications, path; the promises hold in any case.
+fn ends_as_it_says(name: &str) {
+    let scenario = builtin(name).unwrap().unwrap();
+    for seed in 1..=3 {
+        let options = PlayOptions {
+            seed,
+            ..PlayOptions::default()
+        };
+        let report = play(&scenario, &options).unwrap();
+        assert!(
+            report.passed,
+            "{name}, seed {seed}: {:#?} {:#?}\n{:#?}",
+            report.unmet, report.broken_promises, report.executions
+        );
+    }
+}
+
+#[test]
+fn every_scenario_has_its_test() {
+    let source = include_str!("main.rs");
+    for scenario in builtins().unwrap() {
+        let call = format!("ends_as_it_says(\"{}\")", scenario.name);
+        assert!(source.contains(&call), "{} has no test", scenario.name);
+    }
+}
+
+#[test]
+fn all_ranks_fail_at_once() {
+    ends_as_it_says("all-ranks-fail-at-once");
+}
+
+#[test]
+fn another_jobs_instance() {
+    ends_as_it_says("another-jobs-instance");
+}
+
+#[test]
+fn application_fault() {
+    ends_as_it_says("application-fault");
+}
+
+#[test]
+fn clean_completion() {
+    ends_as_it_says("clean-completion");
+}
+
+#[test]
+fn dcgm_inconclusive() {
+    ends_as_it_says("dcgm-inconclusive");
+}
+
+#[test]
+fn duplicate_and_late_events() {
+    ends_as_it_says("duplicate-and-late-events");
+}
+
+#[test]
+fn fault_persists_after_reboot() {
+    ends_as_it_says("fault-persists-after-reboot");
+}
+
+#[test]
+fn gpu_fault() {
+    ends_as_it_says("gpu-fault");
+}
+
+#[test]
+fn hybrid_instance() {
+    ends_as_it_says("hybrid-instance");
+}
+
+#[test]
+fn instance_never_returns() {
+    ends_as_it_says("instance-never-returns");
+}
+
+#[test]
+fn isolate() {
+    ends_as_it_says("isolate");
+}
+
+#[test]
+fn person_aborts_then_redrives() {
+    ends_as_it_says("person-aborts-then-redrives");
+}
+
+#[test]
+fn ssm_agent_dead() {
+    ends_as_it_says("ssm-agent-dead");
+}
+
+#[test]
+fn throttled_api() {
+    ends_as_it_says("throttled-api");
+}
+
+#[test]
+fn two_bad_instances() {
+    ends_as_it_says("two-bad-instances");
+}
+
+#[test]
+fn user_stop() {
+    ends_as_it_says("user-stop");
+}
