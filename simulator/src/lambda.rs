@@ -45,9 +45,17 @@ struct Inner {
 #[derive(Default)]
 struct State {
     invocations: Vec<Invocation>,
-    /// When each idle sandbox of a function became idle.
-    idle: BTreeMap<&'static str, Vec<Instant>>,
+    /// Idle sandboxes of each function, and since when they are idle.
+    idle: BTreeMap<&'static str, Vec<(Instant, Sandbox)>>,
+    sandboxes: u64,
     dead_letters: Vec<(String, Value)>,
+}
+
+/// A process of a function: it serves one invocation at a time and keeps its AWS clients between them.
+struct Sandbox {
+    /// Its calls are recorded and killed under this name: `claim-job#3`.
+    caller: String,
+    context: Context,
 }
 
 /// One run of a function.
@@ -166,19 +174,18 @@ impl Lambda {
     }
 
     async fn run(self, name: &'static str, payload: Value) -> Result<Value, IntegrationFailure> {
-        let (caller, cold) = self.start(name);
-        let killed = self.0.wire.faults().killed(&caller);
+        let (sandbox, cold) = self.sandbox(name);
+        let killed = self.0.wire.faults().killed(&sandbox.caller);
         let pause = if cold { COLD_START } else { WARM_START };
         sleep(self.0.seeded.within(&pause)).await;
         let at = self.0.clock.now();
         let begin = Instant::now();
-        let context = self.context(&caller);
         let worker = &self.0.workers[name];
         let bound = Duration::from_secs(worker.timeout_seconds.into());
         let answer = tokio::select! {
             biased;
             () = killed => Err(exited()),
-            ended = timeout(bound, worker.invoke(&context, payload)) => match ended {
+            ended = timeout(bound, worker.invoke(&sandbox.context, payload)) => match ended {
                 Err(_) => Err(timed_out(bound)),
                 Ok(Err(error)) => Err(function_error(&error)),
                 Ok(Ok(outcome)) => Ok(outcome),
@@ -198,19 +205,25 @@ impl Lambda {
         // A sandbox whose process died is not used again.
         if !matches!(&answer, Err(f) if f.error == "Runtime.ExitError" || f.error == "Sandbox.Timedout")
         {
-            state.idle.entry(name).or_default().push(Instant::now());
+            let idle = state.idle.entry(name).or_default();
+            idle.push((Instant::now(), sandbox));
         }
         answer
     }
 
-    /// A caller's name for the invocation, and whether no idle sandbox is there for it.
-    fn start(&self, name: &'static str) -> (String, bool) {
+    /// An idle sandbox, or a new one, and whether it is new.
+    fn sandbox(&self, name: &'static str) -> (Sandbox, bool) {
         let mut state = self.state();
         let idle = state.idle.entry(name).or_default();
-        idle.retain(|since| since.elapsed() < KEPT_WARM);
-        let cold = idle.pop().is_none();
+        idle.retain(|(since, _)| since.elapsed() < KEPT_WARM);
+        if let Some((_, sandbox)) = idle.pop() {
+            return (sandbox, false);
+        }
+        state.sandboxes += 1;
+        let caller = format!("{name}#{}", state.sandboxes);
         drop(state);
-        (format!("{name}#{}", self.0.seeded.hex(8)), cold)
+        let context = self.context(&caller);
+        (Sandbox { caller, context }, true)
     }
 
     /// Every ended invocation, in the order of their ends.

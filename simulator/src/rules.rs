@@ -26,12 +26,17 @@ pub fn task_stopped(cluster_arn: &str, health_check_family: &str) -> Value {
     })
 }
 
-/// An instance of the cluster whose agent is connected, as after a reboot.
+/// An instance of the cluster whose agent is connected, and which may be one that we rebooted: it is DRAINING, as we
+/// left it, or it registered anew and has no task yet. The many events of tasks that come and go are filtered out.
 pub fn instance_changed(cluster_arn: &str) -> Value {
     json!({
         "source": ["aws.ecs"],
         "detail-type": ["ECS Container Instance State Change"],
-        "detail": { "clusterArn": [cluster_arn], "agentConnected": [true] },
+        "detail": {
+            "clusterArn": [cluster_arn],
+            "agentConnected": [true],
+            "$or": [{ "status": ["DRAINING"] }, { "runningTasksCount": [0], "pendingTasksCount": [0] }],
+        },
     })
 }
 
