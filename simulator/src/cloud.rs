@@ -100,12 +100,7 @@ impl Cloud {
         let bus = Bus::new(clock, seed);
         let sns = Sns::new(clock, seed);
         let topic = sns.create_topic("gpu-recovery");
-        let settings = Settings::read(|name| {
-            settings
-                .get(name)
-                .cloned()
-                .or_else(|| default_setting(name, &fleet_settings.cluster, &topic))
-        })?;
+        let settings = settings_over_defaults(&settings, &fleet_settings.cluster, &topic)?;
         let fleet = Fleet::new(clock, seed, bus.clone(), fleet_settings);
         let ssm = Ssm::new(clock, seed, bus.clone(), fleet.clone());
         let tables = DynamoDb::new(clock).map_err(|e| CloudError::DynamoDb(e.to_string()))?;
@@ -118,7 +113,7 @@ impl Cloud {
         let runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
         let stepfunctions = StepFunctions::new(clock, seed, bus.clone(), runner);
         wire.register("states", stepfunctions.handler());
-        let definition = Definition::parse(&definition, &substitutions(&settings))?;
+        let definition = Definition::parse(&definition, &substituted(&settings))?;
         let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
         fleet.define(TaskDefinition::new(HEALTH_CHECK, TaskKind::GpuCheck, 8));
         fleet.define(TaskDefinition::new(TRAINING, TaskKind::Job, 8));
@@ -147,23 +142,35 @@ impl Cloud {
     }
 }
 
-/// What `${Name}` stands for in a definition that is deployed with these settings.
-fn substitutions(settings: &Settings) -> BTreeMap<String, String> {
+/// What `${Name}` stands for in a definition that is deployed with these settings, given by their environment names,
+/// over the defaults.
+///
+/// # Errors
+/// When a setting is refused.
+pub fn substitutions(
+    settings: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, SettingsError> {
+    let cluster = FleetSettings::default().cluster;
+    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:gpu-recovery");
+    settings_over_defaults(settings, &cluster, &topic).map(|settings| substituted(&settings))
+}
+
+fn substituted(settings: &Settings) -> BTreeMap<String, String> {
     let mut substitutions = settings.substitutions();
     substitutions.extend(Lambda::substitutions());
     substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
     substitutions
 }
 
-/// The same with default settings, for definitions that are played without an account.
-///
-/// # Errors
-/// Never: every setting that is required has a default here.
-pub fn default_substitutions() -> Result<BTreeMap<String, String>, SettingsError> {
-    let cluster = FleetSettings::default().cluster;
-    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:gpu-recovery");
-    let settings = Settings::read(|name| default_setting(name, &cluster, &topic))?;
-    Ok(substitutions(&settings))
+fn settings_over_defaults(
+    settings: &BTreeMap<String, String>,
+    cluster: &str,
+    topic: &str,
+) -> Result<Settings, SettingsError> {
+    Settings::read(|name| {
+        let given = settings.get(name).cloned();
+        given.or_else(|| default_setting(name, cluster, topic))
+    })
 }
 
 fn default_setting(name: &str, cluster: &str, topic: &str) -> Option<String> {

@@ -1,6 +1,7 @@
 //! What must hold of single scenarios beyond what their files say.
 
 use super::played;
+use simulator::scenario::{PlayOptions, Scenario, play};
 use workers::records::{JobStatus, RankStatus};
 
 #[test]
@@ -105,4 +106,14 @@ fn the_wait_for_an_instance_that_never_returns_ends_at_its_bound() {
             .message
             .contains("did not come back in time")
     );
+}
+
+#[test]
+fn the_example_of_the_scenario_page_ends_as_it_says() {
+    let page = include_str!("../../docs/scenarios.md");
+    let (_, example) = page.split_once("```yaml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let scenario = Scenario::parse("docs/scenarios.md", example).unwrap();
+    let report = play(&scenario, &PlayOptions::default()).unwrap();
+    assert!(report.passed, "{:?} {:?}", report.unmet, report.broken_promises);
 }

@@ -104,6 +104,24 @@ impl Instances {
         Ok(self.send(update).await?.is_some())
     }
 
+    /// Notes what the last health check of an instance of this job said.
+    pub async fn note_verdict(
+        &self,
+        instance: &InstanceId,
+        job: &JobId,
+        verdict: &str,
+    ) -> Result<(), WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET last_verdict = :verdict, updated_at = :now, #status = #status",
+            )
+            .condition_expression("job_id = :job")
+            .expression_attribute_values(":verdict", s(verdict))
+            .expression_attribute_values(":job", s(job.as_str()));
+        self.send(update).await.map(drop)
+    }
+
     /// Frees the instance of a job that has ended. Nothing changes when it works for another job by now, is held by
     /// another recovery, or is quarantined.
     pub async fn release(
@@ -129,7 +147,7 @@ impl Instances {
 
     /// Takes the instance for a reboot. Answers `None` when another recovery was faster.
     pub async fn hold(&self, hold: Hold<'_>) -> Result<Option<InstanceRecord>, WorkerError> {
-        let reboots = hold.reboots.iter().map(|at| n(at)).collect();
+        let reboots = hold.reboots.iter().map(n).collect();
         let update = self
             .update(
                 hold.instance,
@@ -174,7 +192,7 @@ impl Instances {
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(
                 ":reboots",
-                AttributeValue::L(reboots.iter().map(|at| n(at)).collect()),
+                AttributeValue::L(reboots.iter().map(n).collect()),
             )
             .expression_attribute_values(":by", s(by.as_str()));
         self.send(update).await.map(drop)
@@ -214,15 +232,25 @@ impl Instances {
         command_id: &str,
         status: &str,
     ) -> Result<Option<InstanceRecord>, WorkerError> {
+        const SUCCESS: &str = "Success";
         let update = self
-            .update(instance, "SET commands.#command = :status, updated_at = :now")
-            .condition_expression(
-                "#status = :rebooting AND (attribute_not_exists(commands.#command) OR commands.#command <> :success)",
+            .update(
+                instance,
+                "SET commands.#command = :status, updated_at = :now",
             )
             .expression_attribute_names("#command", command_id)
             .expression_attribute_values(":status", s(status))
-            .expression_attribute_values(":success", s("Success"))
             .expression_attribute_values(":rebooting", s(InstanceStatus::Rebooting.as_str()));
+        // A success that comes again is noted again: whoever noted it first may have died before it ended the wait.
+        let update = if status == SUCCESS {
+            update.condition_expression("#status = :rebooting")
+        } else {
+            update
+                .condition_expression(
+                    "#status = :rebooting AND (attribute_not_exists(commands.#command) OR commands.#command <> :success)",
+                )
+                .expression_attribute_values(":success", s(SUCCESS))
+        };
         self.send(update).await
     }
 

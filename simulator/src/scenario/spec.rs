@@ -3,7 +3,10 @@
 use super::duration;
 use crate::ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use workers::records::JobStatus;
 
 /// The largest job that is promised (design, promise 7).
@@ -250,12 +253,14 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// The same with another number of nodes.
+    /// The same with another number of nodes. A node that is named and is not there then is taken to be the last one
+    /// that is not named.
     ///
     /// # Errors
-    /// When the scenario names a node that is not there then.
+    /// When the scenario names more nodes than there are then.
     pub fn with_nodes(mut self, nodes: u32) -> Result<Self, ScenarioError> {
         self.nodes = nodes;
+        self.move_named();
         match self.check() {
             Ok(()) => Ok(self),
             Err(message) => Err(ScenarioError {
@@ -265,20 +270,52 @@ impl Scenario {
         }
     }
 
-    fn check(&self) -> Result<(), String> {
-        if !(1..=MAX_NODES).contains(&self.nodes) {
-            return Err(format!("nodes is {}; give 1 to {MAX_NODES}", self.nodes));
+    fn move_named(&mut self) {
+        let named: BTreeSet<u32> = self.named().into_iter().map(|(_, node)| node).collect();
+        let mut free = (0..self.nodes).rev().filter(|node| !named.contains(node));
+        let moves: BTreeMap<u32, u32> = named
+            .iter()
+            .filter(|node| **node >= self.nodes)
+            .map_while(|node| Some((*node, free.next()?)))
+            .collect();
+        let moved = |node: u32| moves.get(&node).copied().unwrap_or(node);
+        self.ranks = rekeyed(std::mem::take(&mut self.ranks), moved);
+        self.instances = rekeyed(std::mem::take(&mut self.instances), moved);
+        self.expect.reboots = rekeyed(std::mem::take(&mut self.expect.reboots), moved);
+        for node in &mut self.expect.quarantined {
+            *node = moved(*node);
         }
+        for action in &mut self.actions {
+            if let Some(stop) = &mut action.stop_task {
+                stop.rank = moved(stop.rank);
+            }
+            if let Some(disconnect) = &mut action.disconnect_agent {
+                disconnect.node = moved(disconnect.node);
+            }
+            action.cordon = action.cordon.map(moved);
+        }
+    }
+
+    /// The nodes that it names, and in which field; a rank is on the node of its number.
+    fn named(&self) -> Vec<(&'static str, u32)> {
         let mut named: Vec<(&str, u32)> = Vec::new();
         named.extend(self.ranks.keys().map(|n| ("ranks", *n)));
         named.extend(self.instances.keys().map(|n| ("instances", *n)));
         named.extend(self.expect.reboots.keys().map(|n| ("expect.reboots", *n)));
-        named.extend(
-            self.expect
-                .quarantined
-                .iter()
-                .map(|n| ("expect.quarantined", *n)),
-        );
+        named.extend(self.expect.quarantined.iter().map(|n| ("expect.quarantined", *n)));
+        for action in &self.actions {
+            let (stop, cut) = (&action.stop_task, &action.disconnect_agent);
+            named.extend(stop.as_ref().map(|s| ("actions.stopTask", s.rank)));
+            named.extend(action.cordon.map(|n| ("actions.cordon", n)));
+            named.extend(cut.as_ref().map(|d| ("actions.disconnectAgent", d.node)));
+        }
+        named
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !(1..=MAX_NODES).contains(&self.nodes) {
+            return Err(format!("nodes is {}; give 1 to {MAX_NODES}", self.nodes));
+        }
         for (i, action) in self.actions.iter().enumerate() {
             if action.kinds() != 1 {
                 return Err(format!(
@@ -287,24 +324,11 @@ impl Scenario {
                     action.kinds()
                 ));
             }
-            named.extend(
-                action
-                    .stop_task
-                    .as_ref()
-                    .map(|s| ("actions.stopTask", s.rank)),
-            );
-            named.extend(action.cordon.map(|n| ("actions.cordon", n)));
-            named.extend(
-                action
-                    .disconnect_agent
-                    .as_ref()
-                    .map(|d| ("actions.disconnectAgent", d.node)),
-            );
         }
-        for (field, node) in named {
+        for (field, node) in self.named() {
             if node >= self.nodes {
                 return Err(format!(
-                    "{field} names {node}, but the job has {} nodes, 0 to {}; give at least {} nodes",
+                    "{field} names {node}, but in a job of {} the last is {}; give at least {} nodes",
                     self.nodes,
                     self.nodes - 1,
                     node + 1
@@ -436,6 +460,10 @@ impl Default for Delivery {
             in_order: true,
         }
     }
+}
+
+fn rekeyed<T>(map: BTreeMap<u32, T>, key: impl Fn(u32) -> u32) -> BTreeMap<u32, T> {
+    map.into_iter().map(|(old, value)| (key(old), value)).collect()
 }
 
 fn eight() -> u32 {

@@ -24,3 +24,17 @@ fn a_wrong_scenario_is_one_clear_error() {
     let action = parse(&format!("{base}actions: [{{ at: 1m }}]\n"));
     assert!(action.contains("actions[0] must do one thing"), "{action}");
 }
+
+#[test]
+fn a_scenario_fits_a_job_of_any_size_that_holds_the_nodes_it_names() {
+    let with_nodes = |name: &str, nodes| builtin(name).unwrap().unwrap().with_nodes(nodes);
+    let small = with_nodes("gpu-fault", 1).unwrap();
+    assert_eq!(small.instances.keys().collect::<Vec<_>>(), [&0]);
+    assert_eq!(small.expect.reboots.keys().collect::<Vec<_>>(), [&0]);
+    let pair = with_nodes("two-bad-instances", 2).unwrap();
+    assert_eq!(pair.instances.keys().collect::<Vec<_>>(), [&0, &1]);
+    let large = with_nodes("gpu-fault", 1024).unwrap();
+    assert_eq!(large.instances.keys().collect::<Vec<_>>(), [&3]);
+    let error = with_nodes("two-bad-instances", 1).unwrap_err().to_string();
+    assert!(error.contains("at least"), "{error}");
+}

@@ -107,22 +107,25 @@ impl Step for CordonInstance {
             return Ok(refusal);
         }
         let reboot_token = digest(&format!("{}/{}", input.execution, input.instance), 16);
-        let earlier: Vec<i64> = before
-            .as_ref()
-            .map(|r| r.reboots.clone())
-            .unwrap_or_default();
         let held_already = before.as_ref().is_some_and(|r| {
             r.holder.as_ref() == Some(&input.execution)
                 && r.reboot_token.as_deref() == Some(reboot_token.as_str())
         });
-        let mut reboots: Vec<i64> = earlier
+        // Nothing has changed yet. A hold of ours, left by a call that died, is undone below.
+        if !held_already && let Some(refusal) = in_use(ctx, &arn, &input.job_id).await? {
+            return Ok(refusal);
+        }
+        let mut earlier = before
+            .as_ref()
+            .map(|r| r.reboots.clone())
+            .unwrap_or_default();
+        let this = if held_already { earlier.pop() } else { None }.unwrap_or(now);
+        let reboots: Vec<i64> = earlier
             .iter()
             .copied()
             .filter(|at| now - at < DAY_SECONDS)
+            .chain([this])
             .collect();
-        if !held_already {
-            reboots.push(now);
-        }
         let held = ctx
             .instances
             .hold(Hold {
@@ -212,10 +215,19 @@ async fn not_ours_to_drain(
         return Ok(Some(refuse(Refusal::NotInCluster, detail)));
     }
     let ours = record.is_some_and(|r| r.cordoned);
-    Ok((found.status() == Some("DRAINING") && !ours).then(|| {
-        let detail = "a person set it DRAINING".to_owned();
-        refuse(Refusal::CordonedByOperator, detail)
-    }))
+    Ok(match found.status() {
+        Some("ACTIVE") => None,
+        Some("DRAINING") if ours => None,
+        Some("DRAINING") => {
+            let detail = "a person set it DRAINING".to_owned();
+            Some(refuse(Refusal::CordonedByOperator, detail))
+        }
+        // A deregistered instance can be described for a while.
+        other => {
+            let detail = format!("{arn} is {}", other.unwrap_or("of unknown status"));
+            Some(refuse(Refusal::NotInCluster, detail))
+        }
+    })
 }
 
 /// Refuses an instance on which a job's task runs. Daemon-service tasks and tasks of no job do not count.

@@ -94,8 +94,9 @@ pub(super) async fn quarantine(
     if !already && !ctx.instances.quarantine(instance, &arn, by, reason).await? {
         return Ok(false);
     }
-    // An instance that the cluster no longer knows needs no drain.
-    if ctx.fleet.container_instance(&arn).await?.is_some() {
+    // An instance that has left the cluster needs no drain; ECS describes it for a while yet.
+    let found = ctx.fleet.container_instance(&arn).await?;
+    if found.is_some_and(|i| matches!(i.status(), Some("ACTIVE" | "DRAINING"))) {
         ctx.fleet.drain(&arn).await?;
     }
     Ok(true)

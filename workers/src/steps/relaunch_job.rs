@@ -67,6 +67,12 @@ impl Step for RelaunchJob {
         let job = undo(ctx, job, execution).await?;
         let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
         let plan = plan(&job, &ranks)?;
+        for instance in &input.instances {
+            let verdict = "healthy after its reboot (DCGM exit 0)";
+            ctx.instances
+                .note_verdict(instance, job_id, verdict)
+                .await?;
+        }
         let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
         match launch(ctx, &job, &plan, execution).await {
             Ok(job) => Ok(relaunched(&job)),
