@@ -54,11 +54,13 @@ use view::view;
 pub struct Fleet(Arc<Inner>);
 
 type OnSsmOnline = Arc<dyn Fn(&str) + Send + Sync>;
+type OnReboot = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 struct Inner {
     bus: Bus,
     state: Mutex<State>,
     on_ssm_online: Mutex<Vec<OnSsmOnline>>,
+    on_reboot: Mutex<Vec<OnReboot>>,
     wake: Arc<Notify>,
 }
 
@@ -93,6 +95,7 @@ impl Fleet {
             bus,
             state: Mutex::new(state),
             on_ssm_online: Mutex::default(),
+            on_reboot: Mutex::default(),
             wake: wake.clone(),
         });
         tokio::spawn(run_timers(Arc::downgrade(&inner), wake));
@@ -125,6 +128,11 @@ impl Fleet {
                     let hooks = self.0.on_ssm_online.lock();
                     let hooks = hooks.unwrap_or_else(PoisonError::into_inner).clone();
                     hooks.iter().for_each(|hook| hook(&id));
+                }
+                Emission::Rebooting { id, order } => {
+                    let hooks = self.0.on_reboot.lock();
+                    let hooks = hooks.unwrap_or_else(PoisonError::into_inner).clone();
+                    hooks.iter().for_each(|hook| hook(&id, &order));
                 }
             }
         }
@@ -256,9 +264,9 @@ impl Fleet {
         self.with(|state| state.plan_agent(instance_id, Duration::ZERO));
     }
 
-    /// The host reboots in order, as by `reboot` in its shell.
-    pub fn reboot(&self, instance_id: &str) {
-        self.with(|state| state.reboot(instance_id));
+    /// The host reboots in order, as by `reboot` in its shell; `order` says by whose word.
+    pub fn reboot(&self, instance_id: &str, order: &str) {
+        self.with(|state| state.reboot(instance_id, order));
     }
 
     /// EC2's RebootInstances: in order, or hard when the shutdown hangs.
@@ -269,6 +277,14 @@ impl Fleet {
     /// Called with the instance id whenever a node's SSM agent says hello.
     pub fn on_ssm_online(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
         let hooks = self.0.on_ssm_online.lock();
+        hooks
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::new(hook));
+    }
+
+    /// Called with the instance id and the order whenever a host begins to reboot; EC2's order is `ec2`.
+    pub fn on_reboot(&self, hook: impl Fn(&str, &str) + Send + Sync + 'static) {
+        let hooks = self.0.on_reboot.lock();
         hooks
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::new(hook));

@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// What a rule calls with the event. An `Err` is delivered again.
 pub type Target = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
+type Hook = Arc<dyn Fn(&Value) + Send + Sync>;
+
 /// How events travel. Default: in order, once.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -78,6 +80,7 @@ struct State {
     delivery: Delivery,
     rules: Vec<Arc<Rule>>,
     record: Vec<(SystemTime, Arc<Value>)>,
+    hooks: Vec<Hook>,
     dead_letters: Vec<DeadLetter>,
 }
 
@@ -142,6 +145,8 @@ impl Bus {
     /// Puts an event that has its envelope already.
     pub fn put_event(&self, event: Value) {
         let event = Arc::new(event);
+        let hooks = self.state().hooks.clone();
+        hooks.iter().for_each(|hook| hook(&event));
         let (rules, delivery) = {
             let mut state = self.state();
             state.record.push((self.0.clock.now(), event.clone()));
@@ -232,6 +237,11 @@ impl Bus {
             retries += 1;
             pause = (pause * 2).min(Duration::from_secs(900));
         }
+    }
+
+    /// Calls `hook` with every event from now on, when it is put.
+    pub fn on_put(&self, hook: impl Fn(&Value) + Send + Sync + 'static) {
+        self.state().hooks.push(Arc::new(hook));
     }
 
     /// Every event so far, in the order of the causes.

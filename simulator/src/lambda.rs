@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -29,6 +29,10 @@ const KEPT_WARM: Duration = Duration::from_secs(600);
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>).
 const ASYNC_RETRIES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
 
+/// Their schemas are made once a process: that costs more than a recovery.
+static WORKERS: LazyLock<BTreeMap<&'static str, Worker>> =
+    LazyLock::new(|| workers::all().into_iter().map(|w| (w.name, w)).collect());
+
 /// The system's functions. Clones are the same functions.
 #[derive(Clone)]
 pub struct Lambda(Arc<Inner>);
@@ -38,7 +42,6 @@ struct Inner {
     wire: Wire,
     seeded: Seeded,
     settings: Settings,
-    workers: BTreeMap<&'static str, Worker>,
     state: Mutex<State>,
 }
 
@@ -78,7 +81,6 @@ impl Lambda {
             wire,
             seeded: Seeded::new(seed, "lambda"),
             settings,
-            workers: workers::all().into_iter().map(|w| (w.name, w)).collect(),
             state: Mutex::default(),
         }))
     }
@@ -94,9 +96,9 @@ impl Lambda {
 
     /// What the definition's `DefinitionSubstitutions` name the functions: `ClaimJobFunctionArn`, ...
     pub fn substitutions() -> BTreeMap<String, String> {
-        workers::all()
-            .iter()
-            .map(|w| (format!("{}FunctionArn", pascal(w.name)), Self::arn(w.name)))
+        WORKERS
+            .keys()
+            .map(|name| (format!("{}FunctionArn", pascal(name)), Self::arn(name)))
             .collect()
     }
 
@@ -129,7 +131,7 @@ impl Lambda {
             .next()
             .unwrap_or(function)
             .trim_start_matches("gpu-recovery-");
-        let Some((&name, _)) = self.0.workers.get_key_value(name) else {
+        let Some((&name, _)) = WORKERS.get_key_value(name) else {
             return Err(failure(
                 "Lambda.ResourceNotFoundException",
                 &format!("Function not found: {function}"),
@@ -180,7 +182,7 @@ impl Lambda {
         sleep(self.0.seeded.within(&pause)).await;
         let at = self.0.clock.now();
         let begin = Instant::now();
-        let worker = &self.0.workers[name];
+        let worker = &WORKERS[name];
         let bound = Duration::from_secs(worker.timeout_seconds.into());
         let answer = tokio::select! {
             biased;

@@ -5,6 +5,7 @@ pub const ACCOUNT: &str = "123456789012";
 /// The simulated region.
 pub const REGION: &str = "us-east-1";
 
+pub mod chaos;
 pub mod clock;
 pub mod cloud;
 pub mod dynamodb;

@@ -309,10 +309,10 @@ impl Ssm {
             };
             match self.run_once(command, &view) {
                 Run::Exit { code, output } => return (code, output),
-                Run::Reboot => {
+                Run::Reboot(order) => {
                     let hello = lock(&self.0.state).online(node);
                     let rebooted = hello.notified();
-                    self.0.fleet.reboot(node);
+                    self.0.fleet.reboot(node, &order);
                     rebooted.await;
                 }
             }
@@ -334,7 +334,7 @@ impl Ssm {
         };
         let recorded = mark.as_ref().and_then(|mark| state.marks.get(mark));
         let run = script.run(view, recorded.map(String::as_str));
-        if let (Run::Reboot, Some(mark)) = (&run, mark) {
+        if let (Run::Reboot(_), Some(mark)) = (&run, mark) {
             state.marks.insert(mark, view.boot_id.clone());
         }
         run

@@ -267,8 +267,14 @@ impl Wire {
     }
 }
 
-/// The first member that names what a call is about.
+/// The first member that names what a call is about; an index is named as in its ARN, `table/index/name`.
 fn resource(body: &Value) -> Option<String> {
+    if let (Some(table), Some(index)) = (body["TableName"].as_str(), body["IndexName"].as_str()) {
+        return Some(format!("{table}/index/{index}"));
+    }
+    if let Some(tables) = body["RequestItems"].as_object() {
+        return tables.keys().next().cloned();
+    }
     const MEMBERS: [&str; 14] = [
         "TableName",
         "TopicArn",

@@ -115,5 +115,9 @@ fn the_example_of_the_scenario_page_ends_as_it_says() {
     let (example, _) = example.split_once("```").unwrap();
     let scenario = Scenario::parse("docs/scenarios.md", example).unwrap();
     let report = play(&scenario, &PlayOptions::default()).unwrap();
-    assert!(report.passed, "{:?} {:?}", report.unmet, report.broken_promises);
+    assert!(
+        report.passed,
+        "{:?} {:?}",
+        report.unmet, report.broken_promises
+    );
 }

@@ -1,1 +1,9 @@
+//! What the tests share: a simulated account with the system in it, and a hand on its clock.
 
+pub mod fixtures;
+pub mod items;
+pub mod mishap;
+
+mod world;
+
+pub use world::{Doing, JOB, Recovery, World, instance_id, launch, settings, start_job};

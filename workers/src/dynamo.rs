@@ -23,15 +23,30 @@ pub fn n(number: impl ToString) -> AttributeValue {
 /// # Errors
 /// [`WorkerError::CorruptRecord`] naming the field: someone wrote the item by hand, or another version did.
 pub fn read<T: DeserializeOwned>(table: &str, item: Item) -> Result<T, WorkerError> {
-    let key: Vec<String> = ["job_id", "record", "instance_id"]
-        .iter()
-        .filter_map(|k| Some(format!("{k}={}", item.get(*k)?.as_s().ok()?)))
-        .collect();
-    serde_dynamo::from_item(item).map_err(|e| {
+    serde_dynamo::from_item(item.clone()).map_err(|e| {
+        let error = e.to_string();
+        let key: Vec<String> = ["job_id", "record", "instance_id"]
+            .iter()
+            .filter_map(|k| Some(format!("{k}={}", item.get(*k)?.as_s().ok()?)))
+            .collect();
+        let field = culprit::<T>(&item, &error).map_or(String::new(), |f| format!(" {f}:"));
         WorkerError::CorruptRecord(format!(
-            "table {table}, item {}: {e}; mend the item by hand",
+            "table {table}, item {}:{field} {error}; mend the item by hand",
             key.join(" ")
         ))
+    })
+}
+
+/// The attribute without which the item fails in another way, or not at all.
+fn culprit<'a, T: DeserializeOwned>(item: &'a Item, error: &str) -> Option<&'a str> {
+    let mut names: Vec<&String> = item.keys().collect();
+    names.sort_unstable();
+    names.into_iter().map(String::as_str).find(|name| {
+        let mut without = item.clone();
+        without.remove(*name);
+        serde_dynamo::from_item::<_, T>(without)
+            .err()
+            .is_none_or(|e| e.to_string() != error)
     })
 }
 

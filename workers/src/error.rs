@@ -54,6 +54,11 @@ impl WorkerError {
         }
     }
 
+    /// True when AWS refused the call because too many were made.
+    pub fn is_throttled(&self) -> bool {
+        matches!(self, Self::AwsUnavailable(f) if f.code.contains("Thrott") || f.code == "RequestLimitExceeded")
+    }
+
     /// Turns an SDK error into ours: passing (retry) or final (a person must act).
     pub fn aws<E, R>(call: &'static str) -> impl Fn(SdkError<E, R>) -> Self
     where
@@ -94,10 +99,12 @@ pub fn code_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
 }
 
 fn is_passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, code: &str) -> bool {
-    const PASSING: [&str; 15] = [
+    const PASSING: [&str; 17] = [
         "ThrottlingException",
         "Throttling",
         "ThrottledException",
+        "Throttled",
+        "KMSThrottling",
         "RequestLimitExceeded",
         "TooManyRequestsException",
         "ProvisionedThroughputExceededException",

@@ -103,7 +103,7 @@ impl Fleet {
     /// Stops many tasks, all at once within the API's rate; the answers come in the tasks' order.
     pub async fn stop_all(&self, tasks: &[TaskArn], why: &str) -> Result<Vec<Stop>, WorkerError> {
         pace::ECS_MODIFY
-            .each(tasks, |task| self.stop(task, why))
+            .patiently(tasks.iter().collect(), |task| self.stop(task, why))
             .await
             .into_iter()
             .collect()

@@ -14,7 +14,10 @@ use crate::{
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    operation::{
+        put_item::PutItemError,
+        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    },
     types::{
         AttributeValue, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
     },
@@ -26,6 +29,8 @@ pub const TASK_INDEX: &str = "task_arn-index";
 
 /// BatchWriteItem takes so many (DynamoDB API reference).
 const WRITE_BATCH: usize = 25;
+
+const HELD: &str = "holder = :by AND attempt = :attempt";
 
 /// The table.
 #[derive(Clone)]
@@ -208,6 +213,41 @@ impl Jobs {
         }))
     }
 
+    /// Writes the rank items of a launch, each only over those of an earlier one: a call that was fenced off must not
+    /// write over the ranks of the call that fenced it off.
+    ///
+    /// # Errors
+    /// [`WorkerError::NotSettledYet`] when a later launch has written its own.
+    pub async fn put_launched(&self, ranks: &[RankRecord]) -> Result<(), WorkerError> {
+        pace::DYNAMODB
+            .each(ranks, |rank| self.put_launched_rank(rank))
+            .await
+            .into_iter()
+            .collect()
+    }
+
+    async fn put_launched_rank(&self, rank: &RankRecord) -> Result<(), WorkerError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(write(rank)?))
+            .condition_expression("attribute_not_exists(launch_try) OR launch_try <= :try")
+            .expression_attribute_values(":try", n(rank.launch_try))
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
+                Err(WorkerError::NotSettledYet(format!(
+                    "another call launches job {}",
+                    rank.job_id
+                )))
+            }
+            Err(e) => Err(WorkerError::aws("dynamodb:PutItem")(e)),
+        }
+    }
+
     /// Writes a new job's item, once: a job id is never used twice.
     pub async fn create(&self, job: &JobRecord) -> Result<Write, WorkerError> {
         let put = self
@@ -216,15 +256,28 @@ impl Jobs {
             .table_name(&self.table)
             .set_item(Some(write(job)?))
             .condition_expression("attribute_not_exists(job_id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match put {
-            Ok(_) => Ok(Write::Done(Box::new(job.clone()))),
-            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
-                Ok(Write::Refused(None))
-            }
-            Err(e) => Err(WorkerError::aws("dynamodb:PutItem")(e)),
+        let refused = match put {
+            Ok(_) => return Ok(Write::Done(Box::new(job.clone()))),
+            Err(SdkError::ServiceError(e)) => match e.into_err() {
+                PutItemError::ConditionalCheckFailedException(refused) => refused,
+                other => {
+                    return Err(WorkerError::aws("dynamodb:PutItem")(
+                        SdkError::<_, ()>::service_error(other, ()),
+                    ));
+                }
+            },
+            Err(e) => return Err(WorkerError::aws("dynamodb:PutItem")(e)),
+        };
+        let found = refused.item.filter(|item| !item.is_empty());
+        // The answer to this very write was lost, and the SDK sent it again.
+        if found.as_ref() == Some(&write(job)?) {
+            return Ok(Write::Done(Box::new(job.clone())));
         }
+        let found = found.map(|item| read(&self.table, item).map(Box::new));
+        Ok(Write::Refused(found.transpose()?))
     }
 
     /// Notes that a new job's tasks could not be started.
@@ -370,7 +423,7 @@ impl Jobs {
         let update = self
             .update(
                 &job.job_id,
-                "SET #status = :status, attempt = :next, relaunched_by = :by, launch_try = :zero, \
+                "SET #status = :status, attempt = :next, relaunched_by = :by, \
                  launching = :false, reason = :reason, updated_at = :now \
                  REMOVE holder, failed_rank, done_ranks",
             )
@@ -379,7 +432,6 @@ impl Jobs {
             )
             .expression_attribute_values(":status", s(JobStatus::InProgress.as_str()))
             .expression_attribute_values(":next", n(next))
-            .expression_attribute_values(":zero", n(0))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":try", n(job.launch_try))
@@ -388,6 +440,9 @@ impl Jobs {
     }
 
     /// Declares a held job failed and lets go of it.
+    ///
+    /// # Errors
+    /// [`WorkerError::ClaimLost`] when another execution holds it.
     pub async fn fail(
         &self,
         job: &JobId,
@@ -400,9 +455,17 @@ impl Jobs {
                 job,
                 "SET #status = :status, failed_by = :by, reason = :reason, updated_at = :now REMOVE holder",
             )
+            .condition_expression(HELD)
             .expression_attribute_values(":status", s(JobStatus::Failed.as_str()))
-            .expression_attribute_values(":reason", s(reason));
-        self.send_held(update, job, attempt, by).await
+            .expression_attribute_values(":reason", s(reason))
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":attempt", n(attempt));
+        match self.send(update).await? {
+            Write::Done(record) => Ok(*record),
+            // The answer to this very write was lost, and the SDK sent it again.
+            Write::Refused(Some(found)) if found.was_failed_by(by, attempt) => Ok(*found),
+            Write::Refused(found) => Err(lost(job, attempt, found.as_deref())),
+        }
     }
 
     /// Marks the job as stopped by a person: if nobody recovers it, or this execution does.
@@ -525,7 +588,7 @@ impl Jobs {
         by: &ExecutionArn,
     ) -> Result<JobRecord, WorkerError> {
         let update = update
-            .condition_expression("holder = :by AND attempt = :attempt")
+            .condition_expression(HELD)
             .expression_attribute_values(":by", s(by.as_str()))
             .expression_attribute_values(":attempt", n(attempt));
         match self.send(update).await? {

@@ -1,6 +1,10 @@
 //! The Lambda wiring: what every bin in `src/bin` runs.
 
-use crate::{Context, Settings, Step, Worker, WorkerError, context::Clients};
+use crate::{
+    Context, Settings, Step, Worker, WorkerError,
+    context::Clients,
+    metrics::{self, Facts},
+};
 use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -49,7 +53,14 @@ async fn run<S: Step>(settings: Settings) -> Result<(), lambda_runtime::Error> {
     let context = context(settings).await;
     let (worker, context) = (&worker, &context);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        worker.invoke(context, event.payload).await
+        let facts = Facts::of(&event.payload);
+        let answer = worker.invoke(context, event.payload).await;
+        let cluster = &context.settings.cluster;
+        let now = context.clock.epoch_seconds() * 1000;
+        if let Some(line) = metrics::line(worker.name, &facts, &answer, cluster, now) {
+            println!("{line}");
+        }
+        answer
     }))
     .await
 }

@@ -21,6 +21,7 @@ pub mod lambda;
 pub mod launch;
 pub mod launch_names;
 pub mod message;
+pub mod metrics;
 pub mod pace;
 pub mod records;
 pub mod settings;

@@ -113,7 +113,7 @@ pub struct JobRecord {
     /// Overrides RECOVERY_ATTEMPTS for this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_attempts: Option<u32>,
-    /// How often the start of the next attempt was undone.
+    /// Counts launches that were undone. Never reset: with the attempt it tells the calls of RelaunchJob apart.
     #[serde(default)]
     pub launch_try: u32,
     /// True while tasks of the next attempt may have been started that no record shows yet.
@@ -131,6 +131,13 @@ pub struct JobRecord {
 
 impl JobRecord {
     pub const SORT_KEY: &'static str = "job";
+
+    /// True when this execution has declared this attempt failed.
+    pub fn was_failed_by(&self, execution: &ExecutionArn, attempt: u32) -> bool {
+        self.status == JobStatus::Failed
+            && self.attempt == attempt
+            && self.failed_by.as_ref() == Some(execution)
+    }
 }
 
 /// One rank of one attempt: sort key `attempt#00001#rank#00003`.
@@ -140,6 +147,9 @@ pub struct RankRecord {
     pub record: String,
     pub attempt: u32,
     pub rank: u32,
+    /// The job's `launch_try` under which the task was started; 0 for a launcher's.
+    #[serde(default)]
+    pub launch_try: u32,
     /// The index `task_arn-index` finds the rank by it.
     pub task_arn: TaskArn,
     #[serde(default, skip_serializing_if = "Option::is_none")]

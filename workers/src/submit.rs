@@ -89,8 +89,8 @@ async fn start(ctx: &Context, submission: &Submission) -> Result<(), SubmitError
     let job_id = &submission.job_id;
     let started_by = started_by(job_id, 1);
     let answers = pace::ECS_MODIFY
-        .each(
-            submission.ranks.iter().enumerate(),
+        .patiently(
+            submission.ranks.iter().enumerate().collect(),
             |(rank, (instance, launch))| {
                 let token = client_token(job_id, 1, 0, rank as u32);
                 let started_by = &started_by;
@@ -129,6 +129,7 @@ async fn record(
             record: rank_key(1, rank as u32),
             attempt: 1,
             rank: rank as u32,
+            launch_try: 0,
             task_arn: task.clone(),
             instance_id: Some(instance.clone()),
             container_instance_arn: described

@@ -9,12 +9,16 @@ use std::time::Duration;
 
 impl State {
     /// The host's own, orderly reboot. Without effect while it is not up.
-    pub fn reboot(&mut self, id: &str) {
+    pub fn reboot(&mut self, id: &str, order: &str) {
         let Some(instance) = self.instances.get_mut(id) else {
             return;
         };
         if instance.power == Power::Up {
             instance.power = Power::ShuttingDown;
+            self.out.push(Emission::Rebooting {
+                id: id.to_owned(),
+                order: order.to_owned(),
+            });
             let range = self.settings.shutdown.clone();
             self.within(&range, Due::Host(id.to_owned(), HostStep::Halted));
         }
@@ -22,7 +26,7 @@ impl State {
 
     /// EC2's RebootInstances: asks the host, and resets it when that hangs.
     pub fn ec2_reboot(&mut self, id: &str) {
-        self.reboot(id);
+        self.reboot(id, "ec2");
         let after = self.settings.hard_reboot_after;
         self.after(after, Due::Host(id.to_owned(), HostStep::HardReboot));
     }

@@ -54,6 +54,11 @@ pub(super) enum Emission {
     },
     Stopped(oneshot::Sender<Value>, Value),
     SsmOnline(String),
+    /// The host begins to reboot, by this order.
+    Rebooting {
+        id: String,
+        order: String,
+    },
 }
 
 /// A RunTask that had a client token, and its answer.

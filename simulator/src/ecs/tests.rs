@@ -478,7 +478,7 @@ async fn a_reboot_kills_the_tasks_mends_the_gpu_and_leaves_the_instance_draining
     let arn = w.running(I1).await;
     w.set_status(I1, ContainerInstanceStatus::Draining).await;
     let before = w.fleet.instance(I1).unwrap();
-    w.fleet.reboot(I1);
+    w.fleet.reboot(I1, "shell");
     sleep(Duration::from_secs(60)).await;
     let down = w.fleet.instance(I1).unwrap();
     assert!(!down.up && !down.agent_connected && down.ssm_online == Some(false));
@@ -502,7 +502,7 @@ async fn a_hung_shutdown_needs_ec2_and_a_dead_host_stays_away() {
     w.fleet
         .set_reboot_outcome(I1, RebootOutcome::HangsInShutdown);
     w.fleet.set_reboot_outcome(I2, RebootOutcome::NeverReturns);
-    w.fleet.reboot(I1);
+    w.fleet.reboot(I1, "shell");
     w.fleet.ec2_reboot(I2);
     sleep(Duration::from_secs(3600)).await;
     assert!(!w.fleet.instance(I1).unwrap().up);

@@ -152,7 +152,8 @@ pub(super) fn phases(
     };
     let check = entered("CheckGpus");
     let recover = entered("RecoverInstances");
-    let active = left("WaitForInstanceActive");
+    // A wait that ends at its bound is left, too, but nothing is verified after it.
+    let active = entered("VerifyGpus").and(left("WaitForInstanceActive"));
     let relaunch = entered("RelaunchJob").filter(|_| facts.relaunched_at.is_some());
     let span = |from: Option<f64>, to: Option<f64>| match (from, to) {
         (Some(from), Some(to)) => (to - from).max(0.0),

@@ -8,7 +8,7 @@ use super::{
     promises,
     spec::Scenario,
 };
-use crate::{cloud::Cloud, stepfunctions::ExecutionView};
+use crate::{cloud::Cloud, stepfunctions::ExecutionView, wire::CallRecord};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -54,6 +54,9 @@ pub struct Report {
     /// The history of the recovery's execution, as GetExecutionHistory gives it.
     #[serde(skip)]
     pub history: Vec<Value>,
+    /// Every call on the wire, the launcher's too.
+    #[serde(skip)]
+    pub wire_calls: Vec<CallRecord>,
 }
 
 /// One instance at the end.
@@ -191,6 +194,7 @@ pub(super) async fn of(
         dynamodb_units: calls.dynamodb_units,
         cost: Vec::new(),
         history,
+        wire_calls: cloud.wire.calls(),
     };
     report.cost = figures::cost(&report);
     report.unmet = expectations::unmet(scenario, &report);

@@ -3,7 +3,9 @@
 use super::duration;
 use crate::ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent};
 use serde::{Deserialize, Serialize};
+use serde_saphyr::{DefaultMessageFormatter, MessageFormatter};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
@@ -238,6 +240,24 @@ pub struct ScenarioError {
     pub message: String,
 }
 
+/// Words errors of YAML so that they say what was expected.
+struct Plain;
+
+impl MessageFormatter for Plain {
+    fn format_message<'a>(&self, error: &'a serde_saphyr::Error) -> Cow<'a, str> {
+        let expected = match error {
+            serde_saphyr::Error::InvalidScalar { ty, .. } => ty,
+            other => return DefaultMessageFormatter.format_message(other),
+        };
+        Cow::Borrowed(match *expected {
+            "f64" => "expected a number",
+            "bool" => "expected true or false",
+            ty if ty.starts_with(['i', 'u']) => "expected a whole number",
+            _ => return DefaultMessageFormatter.format_message(error),
+        })
+    }
+}
+
 impl Scenario {
     /// Reads a scenario from YAML or JSON.
     ///
@@ -248,7 +268,9 @@ impl Scenario {
             file: file.to_owned(),
             message,
         };
-        let scenario: Self = serde_saphyr::from_str(text).map_err(|e| error(e.to_string()))?;
+        let options = serde_saphyr::options! { with_snippet: false };
+        let scenario: Self = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|e| error(e.render_with_formatter(&Plain)))?;
         scenario.check().map_err(error)?;
         Ok(scenario)
     }
@@ -302,7 +324,12 @@ impl Scenario {
         named.extend(self.ranks.keys().map(|n| ("ranks", *n)));
         named.extend(self.instances.keys().map(|n| ("instances", *n)));
         named.extend(self.expect.reboots.keys().map(|n| ("expect.reboots", *n)));
-        named.extend(self.expect.quarantined.iter().map(|n| ("expect.quarantined", *n)));
+        named.extend(
+            self.expect
+                .quarantined
+                .iter()
+                .map(|n| ("expect.quarantined", *n)),
+        );
         for action in &self.actions {
             let (stop, cut) = (&action.stop_task, &action.disconnect_agent);
             named.extend(stop.as_ref().map(|s| ("actions.stopTask", s.rank)));
@@ -463,7 +490,9 @@ impl Default for Delivery {
 }
 
 fn rekeyed<T>(map: BTreeMap<u32, T>, key: impl Fn(u32) -> u32) -> BTreeMap<u32, T> {
-    map.into_iter().map(|(old, value)| (key(old), value)).collect()
+    map.into_iter()
+        .map(|(old, value)| (key(old), value))
+        .collect()
 }
 
 fn eight() -> u32 {

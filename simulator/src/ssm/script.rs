@@ -24,8 +24,8 @@ pub(super) enum Script {
 pub(super) enum Run {
     /// Exit 194, "reboot the node and run me again"
     /// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/send-commands-reboot.html>); the boot id is recorded
-    /// under the token now.
-    Reboot,
+    /// under the token, which is here, now.
+    Reboot(String),
     Exit {
         code: i32,
         output: String,
@@ -66,7 +66,8 @@ impl Script {
         let exit = |code, output: String| Run::Exit { code, output };
         match self {
             Self::RebootOnce {
-                spares_busy_gpus, ..
+                token,
+                spares_busy_gpus,
             } => match recorded {
                 Some(boot) if boot != node.boot_id => {
                     exit(0, format!("rebooted: boot id {}", node.boot_id))
@@ -75,7 +76,7 @@ impl Script {
                     GPUS_BUSY,
                     format!("refused: {} processes use the GPUs", node.gpus_in_use),
                 ),
-                _ => Run::Reboot,
+                _ => Run::Reboot(token.clone()),
             },
             Self::ProveBoot { after } => {
                 let booted = node.booted_at.duration_since(UNIX_EPOCH);

@@ -183,6 +183,14 @@ impl StepFunctions {
             .collect()
     }
 
+    /// How many executions run, and how many there are.
+    pub fn counts(&self) -> (usize, usize) {
+        let state = self.0.state();
+        let running = state.executions.values();
+        let running = running.filter(|e| e.status() == ExecutionStatus::Running);
+        (running.count(), state.executions.len())
+    }
+
     /// The events as GetExecutionHistory answers them, oldest first; none of an unknown execution.
     pub fn history(&self, execution_arn: &str) -> Vec<Value> {
         let Ok(execution) = self.execution(execution_arn) else {

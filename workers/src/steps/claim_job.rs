@@ -177,6 +177,8 @@ async fn claim(ctx: &Context, key: &RankKey, by: &ExecutionArn) -> Result<Claim,
     // The holder failed or was stopped half way: nobody else will finish this job.
     Ok(match ctx.jobs.claim(key, by, Some(&holder)).await? {
         Write::Done(job) => Claim::Ours(job),
+        // The answer to this very write was lost, and the SDK sent it again.
+        Write::Refused(Some(now)) if now.holder.as_ref() == Some(by) => Claim::Ours(now),
         Write::Refused(Some(now)) => Claim::Outcome(match &now.holder {
             Some(other) if now.attempt == key.attempt => ClaimJobOutcome::AlreadyClaimed {
                 job_id: key.job_id.clone(),

@@ -7,7 +7,6 @@ use crate::{
     Context, Step, WorkerError,
     diagnosis::{Check, Reason, Recovery, Verdict},
     ids::{ExecutionArn, InstanceId, JobId},
-    records::JobStatus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,11 +55,7 @@ impl Step for FailJob {
             ..
         } = &input;
         let found = ctx.jobs.get(job_id).await?;
-        let done_already = found.is_some_and(|job| {
-            job.failed_by.as_ref() == Some(execution)
-                && job.status == JobStatus::Failed
-                && job.attempt == *attempt
-        });
+        let done_already = found.is_some_and(|job| job.was_failed_by(execution, *attempt));
         let to_quarantine = to_quarantine(*reason, &input.checks, &input.recoveries);
         let mut quarantined = Vec::new();
         if done_already {
@@ -74,6 +69,7 @@ impl Step for FailJob {
             let job = ctx.jobs.held(job_id, *attempt, execution).await?;
             undo(ctx, job, execution).await?;
             let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
+            note_verdicts(ctx, job_id, &input.checks).await?;
             for (check, why) in &to_quarantine {
                 let rank = ranks.iter().find(|r| r.rank == check.rank);
                 let arn = rank.and_then(|r| r.container_instance_arn.as_ref());
@@ -93,6 +89,20 @@ impl Step for FailJob {
             released,
         })
     }
+}
+
+/// Keeps on the instances' items what DCGM said of those that are not healthy.
+async fn note_verdicts(ctx: &Context, job: &JobId, checks: &[Check]) -> Result<(), WorkerError> {
+    for check in checks.iter().filter(|c| c.verdict != Verdict::Healthy) {
+        let code = check.exit_code.map_or("no exit code".to_owned(), |code| {
+            format!("DCGM exit {code}")
+        });
+        let verdict = format!("{} ({code})", check.verdict);
+        ctx.instances
+            .note_verdict(&check.instance, job, &verdict)
+            .await?;
+    }
+    Ok(())
 }
 
 /// The instances that DCGM found faulty and that RecoverInstances did not decide on, each with the reason to keep.

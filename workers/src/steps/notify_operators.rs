@@ -7,7 +7,7 @@ use crate::{
     context::parse_time,
     diagnosis::{Check, Reason, Recovery, Verdict},
     ids::{ExecutionArn, JobId},
-    message::{Body, Message, Severity, duration, subject},
+    message::{Body, Message, Severity, cut, duration, subject},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,7 @@ fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Messa
             ("reason", format!("{:?}", input.reason)),
             ("cluster", settings.cluster.clone()),
             ("execution", input.execution.to_string()),
-            ("facts", facts(input, took).to_string()),
+            ("facts", facts_that_fit(input, took)),
         ],
     }
 }
@@ -323,9 +323,29 @@ fn where_to_look(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<Strin
     ]
 }
 
-/// The same facts for programs. Healthy instances are counted, not listed: a message has 256 KiB.
-fn facts(input: &NotifyOperatorsInput, took: Option<i64>) -> Value {
+/// SNS takes 256 KiB for body and attributes together; the body is a few ten KiB.
+const FACTS_BYTES: usize = 128 * 1024;
+/// How many checks and recoveries the facts list.
+const LISTED: usize = 100;
+
+/// The facts with their lists, or without them where those are too long.
+fn facts_that_fit(input: &NotifyOperatorsInput, took: Option<i64>) -> String {
+    let whole = facts(input, took, LISTED).to_string();
+    if whole.len() <= FACTS_BYTES {
+        whole
+    } else {
+        facts(input, took, 0).to_string()
+    }
+}
+
+/// The same facts for programs. Healthy instances are counted, not listed.
+fn facts(input: &NotifyOperatorsInput, took: Option<i64>, listed: usize) -> Value {
     let healthy = |c: &&Check| c.verdict == Verdict::Healthy;
+    let failure = Failure {
+        stopped_reason: input.failure.stopped_reason.as_deref().map(cut),
+        ..input.failure.clone()
+    };
+    let not_placed = input.not_placed.as_deref().map(error_message);
     json!({
         "jobId": input.job_id,
         "attempt": input.attempt,
@@ -333,12 +353,12 @@ fn facts(input: &NotifyOperatorsInput, took: Option<i64>) -> Value {
         "reason": input.reason,
         "startedAt": input.started_at,
         "seconds": took,
-        "failure": input.failure,
+        "failure": failure,
         "healthyInstances": input.checks.iter().filter(healthy).count(),
-        "checks": input.checks.iter().filter(|c| !healthy(c)).take(100).collect::<Vec<_>>(),
-        "recoveries": input.recoveries.iter().take(100).collect::<Vec<_>>(),
+        "checks": input.checks.iter().filter(|c| !healthy(c)).take(listed).collect::<Vec<_>>(),
+        "recoveries": input.recoveries.iter().take(listed).collect::<Vec<_>>(),
         "stuck": input.stuck,
-        "notPlaced": input.not_placed.as_deref().map(error_message),
+        "notPlaced": not_placed.as_deref().map(cut),
         "relaunch": input.relaunch,
     })
 }

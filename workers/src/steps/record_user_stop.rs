@@ -60,6 +60,8 @@ impl Step for RecordUserStop {
         };
         if job.status != JobStatus::UserStopped
             && let Write::Refused(found) = ctx.jobs.user_stop(&key, &input.execution).await?
+            // Another rank's event was faster, or the answer to this very write was lost.
+            && found.as_ref().is_none_or(|job| job.status != JobStatus::UserStopped)
         {
             let why = found.map_or_else(
                 || "the job is gone".to_owned(),

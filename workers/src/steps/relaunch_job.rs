@@ -74,10 +74,12 @@ impl Step for RelaunchJob {
                 .await?;
         }
         let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
-        match launch(ctx, &job, &plan, execution).await {
-            Ok(job) => Ok(relaunched(&job)),
-            Err(error) => Err(give_up(ctx, job, execution, error).await),
-        }
+        let mut started = Vec::with_capacity(plan.len());
+        let job = match launch(ctx, &job, &plan, execution, &mut started).await {
+            Ok(job) => job,
+            Err(error) => give_up(ctx, job, execution, &started, error).await?,
+        };
+        Ok(relaunched(&job))
     }
 }
 
@@ -129,16 +131,18 @@ fn plan(job: &JobRecord, ranks: &[RankRecord]) -> Result<Vec<Start>, WorkerError
         .collect()
 }
 
+/// `started` takes the tasks, also those of a launch that fails.
 async fn launch(
     ctx: &Context,
     job: &JobRecord,
     plan: &[Start],
     by: &ExecutionArn,
+    started: &mut Vec<TaskArn>,
 ) -> Result<JobRecord, WorkerError> {
     let next = job.attempt + 1;
     let started_by = started_by(&job.job_id, next);
     let answers = pace::ECS_MODIFY
-        .each(plan, |start| {
+        .patiently(plan.iter().collect(), |start| {
             let token = client_token(&job.job_id, next, job.launch_try, start.old.rank);
             let started_by = &started_by;
             async move {
@@ -148,11 +152,15 @@ async fn launch(
             }
         })
         .await;
+    started.extend(answers.iter().filter_map(|answer| match answer {
+        Ok(Run::Started(task)) => Some(task.clone()),
+        _ => None,
+    }));
     let mut ranks = Vec::with_capacity(plan.len());
     let mut not_placed = Vec::new();
     for (start, answer) in plan.iter().zip(answers) {
         match answer? {
-            Run::Started(task) => ranks.push(next_rank(start, next, task)),
+            Run::Started(task) => ranks.push(next_rank(start, job, task)),
             Run::NotPlaced(why) => not_placed.push(format!(
                 "rank {} on {}: {why}",
                 start.old.rank, start.instance
@@ -162,14 +170,7 @@ async fn launch(
     if !not_placed.is_empty() {
         return Err(WorkerError::NotPlaced(in_short(&not_placed)));
     }
-    // A call that was fenced off meanwhile must not write over the ranks of the one that fenced it off.
-    let now = ctx.jobs.held(&job.job_id, job.attempt, by).await?;
-    if now.launch_try != job.launch_try || !now.launching {
-        return Err(WorkerError::NotSettledYet(
-            "another call of this execution launches the job".into(),
-        ));
-    }
-    ctx.jobs.put_ranks(&ranks).await?;
+    ctx.jobs.put_launched(&ranks).await?;
     // Before the commit: once the attempt is current, its next failure must find no hold of ours.
     pace::DYNAMODB
         .each(&ranks, |rank| async {
@@ -190,10 +191,12 @@ async fn launch(
     ctx.jobs.commit_launch(job, by).await
 }
 
-fn next_rank(start: &Start, attempt: u32, task_arn: TaskArn) -> RankRecord {
+fn next_rank(start: &Start, job: &JobRecord, task_arn: TaskArn) -> RankRecord {
+    let attempt = job.attempt + 1;
     RankRecord {
         record: rank_key(attempt, start.old.rank),
         attempt,
+        launch_try: job.launch_try,
         task_arn,
         status: RankStatus::Running,
         exit_code: None,
@@ -206,18 +209,38 @@ fn next_rank(start: &Start, attempt: u32, task_arn: TaskArn) -> RankRecord {
 }
 
 /// Undoes what this try has started. When that fails too, `launching` stays set, and the next call undoes it.
+///
+/// # Errors
+/// What ended the launch; unless it was committed after all, and only the answer to that was lost.
 async fn give_up(
     ctx: &Context,
     job: JobRecord,
     by: &ExecutionArn,
+    started: &[TaskArn],
     error: WorkerError,
-) -> WorkerError {
-    match undo(ctx, job, by).await {
-        Ok(_) => error,
-        // What ended the launch says more than what ended its undoing.
-        Err(WorkerError::AwsUnavailable(_) | WorkerError::NotSettledYet(_)) => error,
-        Err(undoing) => undoing,
+) -> Result<JobRecord, WorkerError> {
+    let Ok(now) = ctx.jobs.get(&job.job_id).await else {
+        return Err(error);
+    };
+    if let Some(now) = now.filter(|now| {
+        now.relaunched_by.as_ref() == Some(by)
+            && now.attempt == job.attempt + 1
+            && now.launch_try == job.launch_try
+    }) {
+        return Ok(now);
     }
+    let Err(undoing) = undo(ctx, job, by).await else {
+        return Err(error);
+    };
+    // Whoever fenced this call off may have looked for its tasks before it had started them.
+    ctx.fleet
+        .stop_all(started, "undoing a partial relaunch")
+        .await?;
+    Err(match undoing {
+        // What ended the launch says more than what ended its undoing.
+        WorkerError::AwsUnavailable(_) | WorkerError::NotSettledYet(_) => error,
+        undoing => undoing,
+    })
 }
 
 /// The first few reasons, and how many more there are.
@@ -267,6 +290,7 @@ mod tests {
             record: rank_key(1, rank),
             attempt: 1,
             rank,
+            launch_try: 0,
             task_arn: TaskArn::new(format!("arn:aws:ecs:us-east-1:123456789012:task/c/{rank}")),
             instance_id: Some(InstanceId::new(format!("i-0000000{rank}"))),
             container_instance_arn: None,
@@ -299,7 +323,7 @@ mod tests {
     #[test]
     fn the_next_rank_keeps_place_and_launch_and_forgets_how_it_ended() {
         let plan = plan(&job(1), &[rank(0)]).unwrap();
-        let next = next_rank(&plan[0], 2, TaskArn::new("t"));
+        let next = next_rank(&plan[0], &job(1), TaskArn::new("t"));
         assert_eq!(next.record, "attempt#00002#rank#00000");
         assert_eq!((next.exit_code, next.status), (None, RankStatus::Running));
         assert_eq!(next.instance_id, rank(0).instance_id);

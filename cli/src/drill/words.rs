@@ -1,0 +1,418 @@
+//! What the system did, in plain words.
+
+use crate::output::{self, counted};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use workers::{
+    contract::Step,
+    steps::{
+        claim_job::{ClaimJob, ClaimJobOutcome},
+        cordon_instance::{CordonInstance, CordonInstanceOutcome},
+        fail_job::{FailJob, FailJobOutcome},
+        notify_operators::{NotifyOperators, NotifyOperatorsOutcome},
+        quarantine_instance::{QuarantineInstance, QuarantineInstanceOutcome},
+        record_completion::{RecordCompletion, RecordCompletionOutcome},
+        record_user_stop::{RecordUserStop, RecordUserStopOutcome},
+        relaunch_job::{RelaunchJob, RelaunchJobOutcome},
+        stop_siblings::{StopSiblings, StopSiblingsOutcome},
+        uncordon_instance::{UncordonInstance, UncordonInstanceOutcome},
+    },
+};
+
+/// How good a thing is that was done; shown by colour, and always by words as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Good,
+    Warning,
+    Bad,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    pub text: String,
+    pub tone: Tone,
+    /// The execution does something that everybody wants to see.
+    pub matters: bool,
+}
+
+impl Words {
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            tone,
+            matters: false,
+        }
+    }
+
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self::new(Tone::Plain, text)
+    }
+
+    fn mattering(self) -> Self {
+        Self {
+            matters: true,
+            ..self
+        }
+    }
+}
+
+/// Longer texts of others are cut.
+const LONGEST: usize = 200;
+
+/// One line of at most [`LONGEST`] characters.
+pub fn cut(text: &str) -> String {
+    let line = text
+        .split_whitespace()
+        .map(short)
+        .collect::<Vec<_>>()
+        .join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+/// Of an ARN what names the thing; any other word as it is.
+fn short(word: &str) -> &str {
+    if word.starts_with("arn:") {
+        word.rsplit(['/', ':']).next().unwrap_or(word)
+    } else {
+        word
+    }
+}
+
+/// The task that an `ECS Task State Change` event tells of; `None` when the input is something else.
+pub fn trigger(input: &Value) -> Option<String> {
+    let detail = input.get("detail")?;
+    let task = detail["taskArn"].as_str()?.rsplit('/').next()?;
+    let short: String = task.chars().take(8).collect();
+    let containers = detail["containers"].as_array()?;
+    let codes: Vec<String> = containers
+        .iter()
+        .filter_map(|container| container["exitCode"].as_i64())
+        .map(|code| code.to_string())
+        .collect();
+    let code = match codes.as_slice() {
+        [] => "no exit code".to_owned(),
+        codes => format!("exit code {}", codes.join(", ")),
+    };
+    // Of a container that ended by itself the reason says no more than that.
+    let by_itself = detail["stopCode"] == "EssentialContainerExited" && !codes.is_empty();
+    let reason = match detail["stoppedReason"].as_str() {
+        Some(reason) if !by_itself => format!(": {}", cut(reason)),
+        _ => String::new(),
+    };
+    Some(format!("task {short} stopped, {code}{reason}"))
+}
+
+/// The kind of a task that ended well.
+pub const COMPLETION: &str = "exit code 0";
+
+/// Why many executions have nothing to do, for their count; without what differs between them.
+pub fn kind(input: &Value) -> &'static str {
+    let detail = &input["detail"];
+    let reason = detail["stoppedReason"].as_str().unwrap_or_default();
+    if reason.starts_with("gpu-recovery:") {
+        "stopped by this recovery"
+    } else if detail["stopCode"] == "UserInitiated" {
+        "stopped by a person"
+    } else if detail["containers"][0]["exitCode"] == 0 {
+        COMPLETION
+    } else {
+        "of the job's other ranks"
+    }
+}
+
+/// What a Lambda worker answered; `worker` is the function's name or ARN.
+pub fn worker(function: &str, payload: &Value) -> Option<Words> {
+    let name = function
+        .rsplit(':')
+        .next()?
+        .trim_start_matches("gpu-recovery-");
+    let words = match name {
+        ClaimJob::NAME => match read(payload)? {
+            ClaimJobOutcome::Claimed {
+                job_id,
+                attempt,
+                recoveries_left,
+                failure,
+                ..
+            } => {
+                let place = failure
+                    .instance
+                    .map_or(String::new(), |i| format!(" on {i}"));
+                let left = match recoveries_left {
+                    0 => "no recovery left".to_owned(),
+                    1 => "1 recovery left".to_owned(),
+                    left => format!("{left} recoveries left"),
+                };
+                let rank = failure.rank;
+                Words::plain(format!(
+                    "claimed job {job_id} attempt {attempt} ({left}); rank {rank}{place} failed"
+                ))
+                .mattering()
+            }
+            ClaimJobOutcome::AlreadyClaimed { job_id, .. } => {
+                Words::plain(format!("job {job_id} is claimed by another execution"))
+            }
+            ClaimJobOutcome::Stale { why, .. } => Words::plain(format!("too late: {why}")),
+            ClaimJobOutcome::NotManaged => Words::plain("the task belongs to no job"),
+        },
+        StopSiblings::NAME => match read(payload)? {
+            StopSiblingsOutcome::Stopped { to_check } => {
+                let suspects = counted(to_check.len() as u64, "instance");
+                Words::plain(format!("all stopped; {suspects} to check"))
+            }
+            StopSiblingsOutcome::StillStopping { running_tasks, .. } => {
+                let tasks = counted(running_tasks as u64, "task");
+                Words::new(
+                    Tone::Warning,
+                    format!("told to stop; {tasks} not stopped yet"),
+                )
+            }
+            StopSiblingsOutcome::StoppedByUser { rank } => {
+                Words::plain(format!("a person stopped rank {rank}: the job is theirs"))
+            }
+        },
+        CordonInstance::NAME => match read(payload)? {
+            CordonInstanceOutcome::Cordoned { .. } => Words::plain("cordoned (DRAINING)"),
+            CordonInstanceOutcome::Refused { refusal, detail } => {
+                let refusal = serde_json::to_value(refusal).ok()?;
+                let refusal = refusal.as_str()?;
+                Words::new(
+                    Tone::Warning,
+                    format!("left alone, {refusal}: {}", cut(&detail)),
+                )
+            }
+        },
+        UncordonInstance::NAME => match read(payload)? {
+            UncordonInstanceOutcome::Uncordoned { .. } => Words::plain("ACTIVE again, still held"),
+        },
+        QuarantineInstance::NAME => match read(payload)? {
+            QuarantineInstanceOutcome::Quarantined { .. } => {
+                Words::new(Tone::Bad, "quarantined: DRAINING, out of service")
+            }
+            QuarantineInstanceOutcome::HeldByAnother { .. } => {
+                Words::new(Tone::Warning, "another recovery holds it; not changed")
+            }
+        },
+        RelaunchJob::NAME => match read(payload)? {
+            RelaunchJobOutcome::Relaunched {
+                job_id,
+                attempt,
+                ranks,
+            } => {
+                let ranks = output::count(u64::from(ranks));
+                let text = format!("job {job_id} runs as attempt {attempt}, all {ranks} ranks");
+                Words::new(Tone::Good, text)
+            }
+        },
+        FailJob::NAME => match read(payload)? {
+            FailJobOutcome::Failed {
+                job_id,
+                reason,
+                quarantined,
+                released,
+            } => {
+                let mut text = format!("job {job_id} is FAILED: {}", reason.words());
+                if released > 0 {
+                    text += &format!("; {} released", counted(released as u64, "instance"));
+                }
+                if !quarantined.is_empty() {
+                    text += &format!("; {} quarantined", quarantined.len());
+                }
+                Words::new(Tone::Bad, text)
+            }
+        },
+        NotifyOperators::NAME => match read(payload)? {
+            NotifyOperatorsOutcome::Notified { subject, .. } => {
+                let subject = subject.trim_start_matches("[gpu-recovery] ");
+                Words::plain(format!("told the operators: {subject}"))
+            }
+        },
+        RecordCompletion::NAME => match read(payload)? {
+            RecordCompletionOutcome::Recorded { .. } => Words::plain("recorded as done"),
+            RecordCompletionOutcome::JobComplete { job_id } => Words::new(
+                Tone::Good,
+                format!("job {job_id} is COMPLETE: every rank is done"),
+            )
+            .mattering(),
+            RecordCompletionOutcome::Stale { why, .. } => Words::plain(format!("too late: {why}")),
+            RecordCompletionOutcome::NotManaged => Words::plain("the task belongs to no job"),
+        },
+        RecordUserStop::NAME => match read(payload)? {
+            RecordUserStopOutcome::Recorded { job_id } => {
+                Words::plain(format!("job {job_id} is USER_STOPPED")).mattering()
+            }
+            RecordUserStopOutcome::Stale { why, .. } => Words::plain(format!("too late: {why}")),
+            RecordUserStopOutcome::NotManaged => Words::plain("the task belongs to no job"),
+        },
+        _ => return None,
+    };
+    Some(words)
+}
+
+fn read<T: serde::de::DeserializeOwned>(payload: &Value) -> Option<T> {
+    serde_json::from_value(payload.clone()).ok()
+}
+
+/// What a task answered: `parameters` it was called with, `result` of it.
+pub fn task(state: &str, kind: &str, resource: &str, parameters: &Value, result: &Value) -> Words {
+    match (kind, resource) {
+        ("lambda", "invoke") => {
+            let payload = &result["Payload"];
+            let function = parameters["FunctionName"].as_str().unwrap_or_default();
+            worker(function, payload).unwrap_or_else(|| Words::plain(brief(payload)))
+        }
+        ("lambda", "invoke.waitForTaskToken") => Words::plain("back"),
+        ("ecs", "runTask.sync") => match exit_code(result) {
+            Some(0) => Words::new(Tone::Good, format!("{} exit 0: healthy", check(parameters))),
+            Some(code) => Words::new(Tone::Warning, format!("{} exit {code}", check(parameters))),
+            None => Words::plain(format!("{} ended", check(parameters))),
+        },
+        ("aws-sdk:ssm", "sendCommand") if state == "RebootInstance" => {
+            Words::plain("reboot command sent")
+        }
+        ("aws-sdk:ssm", "sendCommand") => Words::plain("command sent"),
+        ("aws-sdk:ec2", "rebootInstances") => Words::plain("told EC2 to reboot it"),
+        (kind, resource) => Words::plain(format!(
+            "{}:{resource} done",
+            kind.trim_start_matches("aws-sdk:")
+        )),
+    }
+}
+
+/// How a task failed.
+pub fn failure(parameters: &Value, error: &str, cause: &str) -> Words {
+    if error == "States.TaskFailed"
+        && let Ok(task) = serde_json::from_str::<Value>(cause)
+        && task["TaskArn"].is_string()
+    {
+        let end = match (exit_code(&task), task["StoppedReason"].as_str()) {
+            (Some(code), _) => format!("exit {code}"),
+            (None, Some(reason)) => format!("without exit code: {}", cut(reason)),
+            (None, None) => "without exit code".to_owned(),
+        };
+        return Words::new(Tone::Warning, format!("{} {end}", check(parameters)));
+    }
+    Words::new(Tone::Warning, named(error, cause))
+}
+
+/// An error with its cause.
+pub fn named(error: &str, cause: &str) -> String {
+    // A failed worker's cause is `{"errorMessage": ..., "errorType": ...}`.
+    let message = serde_json::from_str::<Value>(cause)
+        .ok()
+        .and_then(|cause| cause["errorMessage"].as_str().map(str::to_owned));
+    match message.as_deref().unwrap_or(cause) {
+        "" => error.to_owned(),
+        cause => format!("{error}: {}", cut(cause)),
+    }
+}
+
+fn exit_code(task: &Value) -> Option<i64> {
+    task["Containers"][0]["ExitCode"].as_i64()
+}
+
+/// The task that was run, as people call it.
+fn check(parameters: &Value) -> String {
+    let name = parameters["TaskDefinition"].as_str().unwrap_or("task");
+    let family = name.rsplit('/').next().unwrap_or(name);
+    if family.contains("dcgm") {
+        "DCGM".to_owned()
+    } else {
+        family.to_owned()
+    }
+}
+
+/// What a record that goes on to the next state says: a verdict, or what became of an instance.
+pub fn record(output: &Value) -> Option<Words> {
+    if let Some(verdict) = output["verdict"].as_str() {
+        return Some(Words::new(tone(verdict), verdict));
+    }
+    let recovered = output["recovered"].as_bool()?;
+    let tone = if recovered { Tone::Good } else { Tone::Bad };
+    Some(Words::new(tone, cut(output["detail"].as_str()?)))
+}
+
+fn tone(verdict: &str) -> Tone {
+    match verdict {
+        "healthy" => Tone::Good,
+        "faulty" | "isolate" => Tone::Bad,
+        _ => Tone::Warning,
+    }
+}
+
+/// What came of a Map: verdicts or recoveries counted.
+pub fn map(output: &Value) -> Option<Words> {
+    let items = output.as_array()?;
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for item in items {
+        let word = match (item["verdict"].as_str(), item["recovered"].as_bool()) {
+            (Some(verdict), _) => verdict,
+            (None, Some(true)) => "recovered",
+            (None, Some(false)) => "not recovered",
+            _ => return None,
+        };
+        *counts.entry(word).or_default() += 1;
+    }
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|(word, number)| format!("{} {word}", output::count(*number)))
+        .collect();
+    Some(Words::plain(parts.join(", ")))
+}
+
+/// JSON in a few words.
+pub fn brief(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => cut(text),
+        value => match value["outcome"].as_str() {
+            Some(outcome) => outcome.to_owned(),
+            None => cut(&value.to_string()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_failed_health_check_is_told_by_its_exit_code() {
+        let cause = json!({
+            "TaskArn": "arn:aws:ecs:us-east-1:123456789012:task/c/1",
+            "Containers": [{ "ExitCode": 226 }],
+            "StoppedReason": "Essential container in task exited",
+        });
+        let parameters = json!({ "TaskDefinition": "dcgm-health-check" });
+        let words = failure(&parameters, "States.TaskFailed", &cause.to_string());
+        assert_eq!(words.text, "DCGM exit 226");
+    }
+
+    #[test]
+    fn a_failed_worker_is_told_by_its_message() {
+        let cause = r#"{"errorType":"NotPlaced","errorMessage":"rank 3: RESOURCE:GPU"}"#;
+        assert_eq!(named("NotPlaced", cause), "NotPlaced: rank 3: RESOURCE:GPU");
+        assert_eq!(named("States.Timeout", ""), "States.Timeout");
+        assert_eq!(
+            cut("task\n arn:aws:ecs:us-east-1:123456789012:task/c/1f of job j"),
+            "task 1f of job j"
+        );
+    }
+
+    #[test]
+    fn every_outcome_of_the_workers_is_told_in_words() {
+        let arn = "arn:aws:lambda:us-east-1:123456789012:function:gpu-recovery-claim-job";
+        let stale = json!({ "outcome": "Stale", "jobId": "j", "why": "attempt 2 runs" });
+        let words = worker(arn, &stale).unwrap();
+        assert_eq!(words.text, "too late: attempt 2 runs");
+        assert!(!words.matters);
+        assert_eq!(worker(arn, &json!({ "outcome": "Unknown" })), None);
+        assert_eq!(brief(&json!({ "outcome": "Unknown" })), "Unknown");
+    }
+}

@@ -1,0 +1,228 @@
+//! What is written: plain lines, coloured where the reader wants colour, wrapped to the terminal.
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    fmt::Display,
+    io::{ErrorKind, IsTerminal, Write},
+    process,
+    time::Duration,
+};
+use textwrap::{Options, WordSplitter, wrap};
+
+pub const HEADING: Style = Style::new().bold();
+pub const NAME: Style = AnsiColor::Cyan.on_default();
+pub const DIM: Style = Style::new().dimmed();
+pub const GOOD: Style = AnsiColor::Green.on_default();
+pub const WARNING: Style = AnsiColor::Yellow.on_default();
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Without a terminal, and the most that a line of text may have on a wide one.
+const WIDTH: usize = 80;
+const WIDEST: usize = 100;
+const NARROWEST: usize = 40;
+
+/// A text in a style; colours are taken out again where they are not wanted.
+pub fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Standard output. Clones write to the same.
+#[derive(Clone)]
+pub struct Output {
+    width: usize,
+    spinner: Option<ProgressBar>,
+}
+
+impl Output {
+    /// With a spinner when a person looks on.
+    pub fn new() -> Self {
+        let watched = std::io::stdout().is_terminal()
+            && std::io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self {
+            width: width(),
+            spinner: watched.then(spinner),
+        }
+    }
+
+    /// Columns that a line may have.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Writes a line, now.
+    pub fn line(&self, line: &str) {
+        let write = || {
+            let mut stdout = anstream::stdout().lock();
+            written(writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush()));
+        };
+        match &self.spinner {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Writes lines.
+    pub fn lines<S: AsRef<str>>(&self, lines: impl IntoIterator<Item = S>) {
+        for line in lines {
+            self.line(line.as_ref());
+        }
+    }
+
+    /// Writes text wrapped, its first line after `first`, the others after as many blanks.
+    pub fn text(&self, first: &str, text: &str) {
+        let rest = " ".repeat(columns(first));
+        self.lines(wrapped(text, self.width, first, &rest));
+    }
+
+    /// Writes a heading with an empty line before it.
+    pub fn heading(&self, heading: &str) {
+        self.line("");
+        self.line(&paint(HEADING, heading));
+    }
+
+    /// What goes on now; only on a terminal, and gone with the next line.
+    pub fn progress(&self, what: &str) {
+        if let Some(spinner) = &self.spinner {
+            if spinner.is_finished() {
+                return;
+            }
+            spinner.enable_steady_tick(Duration::from_millis(100));
+            spinner.set_message(what.to_owned());
+        }
+    }
+
+    /// Takes the spinner away.
+    pub fn still(&self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+}
+
+fn spinner() -> ProgressBar {
+    let spinner = ProgressBar::new_spinner();
+    spinner.set_draw_target(ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+        spinner.set_style(style);
+    }
+    spinner
+}
+
+fn width() -> usize {
+    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal
+        .or_else(told)
+        .unwrap_or(WIDTH)
+        .clamp(NARROWEST, WIDEST)
+}
+
+/// Text wrapped at blanks, but not at non-breaking ones, which come out as blanks. A long word, such as a link, stays
+/// whole.
+pub fn wrapped(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
+    let options = Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(rest)
+        .break_words(false)
+        .word_splitter(WordSplitter::NoHyphenation);
+    wrap(text, options)
+        .into_iter()
+        .map(|line| line.replace('\u{a0}', " "))
+        .collect()
+}
+
+/// Columns that a text takes on a terminal.
+pub fn columns(text: &str) -> usize {
+    textwrap::core::display_width(text)
+}
+
+/// Writes text as it is, for programs.
+pub fn raw(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
+}
+
+/// Writes an error for people.
+pub fn error(error: &dyn Display) {
+    let mark = paint(BAD, "error:");
+    // Where even that cannot be written, nobody reads it.
+    let _ = writeln!(anstream::stderr().lock(), "{mark} {error}");
+}
+
+/// Ends the program when nobody reads on; a reader that has seen enough is no failure.
+fn written(result: std::io::Result<()>) {
+    match result {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) => {
+            self::error(&format!("standard output: {error}"));
+            process::exit(1);
+        }
+    }
+}
+
+/// A duration in words: `0.4 s`, `31 s`, `8 min 12 s`, `2 h 05 min`.
+pub fn span(seconds: f64) -> String {
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    match seconds.round() as u64 {
+        whole @ ..60 => format!("{whole} s"),
+        whole @ 60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        whole => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// The same, never broken at the end of a line by [`wrapped`].
+pub fn unbroken_span(seconds: f64) -> String {
+    span(seconds).replace(' ', "\u{a0}")
+}
+
+/// A count with separated thousands: `1,020`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 task`, `7 tasks`.
+pub fn counted(number: u64, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {what}{s}", count(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_counts_read_as_people_write_them() {
+        assert_eq!(span(0.04), "0.0 s");
+        assert_eq!(span(9.96), "10 s");
+        assert_eq!(span(59.9), "1 min 00 s");
+        assert_eq!(span(492.0), "8 min 12 s");
+        assert_eq!(span(7500.0), "2 h 05 min");
+        assert_eq!(count(1020), "1,020");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_000_000), "1,000,000");
+        assert_eq!(counted(1, "task"), "1 task");
+    }
+
+    #[test]
+    fn a_link_stays_whole_in_a_narrow_terminal() {
+        let link = format!("https://{}", "x".repeat(80));
+        let lines = wrapped(&format!("see {link} now"), 40, "  ", "  ");
+        assert_eq!(
+            lines,
+            ["  see".to_owned(), format!("  {link}"), "  now".to_owned()]
+        );
+    }
+}

@@ -1,0 +1,644 @@
+//! What `gpu-recovery drill` promises to who calls it.
+
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+const RECOVERY: &str = include_str!("../../statemachine/recovery.asl.json");
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-recovery"));
+    for name in ["CARGO", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    command.env("COLUMNS", "80").arg("drill");
+    command
+}
+
+fn drill(arguments: &[&str]) -> Output {
+    program()
+        .args(arguments)
+        .output()
+        .expect("the program runs")
+}
+
+fn drill_with_input(arguments: &[&str], input: &str) -> Output {
+    let mut child = program()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin
+        .write_all(input.as_bytes())
+        .expect("it reads its input");
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("it was not killed")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("JSON and nothing else")
+}
+
+/// A file of its own for a test.
+fn file(name: &str, text: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).expect("the file can be written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Refused: exit code 2, all of `says` on standard error, nothing on standard output, and no Rust in it.
+fn refused(output: &Output, says: &[&str]) {
+    let error = text(&output.stderr);
+    assert_eq!(code(output), 2, "{error}");
+    assert_eq!(text(&output.stdout), "", "{error}");
+    for part in says {
+        assert!(error.contains(part), "'{part}' is not in: {error}");
+    }
+    for debug in ["Some(", "Err(", "Error {", "panicked"] {
+        assert!(!error.contains(debug), "{error}");
+    }
+}
+
+#[test]
+fn a_drill_tells_the_whole_recovery() {
+    let output = drill(&[]);
+    let shown = text(&output.stdout);
+    assert_eq!(code(&output), 0, "{shown}");
+    assert_eq!(text(&output.stderr), "");
+    let in_order = [
+        "gpu-fault: One rank dies on a bad GPU",
+        "8 nodes, EC2 instances, seed 1",
+        "claimed job llama-7b attempt 1",
+        "all stopped; 1 instance to check",
+        "DCGM exit 226",
+        "ReadVerdict            faulty",
+        "cordoned (DRAINING)",
+        "reboot command sent",
+        "back after",
+        "VerifyGpus             DCGM exit 0: healthy",
+        "job llama-7b runs as attempt 2, all 8 ranks",
+        "told the operators: RECOVERED llama-7b",
+        "SUCCEEDED after",
+        "Instances",
+        "i-0f3a9c5d7e0000003",
+        "Job",
+        "IN_PROGRESS",
+        "Notifications",
+        "[gpu-recovery] RECOVERED llama-7b",
+        "What DCGM found",
+        "Summary",
+        "notice",
+        "stop",
+        "diagnose",
+        "reboot",
+        "verify",
+        "relaunch",
+        "own overhead",
+        "state transitions",
+        "Lambda invocations",
+        "AWS API calls",
+        "ecs:RunTask",
+        "Estimated cost",
+        "recovered: job llama-7b runs again as attempt 2 after",
+        "drill --list",
+    ];
+    let mut rest = shown.as_str();
+    for part in in_order {
+        let at = rest
+            .find(part)
+            .unwrap_or_else(|| panic!("'{part}' is not in its place:\n{shown}"));
+        rest = &rest[at + part.len()..];
+    }
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal_but_for_links_and_names() {
+    for columns in [50, 80] {
+        let output = program()
+            .env("COLUMNS", columns.to_string())
+            .output()
+            .expect("it runs");
+        for line in text(&output.stdout).lines() {
+            let whole_word = line.split_whitespace().any(|word| word.len() > 30);
+            assert!(
+                line.chars().count() <= columns || whole_word,
+                "{columns}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_scenario_that_ends_as_it_says_exits_0_whatever_came_of_the_job() {
+    for (name, end) in [
+        (
+            "application-fault",
+            "failed: job llama-7b was declared FAILED",
+        ),
+        ("clean-completion", "complete: job llama-7b ended well"),
+        ("user-stop", "stopped: job llama-7b is its owner's"),
+        ("hybrid-instance", "mi-0f3a9c5d7e0000003"),
+        ("person-aborts-then-redrives", "ABORTED after"),
+    ] {
+        let output = drill(&[name]);
+        let shown = text(&output.stdout);
+        assert_eq!(code(&output), 0, "{shown}");
+        assert!(shown.contains(end), "{shown}");
+    }
+}
+
+#[test]
+fn a_scenario_that_ends_otherwise_exits_1_and_says_what_is_not_met() {
+    let scenario = "
+name: wrong
+about: It expects what does not come.
+nodes: 2
+others: { exits: { after: 1m, code: 0 } }
+expect: { job: FAILED, attempt: 1, notifications: [] }
+";
+    let output = drill_with_input(&["--scenario", "-"], scenario);
+    let shown = text(&output.stdout);
+    assert_eq!(code(&output), 1, "{shown}");
+    assert!(
+        shown.contains("✗ It did not end as the scenario says:"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(r#"expected "FAILED", found "COMPLETE""#),
+        "{shown}"
+    );
+    let report = drill_with_input(&["--scenario", "-", "--json"], scenario);
+    assert_eq!(code(&report), 1);
+    assert_eq!(json_of(&report)["passed"], false);
+}
+
+#[test]
+fn the_list_has_every_scenario_with_its_line() {
+    let output = drill(&["--list"]);
+    assert_eq!(code(&output), 0);
+    let shown = text(&output.stdout);
+    for scenario in simulator::scenario::builtins().expect("they are well-formed") {
+        let line = shown
+            .lines()
+            .find(|line| line.starts_with(&format!("{} ", scenario.name)));
+        let begin: String = scenario.about.chars().take(20).collect();
+        assert!(
+            line.is_some_and(|line| line.contains(&begin)),
+            "{}: {shown}",
+            scenario.name
+        );
+    }
+}
+
+#[test]
+fn the_json_report_has_the_figures_and_nothing_else() {
+    let output = drill(&["--json", "--seed", "7"]);
+    assert_eq!(code(&output), 0);
+    let report = json_of(&output);
+    assert_eq!(report["scenario"], "gpu-fault");
+    assert_eq!(report["seed"], 7);
+    assert_eq!(report["passed"], true);
+    assert_eq!(report["job"]["status"], "IN_PROGRESS");
+    assert_eq!(report["instances"].as_array().map(Vec::len), Some(8));
+    assert_eq!(
+        report["notifications"][0]["attributes"]["event"],
+        "JobRecovered"
+    );
+    assert!(
+        report["phases"]["total"]
+            .as_f64()
+            .is_some_and(|total| total > 60.0)
+    );
+    assert!(
+        report["calls"]["ecs:RunTask"]
+            .as_u64()
+            .is_some_and(|calls| calls >= 8)
+    );
+    assert!(
+        report["stateTransitions"]
+            .as_u64()
+            .is_some_and(|number| number > 10)
+    );
+    assert_eq!(report["cost"].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
+fn what_was_not_done_takes_no_time() {
+    let report = json_of(&drill(&["instance-never-returns", "--json"]));
+    assert!(
+        report["phases"]["reboot"]
+            .as_f64()
+            .is_some_and(|reboot| reboot > 600.0)
+    );
+    for phase in ["verify", "relaunch"] {
+        assert_eq!(report["phases"][phase], 0.0, "{phase}");
+    }
+}
+
+#[test]
+fn the_history_has_the_shape_of_get_execution_history() {
+    let path = file("history.json", "");
+    let output = drill(&["--history", &path]);
+    assert_eq!(code(&output), 0);
+    assert!(
+        text(&output.stdout).contains("Summary"),
+        "the report is shown as well"
+    );
+    let written: Value =
+        serde_json::from_str(&fs::read_to_string(&path).expect("it is there")).expect("JSON");
+    let alone = drill(&["--history", "-"]);
+    assert_eq!(
+        json_of(&alone),
+        written,
+        "- writes the same, and nothing else"
+    );
+    let events = written["events"].as_array().expect("events");
+    assert_eq!(events[0]["type"], "ExecutionStarted");
+    assert_eq!(events[events.len() - 1]["type"], "ExecutionSucceeded");
+}
+
+#[test]
+fn one_seed_is_one_drill_to_the_byte() {
+    for arguments in [
+        ["gpu-fault", "--seed", "3"],
+        ["duplicate-and-late-events", "--seed", "3"],
+    ] {
+        let (first, second) = (drill(&arguments), drill(&arguments));
+        assert_eq!(text(&first.stdout), text(&second.stdout));
+    }
+    assert_ne!(
+        drill(&["--seed", "3"]).stdout,
+        drill(&["--seed", "4"]).stdout
+    );
+}
+
+#[test]
+fn small_and_large_jobs_are_played() {
+    for (nodes, says) in [("1", "all 1 ranks"), ("64", "63 instances unaffected")] {
+        let output = drill(&["--nodes", nodes]);
+        let shown = text(&output.stdout);
+        assert_eq!(code(&output), 0, "{shown}");
+        assert!(shown.contains(says), "{shown}");
+    }
+}
+
+#[test]
+fn many_executions_and_checks_are_told_in_counts() {
+    let output = drill(&["all-ranks-fail-at-once", "--nodes", "32"]);
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("31 instances: DCGM exit 0: healthy"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("stop events (of the job's other ranks)"),
+        "{shown}"
+    );
+    assert!(shown.lines().count() < 150, "{shown}");
+}
+
+#[test]
+fn colour_is_only_where_it_is_wanted() {
+    let escapes = |output: &Output| output.stdout.contains(&b'\x1b');
+    assert!(!escapes(&drill(&["clean-completion"])), "a pipe");
+    assert!(escapes(&drill(&["clean-completion", "--color", "always"])));
+    assert!(!escapes(&drill(&["clean-completion", "--color", "never"])));
+    let with = |name, value| {
+        program()
+            .arg("clean-completion")
+            .env(name, value)
+            .output()
+            .expect("the program runs")
+    };
+    assert!(!escapes(&with("NO_COLOR", "1")));
+    assert!(
+        escapes(&with("CLICOLOR_FORCE", "1")),
+        "the convention of other programs"
+    );
+    let plain = text(&drill(&["clean-completion"]).stdout);
+    let control = |c: char| c.is_control() && c != '\n';
+    assert!(!plain.contains(control), "a pipe gets plain lines");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = program()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe"))
+        .read_line(&mut line)
+        .expect("a line");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((code(&output), text(&output.stderr)), (0, String::new()));
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_refused() {
+    let cases: [(&[&str], &[&str]); 13] = [
+        (&["gpu-falt"], &["gpu-falt", "similar", "gpu-fault"]),
+        (&["--nodes", "0"], &["--nodes", "1..=1024"]),
+        (&["--nodes", "1025"], &["--nodes", "1..=1024"]),
+        (&["--seed", "x"], &["--seed"]),
+        (
+            &["isolate", "--scenario", "x.yaml"],
+            &["NAME", "--scenario"],
+        ),
+        (&["--list", "--json"], &["--list", "--json"]),
+        (
+            &["--json", "--history", "-"],
+            &["both want standard output"],
+        ),
+        (&["--input", "x.json"], &["--mocks"]),
+        (&["--test-case", "x"], &["--mocks"]),
+        (&["--mocks", "x.json"], &["--definition", "--input"]),
+        (
+            &[
+                "gpu-fault",
+                "--mocks",
+                "m",
+                "--input",
+                "i",
+                "--definition",
+                "d",
+            ],
+            &["NAME", "--mocks"],
+        ),
+        (
+            &["--scenario", "-", "--definition", "-"],
+            &["only one file can be -"],
+        ),
+        (
+            &["two-bad-instances", "--nodes", "1"],
+            &["two-bad-instances", "at least"],
+        ),
+    ];
+    for (arguments, says) in cases {
+        refused(&drill(arguments), says);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_written_is_named_with_the_reason() {
+    refused(
+        &drill(&["--scenario", "nowhere.yaml"]),
+        &["nowhere.yaml: No such file"],
+    );
+    refused(
+        &drill(&["--definition", "nowhere.json"]),
+        &["nowhere.json: No such file"],
+    );
+    refused(
+        &drill(&["--history", "/nowhere/h.json"]),
+        &["/nowhere/h.json cannot be written: No such file"],
+    );
+    let directory = env!("CARGO_TARGET_TMPDIR");
+    refused(
+        &drill(&["--scenario", directory]),
+        &[directory, "directory"],
+    );
+}
+
+#[test]
+fn a_bad_scenario_is_one_error_that_names_the_place() {
+    let base = "name: x\nabout: y\nexpect: { job: FAILED, attempt: 1, notifications: [] }\n";
+    let play = |more: &str| drill_with_input(&["--scenario", "-"], &format!("{base}{more}\n"));
+    refused(
+        &play("nodess: 4"),
+        &[
+            "standard input: unknown field",
+            "line 4",
+            "unknown field `nodess`",
+            "expected one of",
+        ],
+    );
+    refused(&play("nodes: many"), &["expected a whole number at line 4"]);
+    refused(
+        &play("others: { exits: { after: soon, code: 1 } }"),
+        &["line 4", "write it like 90s"],
+    );
+    refused(
+        &play("nodes: 2\ninstances: { 7: { gpu: isolate } }"),
+        &["instances names 7", "at least 8"],
+    );
+    refused(
+        &play("settings: { STOP_ROUNDS: often }"),
+        &["standard input", "STOP_ROUNDS", "whole number"],
+    );
+    let path = file("bad.yaml", "name: [");
+    refused(&drill(&["--scenario", &path]), &["bad.yaml: ", "line 1"]);
+}
+
+#[test]
+fn a_bad_definition_is_refused_with_every_fault_in_it() {
+    let bad = RECOVERY.replace(r#""Next": "JobClaimed?""#, r#""Next": "JobClaimed""#);
+    let path = file("bad-next.asl.json", &bad);
+    refused(
+        &drill(&["--definition", &path]),
+        &[
+            "bad-next.asl.json",
+            "line",
+            "/States/ClaimJob",
+            "JobClaimed",
+        ],
+    );
+    let path = file("no.asl.json", "{");
+    refused(
+        &drill(&["--definition", &path]),
+        &["no.asl.json: line 1", "no JSON"],
+    );
+}
+
+#[test]
+fn a_scenario_is_played_with_another_definition() {
+    let renamed = RECOVERY.replace("WaitForStop", "PauseForStop");
+    let path = file("renamed.asl.json", &renamed);
+    let output = drill(&["--definition", &path, "--json"]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let without_notice =
+        RECOVERY.replace(r#""Next": "NotifyOperators""#, r#""Next": "NothingToDo""#);
+    let path = file("silent.asl.json", &without_notice);
+    refused(&drill(&["--definition", &path]), &["NotifyOperators"]);
+}
+
+/// A flow of a claim, a choice, and a check of two instances.
+fn flow() -> String {
+    let flow = json!({
+        "QueryLanguage": "JSONata",
+        "StartAt": "Claim",
+        "States": {
+            "Claim": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Arguments": { "FunctionName": "${ClaimJobFunctionArn}", "Payload": "{% $states.input %}" },
+                "Output": "{% $states.result.Payload %}",
+                "Retry": [{ "ErrorEquals": ["Lambda.TooManyRequestsException"], "IntervalSeconds": 2 }],
+                "Next": "Claimed?",
+            },
+            "Claimed?": {
+                "Type": "Choice",
+                "Choices": [{ "Condition": "{% $states.input.outcome = 'Claimed' %}", "Next": "Checks" }],
+                "Default": "NotOurs",
+            },
+            "Checks": {
+                "Type": "Map",
+                "Items": [1, 2],
+                "ItemProcessor": {
+                    "StartAt": "Check",
+                    "States": { "Check": {
+                        "Type": "Task",
+                        "Resource": "arn:aws:states:::ecs:runTask.sync",
+                        "Arguments": { "Cluster": "c", "TaskDefinition": "dcgm" },
+                        "End": true,
+                    } },
+                },
+                "End": true,
+            },
+            "NotOurs": { "Type": "Fail", "Error": "NotClaimed", "Cause": "another execution has it" },
+        },
+    });
+    file("flow.asl.json", &flow.to_string())
+}
+
+fn mocks(name: &str) -> String {
+    let mocks = json!({
+        "StateMachines": { "Flow": { "TestCases": {
+            "Checked": { "Claim": "ThrottledOnce", "Check": "Healthy" },
+            "Foreign": { "Claim": "Foreign" },
+        } } },
+        "MockedResponses": {
+            "ThrottledOnce": {
+                "0": { "Throw": { "Error": "Lambda.TooManyRequestsException", "Cause": "slow down" } },
+                "1": { "Return": { "Payload": { "outcome": "Claimed" } } },
+            },
+            "Foreign": { "0": { "Return": { "Payload": { "outcome": "NotManaged" } } } },
+            "Healthy": { "0": { "Return": { "Containers": [{ "ExitCode": 0 }] } } },
+        },
+    });
+    file(name, &mocks.to_string())
+}
+
+#[test]
+fn mocked_test_cases_are_played_and_each_is_told() {
+    let (flow, mocks, input) = (flow(), mocks("mocks.json"), file("input.json", "{}"));
+    let all = ["--definition", &flow, "--input", &input, "--mocks", &mocks];
+    let output = drill(&all);
+    let shown = text(&output.stdout);
+    assert_eq!(code(&output), 1, "one of them FAILED: {shown}");
+    for part in [
+        "Test case Checked",
+        "retry 1",
+        "slow down",
+        "item 1: DCGM exit 0: healthy",
+        "Test case Foreign",
+        "the task belongs to no job",
+        "✓ SUCCEEDED  Checked",
+        "✗ FAILED     Foreign",
+        "NotClaimed: another execution has it",
+    ] {
+        assert!(shown.contains(part), "'{part}' is not in:\n{shown}");
+    }
+    for name in ["Checked", "Flow#Checked"] {
+        let one = drill(&[&all[..], &["--test-case", name, "--json"]].concat());
+        assert_eq!(code(&one), 0);
+        let report = json_of(&one);
+        assert_eq!(report["passed"], true);
+        assert_eq!(
+            report["testCases"][0]["output"][1]["Containers"][0]["ExitCode"],
+            0
+        );
+    }
+    let history = drill(&[&all[..], &["--test-case", "Foreign", "--history", "-"]].concat());
+    assert_eq!(code(&history), 1);
+    let events = json_of(&history);
+    let last = events["events"]
+        .as_array()
+        .and_then(|events| events.last())
+        .expect("events");
+    assert_eq!(last["executionFailedEventDetails"]["error"], "NotClaimed");
+}
+
+#[test]
+fn bad_mocks_and_inputs_are_refused() {
+    let (flow, mocks, input) = (
+        flow(),
+        mocks("good-mocks.json"),
+        file("good-input.json", "{}"),
+    );
+    let play = |mocks: &str, input: &str, more: &[&str]| {
+        drill(
+            &[
+                &["--definition", &flow, "--input", input, "--mocks", mocks],
+                more,
+            ]
+            .concat(),
+        )
+    };
+    refused(
+        &play(&mocks, &input, &["--test-case", "Chekced"]),
+        &[
+            "good-mocks.json",
+            "Chekced",
+            "expected one of Checked, Foreign",
+        ],
+    );
+    refused(&play(&mocks, &input, &["--history", "-"]), &["--test-case"]);
+    let bad = file(
+        "bad-mocks.json",
+        r#"{ "StateMachines": {}, "MockedResponses": { "A": { "0": { "Retrun": 1 } } } }"#,
+    );
+    refused(
+        &play(&bad, &input, &[]),
+        &[
+            "bad-mocks.json: line 1",
+            "/MockedResponses/A/0",
+            "Return or Throw",
+        ],
+    );
+    let none = file(
+        "no-mocks.json",
+        r#"{ "StateMachines": {}, "MockedResponses": {} }"#,
+    );
+    refused(
+        &play(&none, &input, &[]),
+        &["no-mocks.json", "no test case"],
+    );
+    let bad = file("bad-input.json", "{\n\"a\": 1,\n}");
+    refused(
+        &play(&mocks, &bad, &[]),
+        &["bad-input.json: no JSON", "line 3"],
+    );
+}
+
+#[test]
+fn the_help_shows_examples_and_exit_codes() {
+    let output = drill(&["--help"]);
+    assert_eq!(code(&output), 0);
+    let help = text(&output.stdout);
+    for part in [
+        "Examples:",
+        "--list",
+        "Exit codes:",
+        "MockConfigFile.json",
+        "--history",
+    ] {
+        assert!(help.contains(part), "{help}");
+    }
+}

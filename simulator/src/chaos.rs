@@ -1,0 +1,24 @@
+//! Chaos: from one seed a cluster, its jobs, a bad day for them, and the faults of every AWS call; played to the end in
+//! virtual time, with the design's promises checked all along.
+//!
+//! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `watch` (at the
+//! moment it happens) and `verdict` (when nothing happens any more).
+
+mod dice;
+mod drawn;
+mod launcher;
+mod people;
+mod plan;
+mod play;
+mod report;
+mod store;
+mod storm;
+mod trace;
+mod verdict;
+mod watch;
+
+pub use plan::{Deed, Job, Later, Node, Plan, Storm, Strike};
+pub use play::{ChaosOptions, calls_of, play_chaos, play_plan};
+pub use report::{ChaosReport, Counts};
+pub use storm::FaultKind;
+pub use trace::{trace_chaos, trace_plan};

@@ -1,0 +1,125 @@
+//! The cluster and the jobs of a plan.
+
+use super::plan::{Job, Later, Plan};
+use crate::{
+    cloud::{Cloud, TRAINING},
+    ecs::{Behaviour, NewInstance, Run, TaskDefinition, TaskFacts, TaskKind},
+};
+use std::collections::BTreeMap;
+use workers::{
+    ids::{InstanceId, JobId},
+    launch::{ContainerOverrides, LaunchSpec, Overrides},
+    launch_names::started_by,
+    submit::{Submission, SubmitError, submit},
+};
+
+/// No job of a schedule is relaunched so often.
+pub(super) const MAX_ATTEMPTS: u32 = 12;
+
+/// The `startedBy` of each attempt of each job.
+pub(super) fn attempts(jobs: &[Job]) -> BTreeMap<String, (String, u32)> {
+    let of = |job: &Job| {
+        let id = JobId::new(job.id.as_str());
+        let job = job.id.clone();
+        (1..=MAX_ATTEMPTS).map(move |attempt| (started_by(&id, attempt), (job.clone(), attempt)))
+    };
+    jobs.iter().flat_map(of).collect()
+}
+
+/// Adds the instances and lets the jobs' tasks behave as the plan says. `jobs` holds those to come, too.
+pub(super) fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[Job]) {
+    for gpus in [4, 0] {
+        cloud
+            .fleet
+            .define(TaskDefinition::new(&family(gpus), TaskKind::Job, gpus));
+    }
+    for node in &plan.nodes {
+        cloud.fleet.add_instance(NewInstance::p5(&node.id));
+        cloud.fleet.set_reboot_outcome(&node.id, node.reboot);
+        cloud.fleet.set_ssm_agent(&node.id, node.ssm);
+    }
+    let attempts = attempts(jobs);
+    let jobs: BTreeMap<String, Job> = jobs.iter().map(|j| (j.id.clone(), j.clone())).collect();
+    cloud
+        .fleet
+        .on_job_task(move |task| behaviour(task, &attempts, &jobs).unwrap_or_default());
+}
+
+fn behaviour(
+    task: &TaskFacts,
+    attempts: &BTreeMap<String, (String, u32)>,
+    jobs: &BTreeMap<String, Job>,
+) -> Option<Behaviour> {
+    let (job, attempt) = attempts.get(task.started_by.as_ref()?)?;
+    let job = jobs.get(job)?;
+    let rank: usize = task.environment.get("RANK")?.parse().ok()?;
+    let run = if *attempt == 1 {
+        job.ranks.get(rank)?.clone()
+    } else {
+        match &job.later {
+            Later::RunsOn => Run::Forever,
+            Later::Completes(after) => Run::Exits {
+                after: *after,
+                code: 0,
+            },
+            Later::FailsAgain {
+                rank: other,
+                after,
+                code,
+            } if rank == *other => Run::Exits {
+                after: *after,
+                code: *code,
+            },
+            Later::DoesNotStart { rank: other } if rank == *other => Run::NotStarted {
+                reason: "CannotPullContainerError: pull access denied".to_owned(),
+            },
+            Later::FailsAgain { .. } | Later::DoesNotStart { .. } => Run::Forever,
+        }
+    };
+    Some(Behaviour {
+        run,
+        on_sigterm: job.on_sigterm,
+        ..Behaviour::default()
+    })
+}
+
+fn family(gpus: usize) -> String {
+    match gpus {
+        8 => TRAINING.to_owned(),
+        n => format!("{TRAINING}-{n}"),
+    }
+}
+
+/// Starts a job.
+///
+/// # Errors
+/// As [`submit`]'s.
+pub(super) async fn launch(cloud: &Cloud, plan: &Plan, job: &Job) -> Result<(), SubmitError> {
+    let context = cloud.lambda.context("launcher");
+    let family = family(job.gpus);
+    let ranks = job.nodes.iter().enumerate().map(|(rank, node)| {
+        let environment = [("RANK", rank.to_string()), ("JOB", job.id.clone())];
+        let overrides = ContainerOverrides {
+            name: family.clone(),
+            environment: environment
+                .map(|(name, value)| (name.to_owned(), value))
+                .to_vec(),
+            ..ContainerOverrides::default()
+        };
+        let launch = LaunchSpec {
+            task_definition: family.clone(),
+            overrides: Some(Overrides {
+                container_overrides: vec![overrides],
+                ..Overrides::default()
+            }),
+            ..LaunchSpec::default()
+        };
+        (InstanceId::new(plan.nodes[*node].id.as_str()), launch)
+    });
+    let submission = Submission {
+        job_id: JobId::new(job.id.as_str()),
+        ranks: ranks.collect(),
+        recovery_attempts: job.recovery_attempts,
+    };
+    submit(&context, &submission).await.map(drop)
+}

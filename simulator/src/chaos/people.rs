@@ -1,0 +1,239 @@
+//! What people do, and what befalls nodes and ranks from outside.
+
+use super::{
+    dice::Dice,
+    launcher,
+    plan::{Deed, Job, Later, Plan},
+};
+use crate::{
+    cloud::Cloud,
+    ecs::{GpuHealth, Run},
+    stepfunctions::{ExecutionStatus, ExecutionView},
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use workers::{
+    ids::{InstanceId, JobId},
+    records::{InstanceStatus, JobStatus},
+};
+
+/// An execution that is left alone after so many redrives.
+const PATIENCE: u32 = 8;
+
+/// What people have done, as far as a promise depends on it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Done {
+    /// Nodes that a person has cordoned.
+    pub cordoned: BTreeSet<String>,
+    /// Jobs of which a person has stopped a task.
+    pub stopped: BTreeSet<String>,
+    /// Nodes that a person has deregistered.
+    pub deregistered: BTreeSet<String>,
+    /// Jobs that were started anew, where they run.
+    pub resubmitted: BTreeMap<String, Job>,
+    pub redrives: u32,
+    pub told: Vec<String>,
+}
+
+/// The jobs that are to come: one for each [`Deed::Resubmit`], by the deed's place in the plan.
+pub(super) fn to_come(plan: &Plan) -> BTreeMap<usize, Job> {
+    let dice = Dice::new(plan.seed, "resubmit");
+    plan.deeds
+        .iter()
+        .enumerate()
+        .filter_map(|(nth, (_, deed))| {
+            let Deed::Resubmit { job } = deed else {
+                return None;
+            };
+            let old = &plan.jobs[*job % plan.jobs.len()];
+            let mut new = old.clone();
+            new.id = format!("{}-again-{nth}", old.id);
+            if dice.chance(0.6) {
+                new.ranks.fill(Run::Forever);
+                new.later = Later::RunsOn;
+            }
+            Some((nth, new))
+        })
+        .collect()
+}
+
+/// Does one deed of the plan.
+pub(super) async fn act(
+    cloud: &Cloud,
+    plan: &Plan,
+    nth: usize,
+    to_come: &BTreeMap<usize, Job>,
+    done: &mut Done,
+) {
+    let deed = &plan.deeds[nth].1;
+    let node = |n: &usize| plan.nodes[n % plan.nodes.len()].id.clone();
+    match deed {
+        Deed::StopTask { job, rank } => {
+            let job = &plan.jobs[job % plan.jobs.len()];
+            if let Some(task) = task_of(cloud, job, *rank).await {
+                done.stopped.insert(job.id.clone());
+                cloud.fleet.stop(&task, "enough for today");
+            }
+        }
+        Deed::Kill { job, rank, code } => {
+            let job = &plan.jobs[job % plan.jobs.len()];
+            if let Some(task) = task_of(cloud, job, *rank).await {
+                cloud.fleet.kill_process(&task, *code);
+            }
+        }
+        Deed::Cordon { node: n } => cordon(cloud, node(n), done).await,
+        Deed::Uncordon { node: n } => uncordon(cloud, node(n), done).await,
+        Deed::Abort => {
+            for execution in cloud.stepfunctions.executions() {
+                if execution.status == ExecutionStatus::Running {
+                    // One that has ended meanwhile is no news.
+                    let _ = cloud.stepfunctions.stop(
+                        &execution.arn,
+                        Some("StoppedByOperator"),
+                        Some("a person stopped it"),
+                    );
+                }
+            }
+        }
+        Deed::Redrive => redrive(cloud, done, |_| true),
+        Deed::Replay => {
+            for event in cloud.bus.record() {
+                if event["detail-type"] == "ECS Task State Change"
+                    && event["detail"]["lastStatus"] == "STOPPED"
+                {
+                    cloud.bus.put_event((*event).clone());
+                }
+            }
+        }
+        Deed::CutAgent { node: n, how_long } => {
+            cloud.fleet.disconnect_agent(&node(n), Some(*how_long));
+        }
+        Deed::GpuGoesBad { node: n, health } => go_bad(cloud, &node(n), *health),
+        Deed::Deregister { node: n } => {
+            done.deregistered.insert(node(n));
+            cloud.fleet.deregister(&node(n));
+        }
+        Deed::Resubmit { job } => {
+            let old = &plan.jobs[job % plan.jobs.len()];
+            if let Some(new) = to_come.get(&nth) {
+                resubmit(cloud, plan, old, new.clone(), done).await;
+            }
+        }
+    }
+}
+
+/// A healthy GPU goes bad; another stays as it is.
+pub(super) fn go_bad(cloud: &Cloud, node: &str, health: GpuHealth) {
+    let view = cloud.fleet.instance(node);
+    if view.is_some_and(|view| view.gpu_health == GpuHealth::Healthy) {
+        cloud.fleet.set_gpu_health(node, health);
+    }
+}
+
+/// Redrives the executions that ended badly, if `also` says so too.
+pub(super) fn redrive(cloud: &Cloud, done: &mut Done, also: impl Fn(&ExecutionView) -> bool) {
+    for execution in cloud.stepfunctions.executions() {
+        let bad = !matches!(
+            execution.status,
+            ExecutionStatus::Running | ExecutionStatus::Succeeded
+        );
+        if bad
+            && execution.redrive_count < PATIENCE
+            && also(&execution)
+            && cloud.stepfunctions.redrive(&execution.arn).is_ok()
+        {
+            done.redrives += 1;
+        }
+    }
+}
+
+async fn task_of(cloud: &Cloud, job: &Job, rank: usize) -> Option<String> {
+    let context = cloud.lambda.context("person");
+    let id = JobId::new(job.id.as_str());
+    let record = context.jobs.get(&id).await.ok()??;
+    let ranks = context.jobs.ranks(&id, record.attempt).await.ok()?;
+    let rank = ranks.get(rank % ranks.len().max(1))?;
+    let task = cloud.fleet.task(rank.task_arn.as_str())?;
+    (task["desiredStatus"] == "RUNNING").then(|| rank.task_arn.to_string())
+}
+
+async fn cordon(cloud: &Cloud, node: String, done: &mut Done) {
+    let Some(view) = cloud.fleet.instance(&node) else {
+        return;
+    };
+    if view.status == "ACTIVE" {
+        set_status(cloud, &view.arn, "DRAINING");
+        done.cordoned.insert(node);
+    }
+}
+
+/// A person looks whether a recovery holds the node before they set it ACTIVE.
+async fn uncordon(cloud: &Cloud, node: String, done: &mut Done) {
+    if !done.cordoned.contains(&node) {
+        return;
+    }
+    let context = cloud.lambda.context("person");
+    let record = context.instances.get(&InstanceId::new(node.as_str())).await;
+    let ours = record
+        .ok()
+        .flatten()
+        .is_some_and(|r| r.cordoned || r.holder.is_some());
+    if !ours && let Some(view) = cloud.fleet.instance(&node) {
+        set_status(cloud, &view.arn, "ACTIVE");
+        done.cordoned.remove(&node);
+    }
+}
+
+fn set_status(cloud: &Cloud, arn: &str, status: &str) {
+    let body = serde_json::json!({ "containerInstances": [arn], "status": status });
+    // A deregistered instance is refused; a person shrugs.
+    let _: Result<Value, _> = cloud.fleet.api("UpdateContainerInstancesState", &body);
+}
+
+/// An owner takes what is left of the old job's nodes.
+async fn resubmit(cloud: &Cloud, plan: &Plan, old: &Job, mut new: Job, done: &mut Done) {
+    let context = cloud.lambda.context("person");
+    let record = context.jobs.get(&JobId::new(old.id.as_str())).await;
+    let ended = record.ok().flatten().is_some_and(|job| {
+        matches!(
+            job.status,
+            JobStatus::Complete | JobStatus::Failed | JobStatus::UserStopped
+        )
+    });
+    if !ended {
+        return;
+    }
+    let mut nodes = Vec::new();
+    for node in &old.nodes {
+        let id = InstanceId::new(plan.nodes[*node].id.as_str());
+        let Some(view) = cloud.fleet.instance(id.as_str()) else {
+            continue;
+        };
+        let free = context.instances.get(&id).await.ok().flatten();
+        let free =
+            free.is_none_or(|r| r.holder.is_none() && r.status != InstanceStatus::Quarantined);
+        if free && view.status == "ACTIVE" && view.agent_connected {
+            nodes.push(*node);
+        }
+    }
+    if nodes.is_empty() {
+        return;
+    }
+    new.ranks.truncate(nodes.len());
+    new.nodes = nodes;
+    match launcher::launch(cloud, plan, &new).await {
+        Ok(()) => done
+            .told
+            .push(format!("{} runs on {} nodes", new.id, new.nodes.len())),
+        Err(error) => done
+            .told
+            .push(format!("{} was not started: {error}", new.id)),
+    }
+    done.resubmitted.insert(new.id.clone(), new);
+}
+
+/// How long the operators let a failed execution lie before they redrive it.
+pub(super) const ROUNDS: Duration = Duration::from_secs(900);

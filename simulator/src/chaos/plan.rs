@@ -1,0 +1,471 @@
+//! What a seed stands for: the cluster, the jobs, what goes wrong with them, and what people do.
+
+use super::{dice::Dice, storm::FaultKind};
+use crate::{
+    ecs::{GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
+    eventbridge::Delivery,
+    throttle::Limit,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// GPUs of a node.
+const GPUS: usize = 8;
+
+/// A schedule before it is played. A test may write one by hand.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    /// By their environment names, over the defaults.
+    pub settings: BTreeMap<String, String>,
+    pub nodes: Vec<Node>,
+    pub jobs: Vec<Job>,
+    pub delivery: Delivery,
+    /// Agents lose their connection several times an hour.
+    pub flaps: bool,
+    /// What others in the account leave of the ECS API's rates.
+    pub throttle: Vec<(String, Limit)>,
+    /// In the order of the times, which count from the first job's start.
+    pub deeds: Vec<(Duration, Deed)>,
+    pub storm: Storm,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    pub id: String,
+    pub gpu: GpuHealth,
+    /// So long after each reboot the GPU is bad again, if it was mended.
+    pub relapses: Option<Duration>,
+    pub reboot: RebootOutcome,
+    pub ssm: SsmAgent,
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    pub id: String,
+    pub at: Duration,
+    /// Of each rank: 8, 4 or 0.
+    pub gpus: usize,
+    /// Where each rank runs.
+    pub nodes: Vec<usize>,
+    /// What each rank does in attempt 1.
+    pub ranks: Vec<Run>,
+    pub on_sigterm: OnSigterm,
+    pub later: Later,
+    pub recovery_attempts: Option<u32>,
+}
+
+/// What a job does in the attempts after the first.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Later {
+    RunsOn,
+    Completes(Duration),
+    /// This rank fails, in every attempt.
+    FailsAgain {
+        rank: usize,
+        after: Duration,
+        code: i32,
+    },
+    /// This rank's task does not start.
+    DoesNotStart {
+        rank: usize,
+    },
+}
+
+/// What a person does, or nature beside what nodes and ranks do by themselves. Numbers are taken modulo what is there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Deed {
+    /// A person stops a rank's task.
+    StopTask {
+        job: usize,
+        rank: usize,
+    },
+    /// A rank's process dies, with this code or none.
+    Kill {
+        job: usize,
+        rank: usize,
+        code: Option<i32>,
+    },
+    Cordon {
+        node: usize,
+    },
+    /// Only of a node that a person has cordoned.
+    Uncordon {
+        node: usize,
+    },
+    /// Stops every running execution.
+    Abort,
+    /// Redrives every execution that did not succeed.
+    Redrive,
+    /// Sends every stop event so far once more.
+    Replay,
+    CutAgent {
+        node: usize,
+        how_long: Duration,
+    },
+    /// If it is healthy.
+    GpuGoesBad {
+        node: usize,
+        health: GpuHealth,
+    },
+    Deregister {
+        node: usize,
+    },
+    /// The owner of an ended job starts it anew, under another id, where there is room.
+    Resubmit {
+        job: usize,
+    },
+}
+
+/// How AWS fails.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storm {
+    /// How likely a call is struck.
+    pub rate: f64,
+    /// How many strikes there are at the most, so that recoveries can end.
+    pub budget: u32,
+    /// So long the table's index lags behind.
+    pub index_lag: Duration,
+    /// How likely BatchWriteItem leaves items unwritten.
+    pub unprocessed: f64,
+    /// Calls that are struck in any case.
+    pub at: Vec<Strike>,
+}
+
+/// A call, told apart from all others of the schedule, and what happens to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strike {
+    /// Who calls: a worker's name, `state-machine`, `eventbridge`.
+    pub role: String,
+    /// As in IAM actions; `lambda` for an invocation.
+    pub service: String,
+    pub action: String,
+    /// Counts the calls of this role, service and action from 1.
+    pub nth: u64,
+    pub kind: FaultKind,
+}
+
+impl Storm {
+    /// Nothing fails.
+    pub const CALM: Self = Self {
+        at: Vec::new(),
+        rate: 0.0,
+        budget: 0,
+        index_lag: Duration::ZERO,
+        unprocessed: 0.0,
+    };
+}
+
+const FAULTY: [(u32, GpuHealth); 8] = [
+    (12, GpuHealth::FaultUntilReboot),
+    (3, GpuHealth::FaultForever),
+    (1, GpuHealth::Isolate),
+    (1, GpuHealth::DcgmCrashes(204)),
+    (1, GpuHealth::DcgmCrashes(203)),
+    (1, GpuHealth::DcgmHangs),
+    (1, GpuHealth::NoExitCode),
+    (1, GpuHealth::CannotPlace),
+];
+
+impl Plan {
+    /// What this seed stands for.
+    pub fn of(seed: u64) -> Self {
+        let dice = Dice::new(seed, "chaos");
+        let size = match dice.below(100) {
+            0..=54 => dice.from_to(1, 4),
+            55..=84 => dice.from_to(5, 10),
+            85..=96 => dice.from_to(11, 24),
+            _ => dice.from_to(25, 64),
+        } as usize;
+        let nodes = nodes(&dice, size);
+        let mut jobs = jobs(&dice, size);
+        let mut nodes = nodes;
+        for job in &mut jobs {
+            tell_story(&dice, job, &mut nodes);
+        }
+        let first_failure = jobs
+            .iter()
+            .flat_map(|job| job.ranks.iter().filter_map(|run| end_of(job.at, run)))
+            .min()
+            .unwrap_or(Duration::from_secs(300));
+        let deeds = deeds(&dice, size, jobs.len(), first_failure);
+        Self {
+            seed,
+            settings: settings(&dice),
+            delivery: delivery(&dice),
+            flaps: dice.chance(0.3),
+            throttle: throttle(&dice),
+            storm: storm(&dice),
+            nodes,
+            jobs,
+            deeds,
+        }
+    }
+}
+
+fn nodes(dice: &Dice, size: usize) -> Vec<Node> {
+    let hybrid = dice.weigh(&[(6, 0.0), (2, 1.0), (2, 0.5)]);
+    (0..size)
+        .map(|n| {
+            let kind = if dice.chance(hybrid) { "mi" } else { "i" };
+            Node {
+                id: format!("{kind}-0c4a05{n:011x}"),
+                gpu: GpuHealth::Healthy,
+                relapses: dice
+                    .chance(0.06)
+                    .then(|| dice.pick(&[1, 400, 700, 1000, 2000]))
+                    .map(Duration::from_secs),
+                reboot: match dice.below(100) {
+                    0..=74 => RebootOutcome::Returns,
+                    75..=79 => RebootOutcome::ReturnsAfter(dice.seconds(1, 20)),
+                    80..=84 => RebootOutcome::ReturnsAfter(dice.seconds(1200, 2400)),
+                    85..=88 => RebootOutcome::NeverReturns,
+                    89..=92 => RebootOutcome::HangsInShutdown,
+                    93..=96 => RebootOutcome::EcsAgentStaysAway,
+                    _ => RebootOutcome::SsmAgentStaysAway,
+                },
+                ssm: dice.weigh(&[
+                    (92, SsmAgent::Running),
+                    (4, SsmAgent::Stopped),
+                    (4, SsmAgent::Unregistered),
+                ]),
+            }
+        })
+        .collect()
+}
+
+/// Jobs beside each other, and some on the same nodes.
+fn jobs(dice: &Dice, size: usize) -> Vec<Job> {
+    let job = |id: &str, nodes: Vec<usize>, gpus| Job {
+        id: id.to_owned(),
+        at: Duration::ZERO,
+        gpus,
+        ranks: vec![Run::Forever; nodes.len()],
+        nodes,
+        on_sigterm: OnSigterm::default(),
+        later: Later::RunsOn,
+        recovery_attempts: None,
+    };
+    let mut jobs = match dice.below(100) {
+        0..=59 => vec![job("llama", (0..size).collect(), GPUS)],
+        60..=79 if size > 1 => {
+            let cut = dice.from_to(1, size as u32 - 1) as usize;
+            vec![
+                job("llama", (0..cut).collect(), GPUS),
+                job("mixtral", (cut..size).collect(), GPUS),
+            ]
+        }
+        _ => vec![
+            job("llama", (0..size).collect(), GPUS / 2),
+            job("mixtral", (0..size).collect(), GPUS / 2),
+        ],
+    };
+    if dice.chance(0.25) {
+        let count = 1 + dice.below(size.min(4));
+        jobs.push(job("embeddings", dice.some_of(count, size), 0));
+    }
+    for job in &mut jobs {
+        job.at = dice.seconds(0, 5);
+        if dice.chance(0.1) {
+            job.on_sigterm = OnSigterm::Ignores;
+        }
+        job.recovery_attempts = dice.weigh(&[(3, None), (1, Some(0)), (2, Some(2)), (1, Some(4))]);
+    }
+    jobs
+}
+
+/// What happens to a job's first attempt, and to its nodes.
+fn tell_story(dice: &Dice, job: &mut Job, nodes: &mut [Node]) {
+    let ranks = job.nodes.len();
+    let at = dice.seconds(30, 1200);
+    let some = 1 + if dice.chance(0.3) {
+        dice.below(ranks.min(5))
+    } else {
+        0
+    };
+    let chosen = dice.some_of(some, ranks);
+    if dice.chance(0.4) {
+        let run = Run::AbortsWithGang {
+            after: Duration::from_millis(u64::from(dice.from_to(1, 3000))),
+            code: dice.weigh(&[(5, 1), (1, 134)]),
+        };
+        job.ranks.fill(run);
+    }
+    let story = dice.below(100);
+    for rank in chosen {
+        let after = at + dice.seconds(0, 2);
+        job.ranks[rank] = match story {
+            0..=69 => {
+                nodes[job.nodes[rank]].gpu = dice.weigh(&FAULTY);
+                Run::Exits { after, code: 1 }
+            }
+            70..=77 => Run::Exits { after, code: 1 },
+            78..=81 => Run::Exits {
+                after,
+                code: dice.pick(&[2, 134, 137, 139, 255]),
+            },
+            82..=84 => Run::EndsWithoutCode { after },
+            85..=87 => Run::NotStarted {
+                reason: "CannotPullContainerError: pull access denied".to_owned(),
+            },
+            _ => {
+                // A completion; some of them fail at the last moment.
+                for (other, run) in job.ranks.iter_mut().enumerate() {
+                    *run = Run::Exits {
+                        after: at + dice.seconds(0, 3),
+                        code: i32::from(other == rank && dice.chance(0.5)),
+                    };
+                }
+                break;
+            }
+        };
+    }
+    job.later = match dice.below(10) {
+        0..=3 => Later::RunsOn,
+        4..=5 => Later::Completes(dice.seconds(60, 1800)),
+        6..=8 => Later::FailsAgain {
+            rank: dice.below(ranks),
+            after: dice.seconds(1, 1200),
+            code: dice.weigh(&[(5, 1), (1, 137), (1, 0)]),
+        },
+        _ => Later::DoesNotStart {
+            rank: dice.below(ranks),
+        },
+    };
+}
+
+fn end_of(start: Duration, run: &Run) -> Option<Duration> {
+    match run {
+        Run::Exits { after, .. } | Run::EndsWithoutCode { after } => Some(start + *after),
+        _ => None,
+    }
+}
+
+fn settings(dice: &Dice) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
+    set(
+        "RECOVERY_ATTEMPTS",
+        dice.weigh(&[(4, 1), (1, 0), (2, 3)]).to_string(),
+    );
+    set("MAX_REBOOTS_PER_DAY", dice.from_to(1, 3).to_string());
+    set("STOP_ROUNDS", dice.pick(&[1, 3, 6]).to_string());
+    if dice.chance(0.3) {
+        set("OTHER_EXIT_POLICY", "recover".to_owned());
+    }
+    if dice.chance(0.3) {
+        set("INSTANCES_TO_CHECK", "all".to_owned());
+    }
+    if dice.chance(0.1) {
+        set("MAX_FAULTY_INSTANCES", "1".to_owned());
+    }
+    if dice.chance(0.3) {
+        set(
+            "REBOOT_CHECK_SECONDS",
+            dice.pick(&[30, 120, 600]).to_string(),
+        );
+    }
+    if dice.chance(0.2) {
+        set("REBOOT_TIMEOUT_SECONDS", dice.pick(&[60, 600]).to_string());
+    }
+    if dice.chance(0.2) {
+        set("DCGM_TIMEOUT_SECONDS", dice.pick(&[60, 150]).to_string());
+    }
+    settings
+}
+
+fn delivery(dice: &Dice) -> Delivery {
+    let late_by = dice.pick(&[30, 600, 3600]);
+    let bad = dice.chance(0.6);
+    Delivery {
+        duplicates: if bad {
+            dice.pick(&[0.0, 0.1, 0.5])
+        } else {
+            0.0
+        },
+        late: if bad {
+            dice.pick(&[0.0, 0.1, 0.5])
+        } else {
+            0.0
+        },
+        late_by: Duration::from_secs(1)..Duration::from_secs(late_by),
+        in_order: !(bad && dice.chance(0.5)),
+        ..Delivery::default()
+    }
+}
+
+fn throttle(dice: &Dice) -> Vec<(String, Limit)> {
+    if !dice.chance(0.15) {
+        return Vec::new();
+    }
+    let limit = Limit {
+        burst: f64::from(dice.from_to(1, 10)),
+        per_second: dice.pick(&[0.3, 1.0, 4.0]),
+    };
+    vec![(dice.pick(&["StopTask", "DescribeTasks"]).to_owned(), limit)]
+}
+
+fn storm(dice: &Dice) -> Storm {
+    let (rate, budget) = dice.weigh(&[
+        (2, (0.0, 0)),
+        (3, (0.01, 6)),
+        (3, (0.03, 15)),
+        (2, (0.1, 40)),
+    ]);
+    Storm {
+        rate,
+        budget,
+        index_lag: Duration::from_millis(dice.pick(&[0, 0, 20, 300, 3000])),
+        unprocessed: dice.pick(&[0.0, 0.0, 0.1]),
+        at: Vec::new(),
+    }
+}
+
+fn deeds(dice: &Dice, nodes: usize, jobs: usize, first_failure: Duration) -> Vec<(Duration, Deed)> {
+    let count = dice.weigh(&[(3, 0), (3, 1), (3, 3), (2, 6), (1, 10)]);
+    let mut deeds = Vec::new();
+    for _ in 0..count {
+        // Most of them while the first recovery is at work.
+        let at = if dice.chance(0.7) {
+            let late = dice.pick(&[20, 240, 1500]);
+            first_failure + Duration::from_millis(u64::from(dice.from_to(0, late * 1000)))
+        } else {
+            dice.seconds(1, 7200)
+        };
+        let (job, node, rank) = (dice.below(jobs), dice.below(nodes), dice.below(64));
+        let deed = match dice.below(100) {
+            0..=9 => Deed::StopTask { job, rank },
+            10..=24 => Deed::Kill {
+                job,
+                rank,
+                code: dice.weigh(&[(5, Some(1)), (1, Some(137)), (1, Some(0)), (1, None)]),
+            },
+            25..=32 => Deed::Cordon { node },
+            33..=50 => Deed::Abort,
+            51..=62 => Deed::Redrive,
+            63..=74 => Deed::Replay,
+            75..=82 => Deed::CutAgent {
+                node,
+                how_long: dice.seconds(5, 900),
+            },
+            83..=90 => Deed::GpuGoesBad {
+                node,
+                health: dice.weigh(&FAULTY),
+            },
+            91..=92 => Deed::Deregister { node },
+            _ => Deed::Resubmit { job },
+        };
+        if let Deed::Cordon { node } = deed
+            && dice.chance(0.5)
+        {
+            deeds.push((at + dice.seconds(10, 3600), Deed::Uncordon { node }));
+        }
+        if deed == Deed::Abort && dice.chance(0.7) {
+            deeds.push((at + dice.seconds(1, 3600), Deed::Redrive));
+        }
+        deeds.push((at, deed));
+    }
+    deeds.sort_by_key(|(at, _)| *at);
+    deeds
+}

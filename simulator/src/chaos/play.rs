@@ -1,0 +1,311 @@
+//! Playing a schedule until nothing happens any more.
+
+use super::{
+    dice::Dice,
+    launcher,
+    people::{self, Done},
+    plan::{Plan, Strike},
+    report::{self, ChaosReport, Counts},
+    store,
+    storm::Weather,
+    trace::Trace,
+    verdict,
+    watch::{Sights, Watch},
+};
+use crate::{
+    cloud::{Cloud, CloudOptions, RECOVERY},
+    ecs::{Flaps, FleetSettings, GpuHealth},
+    scenario::PlayError,
+};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How schedules are played.
+#[derive(Debug, Clone)]
+pub struct ChaosOptions {
+    pub definition: String,
+}
+
+impl Default for ChaosOptions {
+    fn default() -> Self {
+        Self {
+            definition: RECOVERY.to_owned(),
+        }
+    }
+}
+
+/// Nothing has started for so long, beside what may still be late: it is over.
+const QUIET: Duration = Duration::from_secs(600);
+/// It is broken off then.
+const BOUND: Duration = Duration::from_secs(96 * 3600);
+const STEP: Duration = Duration::from_secs(60);
+/// After the bad day people redrive what is left, so often.
+const CALM_ROUNDS: u32 = 6;
+
+/// Plays the schedule of a seed.
+///
+/// # Errors
+/// When it cannot be played at all. What was broken is in the report.
+pub fn play_chaos(seed: u64, options: &ChaosOptions) -> Result<ChaosReport, PlayError> {
+    play_plan(&Plan::of(seed), options)
+}
+
+/// Plays a schedule that was drawn before, or written by hand.
+///
+/// # Errors
+/// As [`play_chaos`]'s.
+pub fn play_plan(plan: &Plan, options: &ChaosOptions) -> Result<ChaosReport, PlayError> {
+    play_plan_traced(plan, options, None).map(|(report, _)| report)
+}
+
+/// Every call that the system makes in this schedule, in order; each as a strike, of whatever kind.
+///
+/// # Errors
+/// As [`play_chaos`]'s.
+pub fn calls_of(plan: &Plan, options: &ChaosOptions) -> Result<Vec<Strike>, PlayError> {
+    play_plan_traced(plan, options, None).map(|(_, calls)| calls)
+}
+
+pub(super) fn play_plan_traced(
+    plan: &Plan,
+    options: &ChaosOptions,
+    trace: Option<&Trace>,
+) -> Result<(ChaosReport, Vec<Strike>), PlayError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    runtime.block_on(play_here(plan, options, trace))
+}
+
+/// A schedule under way.
+pub(super) struct Stage<'a> {
+    pub cloud: &'a Cloud,
+    pub plan: &'a Plan,
+    pub watch: &'a Watch,
+    pub done: &'a Done,
+}
+
+async fn play_here(
+    plan: &Plan,
+    options: &ChaosOptions,
+    trace: Option<&Trace>,
+) -> Result<(ChaosReport, Vec<Strike>), PlayError> {
+    let flaps = plan.flaps.then(|| Flaps {
+        every: Duration::from_secs(600)..Duration::from_secs(1800),
+        away: Duration::from_secs(5)..Duration::from_secs(120),
+    });
+    let cloud = Cloud::new(CloudOptions {
+        seed: plan.seed,
+        fleet: FleetSettings {
+            flaps,
+            ..FleetSettings::default()
+        },
+        settings: plan.settings.clone(),
+        definition: options.definition.clone(),
+    })
+    .await?;
+    let to_come = people::to_come(plan);
+    let all_jobs: Vec<_> = plan.jobs.iter().chain(to_come.values()).cloned().collect();
+    let watch = Watch::new(Sights {
+        clock: cloud.clock,
+        tables: cloud.tables.clone(),
+        fleet: cloud.fleet.clone(),
+        job_table: cloud.settings.training_job_table.clone(),
+        instance_table: cloud.settings.container_instance_table.clone(),
+        attempts: launcher::attempts(&all_jobs),
+    });
+    let seen = watch.clone();
+    cloud.bus.on_put(move |event| seen.event(event));
+    if let Some(trace) = trace {
+        trace.follow(&cloud);
+    }
+    reboots(&cloud, plan, &watch, trace);
+    store::install(&cloud, plan.seed, &plan.storm, &watch);
+    launcher::furnish(&cloud, plan, &all_jobs);
+    cloud.bus.set_delivery(plan.delivery.clone());
+    let weather = Weather::new(plan.seed, &plan.storm);
+    weather.record();
+    let (struck, of, traced) = (
+        weather.clone(),
+        cloud.clock,
+        trace.cloned().zip(Some(cloud.clone())),
+    );
+    cloud.wire.faults().set_plan(move |call| {
+        let fault = struck.decide(call);
+        if let Some((trace, cloud)) = &traced {
+            trace.line(
+                cloud,
+                format_args!(
+                    "call {} {} {}:{} {fault:?}",
+                    of.elapsed().as_millis(),
+                    call.caller,
+                    call.service,
+                    call.action
+                ),
+            );
+        }
+        fault
+    });
+    let start = Instant::now();
+    for job in &plan.jobs {
+        sleep_until(start + job.at).await;
+        launcher::launch(&cloud, plan, job).await?;
+    }
+    // A GPU that ECS cannot place on would keep the job from starting.
+    for node in &plan.nodes {
+        cloud.fleet.set_gpu_health(&node.id, node.gpu);
+    }
+    for (action, limit) in &plan.throttle {
+        cloud.wire.throttle().set_limit("ecs", action, *limit);
+    }
+    let mut done = Done::default();
+    for (nth, (at, deed)) in plan.deeds.iter().enumerate() {
+        sleep_until(start + *at).await;
+        if let Some(trace) = trace {
+            trace.line(&cloud, format_args!("DEED {deed:?}"));
+        }
+        people::act(&cloud, plan, nth, &to_come, &mut done).await;
+    }
+    let mut ended = settle(&cloud, plan, start, &mut done).await;
+    weather.calm();
+    for _ in 0..CALM_ROUNDS {
+        let before = done.redrives;
+        people::redrive(&cloud, &mut done, |execution| {
+            let lost = execution.error.as_deref() == Some("ClaimLost");
+            !(lost && execution.redrive_count > 0)
+        });
+        if done.redrives == before {
+            break;
+        }
+        ended = settle(&cloud, plan, start, &mut done).await;
+    }
+    let stage = Stage {
+        cloud: &cloud,
+        plan,
+        watch: &watch,
+        done: &done,
+    };
+    let report = tell(&stage, &weather, start, ended).await?;
+    Ok((report, weather.calls()))
+}
+
+/// The watch sees every reboot; and some GPUs are bad again some time after it.
+fn reboots(cloud: &Cloud, plan: &Plan, watch: &Watch, trace: Option<&Trace>) {
+    let relapses: BTreeMap<String, Duration> = plan
+        .nodes
+        .iter()
+        .filter_map(|node| Some((node.id.clone(), node.relapses?)))
+        .collect();
+    let (watch, of, trace) = (watch.clone(), cloud.clone(), trace.cloned());
+    cloud.fleet.on_reboot(move |node, order| {
+        watch.rebooting(node, order);
+        if let Some(trace) = &trace {
+            trace.line(&of, format_args!("REBOOT {node} by {order}"));
+        }
+        if let Some(after) = relapses.get(node) {
+            let (cloud, node, after) = (of.clone(), node.to_owned(), *after);
+            tokio::spawn(async move {
+                sleep(after).await;
+                people::go_bad(&cloud, &node, GpuHealth::FaultUntilReboot);
+            });
+        }
+    });
+}
+
+/// Lets time pass until nothing happens any more, while operators redrive what failed now and then; false when that
+/// never comes.
+async fn settle(cloud: &Cloud, plan: &Plan, start: Instant, done: &mut Done) -> bool {
+    let dice = Dice::new(plan.seed, "operators");
+    let delivery = &plan.delivery;
+    let quiet = if delivery.late > 0.0 || delivery.duplicates > 0.0 {
+        QUIET + delivery.late_by.end
+    } else {
+        QUIET
+    };
+    let mut seen = 0;
+    let mut last = Instant::now();
+    let mut rounds = Instant::now();
+    while start.elapsed() < BOUND {
+        sleep(STEP).await;
+        let (running, all) = cloud.stepfunctions.counts();
+        if running > 0 || all != seen {
+            seen = all;
+            last = Instant::now();
+        }
+        // Nothing has failed yet: ranks may still run for half an hour before they do.
+        let patience = if start.elapsed() < Duration::from_secs(4000) {
+            Duration::from_secs(4000)
+        } else {
+            quiet
+        };
+        if last.elapsed() >= patience {
+            return true;
+        }
+        if rounds.elapsed() >= people::ROUNDS {
+            rounds = Instant::now();
+            if dice.chance(0.5) {
+                people::redrive(cloud, done, |execution| execution.redrive_count < 3);
+            }
+        }
+    }
+    false
+}
+
+async fn tell(
+    stage: &Stage<'_>,
+    weather: &Weather,
+    start: Instant,
+    ended: bool,
+) -> Result<ChaosReport, PlayError> {
+    let Stage {
+        cloud,
+        plan,
+        watch,
+        done,
+    } = stage;
+    let strikes = weather.strikes();
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for strike in &strikes {
+        *kinds.entry(strike.kind.words().to_owned()).or_default() += 1;
+    }
+    let verdict = verdict::of(stage, ended).await?;
+    let mut broken = watch.broken();
+    broken.extend(verdict.broken);
+    let counts = Counts {
+        instances: plan.nodes.len(),
+        jobs: plan.jobs.len() + done.resubmitted.len(),
+        ranks: plan.jobs.iter().map(|job| job.nodes.len()).sum(),
+        executions: cloud.stepfunctions.counts().1,
+        redrives: done.redrives,
+        reboots: watch.reboots().len(),
+        relaunches: watch.relaunches().len(),
+        quarantined: verdict.quarantined,
+        notifications: verdict.notifications,
+        dead_letters: cloud.lambda.dead_letters().len(),
+        calls: verdict.calls,
+        strikes: kinds,
+        virtual_hours: start.elapsed().as_secs_f64() / 3600.0,
+    };
+    Ok(ChaosReport {
+        seed: plan.seed,
+        command: format!("cargo run -- drill --chaos --seed {}", plan.seed),
+        plan: report::told(plan),
+        strikes: strikes
+            .iter()
+            .map(|s| {
+                format!(
+                    "call {} of {}: {} {} {}",
+                    s.nth,
+                    s.caller,
+                    s.call,
+                    s.kind.words(),
+                    s.code
+                )
+            })
+            .collect(),
+        jobs: verdict.jobs,
+        broken_promises: broken,
+        counts,
+    })
+}

@@ -1,0 +1,328 @@
+//! The promises that can be told only when nothing happens any more.
+
+use super::{launcher::MAX_ATTEMPTS, play::Stage, watch::Life};
+use crate::{
+    faults::role,
+    scenario::PlayError,
+    sns::Notification,
+    stepfunctions::{ExecutionStatus, ExecutionView},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use workers::{
+    exit::{Exit, TaskEnd},
+    ids::{InstanceId, JobId},
+    records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus},
+    settings::OtherExitPolicy,
+};
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Verdict {
+    pub broken: Vec<String>,
+    pub jobs: Vec<String>,
+    pub quarantined: usize,
+    pub notifications: usize,
+    pub calls: usize,
+}
+
+/// Everything that is read at the end.
+struct End<'a> {
+    stage: &'a Stage<'a>,
+    executions: Vec<ExecutionView>,
+    published: Vec<Notification>,
+    tasks: BTreeMap<String, Life>,
+}
+
+pub(super) async fn of(stage: &Stage<'_>, ended: bool) -> Result<Verdict, PlayError> {
+    let mut verdict = Verdict::default();
+    if !ended {
+        verdict
+            .broken
+            .push("promise 3: it did not come to an end within four days".to_owned());
+    }
+    let end = End {
+        stage,
+        executions: stage.cloud.stepfunctions.executions(),
+        published: stage.cloud.sns.published(),
+        tasks: stage.watch.tasks(),
+    };
+    verdict.notifications = end.published.len();
+    end.executions(&mut verdict.broken);
+    let statuses = end.jobs(&mut verdict).await?;
+    end.instances(&statuses, &mut verdict).await?;
+    end.cost(&mut verdict);
+    Ok(verdict)
+}
+
+impl End<'_> {
+    fn told(&self, event: &str, of: &[(&str, &str)]) -> bool {
+        self.published.iter().any(|n| {
+            let is = |name: &str, value: &str| n.attributes.get(name).is_some_and(|v| v == value);
+            is("event", event) && of.iter().all(|(name, value)| is(name, value))
+        })
+    }
+
+    /// Promises 3 and 4, of executions.
+    fn executions(&self, broken: &mut Vec<String>) {
+        let letters: Vec<String> = self
+            .stage
+            .cloud
+            .lambda
+            .dead_letters()
+            .into_iter()
+            .map(|(_, event)| event.to_string())
+            .collect();
+        for execution in &self.executions {
+            let error = execution.error.as_deref().unwrap_or_default();
+            let cause = execution.cause.as_deref().unwrap_or_default();
+            match execution.status {
+                ExecutionStatus::Running => {
+                    broken.push(format!("promise 3: {} still runs", execution.arn));
+                }
+                ExecutionStatus::Succeeded => {}
+                // Another execution has the job: this one has no say any more, and a person was told so.
+                ExecutionStatus::Failed if error == "ClaimLost" => {}
+                status => broken.push(format!(
+                    "promise 3: {} is {} after {} redrives in calm weather: {error} {cause}",
+                    execution.arn,
+                    status.as_str(),
+                    execution.redrive_count
+                )),
+            }
+            let bad = execution.redrive_count > 0
+                || !matches!(
+                    execution.status,
+                    ExecutionStatus::Running | ExecutionStatus::Succeeded
+                );
+            let told = self.told("ExecutionEndedBadly", &[("execution", &execution.arn)]);
+            let alarmed = letters.iter().any(|l| l.contains(&execution.arn));
+            if bad && !told && !alarmed {
+                broken.push(format!(
+                    "promise 4: {} ended badly and nobody was told",
+                    execution.arn
+                ));
+            }
+        }
+    }
+
+    async fn jobs(&self, verdict: &mut Verdict) -> Result<BTreeMap<String, JobStatus>, PlayError> {
+        let context = self.stage.cloud.lambda.context("report");
+        let mut statuses = BTreeMap::new();
+        let ids = self.stage.plan.jobs.iter().map(|job| job.id.as_str());
+        let again = self.stage.done.resubmitted.keys().map(String::as_str);
+        for id in ids.chain(again) {
+            let job_id = JobId::new(id);
+            let Some(job) = context.jobs.get(&job_id).await? else {
+                continue;
+            };
+            let ranks = context.jobs.ranks(&job_id, job.attempt).await?;
+            verdict.jobs.push(format!(
+                "{id}: {} in attempt {}, {}",
+                job.status,
+                job.attempt,
+                job.reason.as_deref().unwrap_or_default()
+            ));
+            statuses.insert(id.to_owned(), job.status);
+            self.job(&job, &ranks, &mut verdict.broken);
+        }
+        Ok(statuses)
+    }
+
+    /// Promises 1, 3 and 4, of one job.
+    fn job(&self, job: &JobRecord, ranks: &[RankRecord], broken: &mut Vec<String>) {
+        let id = job.job_id.as_str();
+        let running: Vec<&Life> = self
+            .tasks
+            .values()
+            .filter(|life| life.job == id && !life.stopped)
+            .collect();
+        let of_others = running.iter().filter(|l| l.attempt != job.attempt).count();
+        if of_others > 0 {
+            broken.push(format!(
+                "promise 1: {of_others} tasks of {id} run that are not of its attempt {}",
+                job.attempt
+            ));
+        }
+        if job.attempt >= MAX_ATTEMPTS {
+            broken.push(format!("promise 1: {id} was relaunched without end"));
+        }
+        for attempt in 1..job.attempt {
+            let attempt = attempt.to_string();
+            if !self.told("JobRecovered", &[("job_id", id), ("attempt", &attempt)]) {
+                broken.push(format!(
+                    "promise 4: {id} was relaunched after attempt {attempt} and nobody was told"
+                ));
+            }
+        }
+        match job.status {
+            JobStatus::PendingHealthcheck | JobStatus::PendingRestart | JobStatus::Restarting => {
+                broken.push(format!(
+                    "promise 3: {id} is left {}, held by {:?}",
+                    job.status, job.holder
+                ));
+            }
+            JobStatus::InProgress => self.in_progress(job, ranks, broken),
+            JobStatus::Complete => {
+                if !running.is_empty() || job.done_ranks.len() != job.nodes as usize {
+                    broken.push(format!(
+                        "promise 3: {id} is COMPLETE, {} of its ranks are done and {} run",
+                        job.done_ranks.len(),
+                        running.len()
+                    ));
+                }
+            }
+            JobStatus::Failed => {
+                let declared = job.failed_by.is_some();
+                if declared && !self.told("JobFailed", &[("job_id", id)]) {
+                    broken.push(format!("promise 4: {id} is FAILED and nobody was told"));
+                }
+                let stuck = job.reason.as_deref() == Some("some tasks of the job do not stop");
+                if !running.is_empty() && !stuck {
+                    broken.push(format!(
+                        "promise 3: {id} is FAILED, {} of its tasks run",
+                        running.len()
+                    ));
+                }
+            }
+            JobStatus::UserStopped => {
+                if !self.stage.done.stopped.contains(id) {
+                    broken.push(format!(
+                        "promise 3: {id} is USER_STOPPED, and no user stopped it"
+                    ));
+                }
+            }
+        }
+        let ended = matches!(
+            job.status,
+            JobStatus::Complete | JobStatus::Failed | JobStatus::UserStopped
+        );
+        if ended && job.holder.is_some() {
+            broken.push(format!("promise 3: {id} is {} and still held", job.status));
+        }
+    }
+
+    /// Every rank runs, is done, or ended in a way that the settings leave alone.
+    fn in_progress(&self, job: &JobRecord, ranks: &[RankRecord], broken: &mut Vec<String>) {
+        let settings = &self.stage.cloud.settings;
+        if job.holder.is_some() {
+            broken.push(format!("promise 3: {} is IN_PROGRESS and held", job.job_id));
+        }
+        for rank in ranks {
+            let Some(life) = self.tasks.get(rank.task_arn.as_str()) else {
+                broken.push(format!(
+                    "promise 1: rank {} of {} is recorded with a task that never was",
+                    rank.rank, job.job_id
+                ));
+                continue;
+            };
+            let end = TaskEnd {
+                stop_code: Some(life.stop_code.clone()).filter(|s| !s.is_empty()),
+                stopped_reason: Some(life.stopped_reason.clone()).filter(|s| !s.is_empty()),
+                containers: vec![(String::new(), life.exit_code.map(|c| c as i32))],
+            };
+            let left_alone = match end.classify(settings) {
+                Exit::Other => settings.other_exit_policy == OtherExitPolicy::Ignore,
+                Exit::Completed => job.done_ranks.contains(&rank.rank),
+                _ => false,
+            };
+            if life.stopped && !left_alone {
+                broken.push(format!(
+                    "promise 3: {} is IN_PROGRESS in attempt {}, and its rank {} has ended ({end:?})",
+                    job.job_id, job.attempt, rank.rank
+                ));
+            }
+            if !life.stopped && rank.status == RankStatus::Stopped {
+                broken.push(format!(
+                    "promise 3: rank {} of {} runs and is recorded STOPPED",
+                    rank.rank, job.job_id
+                ));
+            }
+        }
+        if ranks.len() != job.nodes as usize {
+            broken.push(format!(
+                "promise 1: {} has {} ranks recorded of {}",
+                job.job_id,
+                ranks.len(),
+                job.nodes
+            ));
+        }
+    }
+
+    /// Promise 3, of instances.
+    async fn instances(
+        &self,
+        jobs: &BTreeMap<String, JobStatus>,
+        verdict: &mut Verdict,
+    ) -> Result<(), PlayError> {
+        let Stage { cloud, done, .. } = self.stage;
+        let context = cloud.lambda.context("report");
+        for view in cloud.fleet.instances() {
+            let record = context
+                .instances
+                .get(&InstanceId::new(view.id.as_str()))
+                .await?;
+            let status = record.as_ref().map(|r| r.status);
+            let quarantined = status == Some(InstanceStatus::Quarantined);
+            verdict.quarantined += usize::from(quarantined);
+            let by_person = done.cordoned.contains(&view.id);
+            let gone = done.deregistered.contains(&view.id);
+            let mut breaks = |what: String| {
+                verdict
+                    .broken
+                    .push(format!("promise 3: {} {what}", view.id));
+            };
+            if view.status == "DRAINING" && !quarantined && !by_person {
+                breaks(format!("is left DRAINING, its item says {status:?}"));
+            }
+            if quarantined && view.status == "ACTIVE" && !by_person {
+                breaks("is QUARANTINED and takes tasks".to_owned());
+            }
+            let Some(record) = record else {
+                continue;
+            };
+            if let Some(holder) = &record.holder {
+                breaks(format!("is left {} and held by {holder}", record.status));
+            }
+            if record.status == InstanceStatus::Rebooting {
+                breaks("is left REBOOTING".to_owned());
+            }
+            let job = record.job_id.as_ref().map(JobId::as_str);
+            let works = job
+                .and_then(|job| jobs.get(job))
+                .is_none_or(|status| *status == JobStatus::InProgress);
+            if !works && !quarantined && !gone {
+                breaks(format!(
+                    "is left {} for {}, which has ended",
+                    record.status,
+                    job.unwrap_or_default()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Promise 7: no Scan; calls grow with the ranks and with how often executions ran.
+    fn cost(&self, verdict: &mut Verdict) {
+        // A run stops, checks, reboots and relaunches at the most; the polls of a stop that does not end weigh most.
+        const PER_RUN: usize = 1500;
+        const PER_RUN_AND_RANK: usize = 60;
+        let system: BTreeSet<&str> = ["deploy", "launcher", "report", "person"].into();
+        let calls = self.stage.cloud.wire.calls();
+        let ours = calls.iter().filter(|c| !system.contains(role(&c.caller)));
+        verdict.calls = ours.clone().count();
+        if ours.clone().any(|call| call.action == "Scan") {
+            verdict
+                .broken
+                .push("promise 7: a table was scanned".to_owned());
+        }
+        let runs = self.executions.len() + self.stage.done.redrives as usize;
+        let ranks = self.stage.plan.jobs.iter().map(|j| j.nodes.len()).max();
+        let bound = (runs + 1) * (PER_RUN + PER_RUN_AND_RANK * ranks.unwrap_or_default());
+        if verdict.calls > bound {
+            verdict.broken.push(format!(
+                "promise 7: {} calls, the bound is {bound}",
+                verdict.calls
+            ));
+        }
+    }
+}

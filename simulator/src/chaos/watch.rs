@@ -1,0 +1,306 @@
+//! Promises that can be told at once: seen at every task's start, every reboot and every relaunch.
+
+use crate::{
+    clock::Clock,
+    dynamodb::DynamoDb,
+    ecs::{Fleet, GpuHealth},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use workers::records::rank_prefix;
+
+/// What is known of a job's task, from ECS's events.
+#[derive(Debug, Clone)]
+pub(super) struct Life {
+    pub job: String,
+    pub attempt: u32,
+    pub rank: u32,
+    pub instance: String,
+    pub stopped: bool,
+    pub stop_code: String,
+    pub stopped_reason: String,
+    pub exit_code: Option<i64>,
+}
+
+/// Clones watch the same account.
+#[derive(Clone)]
+pub(super) struct Watch(Arc<Mutex<Inner>>);
+
+struct Inner {
+    clock: Clock,
+    tables: DynamoDb,
+    fleet: Fleet,
+    job_table: String,
+    instance_table: String,
+    /// `startedBy` to job and attempt.
+    attempts: BTreeMap<String, (String, u32)>,
+    tasks: BTreeMap<String, Life>,
+    /// Container instance ARN to node.
+    nodes: BTreeMap<String, String>,
+    current: BTreeMap<String, u32>,
+    reboots: Vec<(Duration, String, String)>,
+    relaunches: Vec<(String, u32)>,
+    broken: Vec<String>,
+}
+
+/// What a watch looks at.
+pub(super) struct Sights {
+    pub clock: Clock,
+    pub tables: DynamoDb,
+    pub fleet: Fleet,
+    pub job_table: String,
+    pub instance_table: String,
+    pub attempts: BTreeMap<String, (String, u32)>,
+}
+
+impl Watch {
+    pub fn new(sights: Sights) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            clock: sights.clock,
+            tables: sights.tables,
+            fleet: sights.fleet,
+            job_table: sights.job_table,
+            instance_table: sights.instance_table,
+            attempts: sights.attempts,
+            tasks: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            current: BTreeMap::new(),
+            reboots: Vec::new(),
+            relaunches: Vec::new(),
+            broken: Vec::new(),
+        })))
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn broken(&self) -> Vec<String> {
+        self.with(|inner| inner.broken.clone())
+    }
+
+    pub fn tasks(&self) -> BTreeMap<String, Life> {
+        self.with(|inner| inner.tasks.clone())
+    }
+
+    /// When, which node, by whose order.
+    pub fn reboots(&self) -> Vec<(Duration, String, String)> {
+        self.with(|inner| inner.reboots.clone())
+    }
+
+    /// Each job's new attempts, in order.
+    pub fn relaunches(&self) -> Vec<(String, u32)> {
+        self.with(|inner| inner.relaunches.clone())
+    }
+
+    /// An event was put on the bus.
+    pub fn event(&self, event: &Value) {
+        let detail = &event["detail"];
+        match event["detail-type"].as_str() {
+            Some("ECS Task State Change") => self.with(|inner| inner.task_changed(detail)),
+            Some("ECS Container Instance State Change") => self.with(|inner| {
+                let text = |name: &str| detail[name].as_str().unwrap_or_default().to_owned();
+                inner
+                    .nodes
+                    .insert(text("containerInstanceArn"), text("ec2InstanceId"));
+            }),
+            _ => {}
+        }
+    }
+
+    /// A node begins to reboot.
+    pub fn rebooting(&self, node: &str, order: &str) {
+        let fleet = self.with(|inner| inner.fleet.clone());
+        let health = fleet.instance(node).map(|view| view.gpu_health);
+        self.with(|inner| inner.rebooting(node, order, health));
+    }
+
+    /// A job's next attempt was made the current one; the job's item as it is now.
+    pub fn committed(&self, item: &Value) {
+        self.with(|inner| inner.committed(item));
+    }
+}
+
+impl Inner {
+    fn breaks(&mut self, promise: u8, what: &str) {
+        let at = self.clock.elapsed();
+        self.broken
+            .push(format!("promise {promise}, {} s: {what}", at.as_secs_f64()));
+    }
+
+    fn task_changed(&mut self, detail: &Value) {
+        let text = |name: &str| detail[name].as_str().unwrap_or_default();
+        let Some((job, attempt)) = self.attempts.get(text("startedBy")).cloned() else {
+            return;
+        };
+        let arn = text("taskArn");
+        let stopped = text("lastStatus") == "STOPPED";
+        if let Some(life) = self.tasks.get_mut(arn) {
+            life.stopped |= stopped;
+            text("stopCode").clone_into(&mut life.stop_code);
+            text("stoppedReason").clone_into(&mut life.stopped_reason);
+            life.exit_code = detail["containers"][0]["exitCode"].as_i64();
+            return;
+        }
+        let instance = self.nodes.get(text("containerInstanceArn")).cloned();
+        let life = Life {
+            rank: rank(detail),
+            instance: instance.unwrap_or_default(),
+            job,
+            attempt,
+            stopped,
+            stop_code: String::new(),
+            stopped_reason: String::new(),
+            exit_code: None,
+        };
+        self.started(arn, &life);
+        self.tasks.insert(arn.to_owned(), life);
+    }
+
+    /// Promise 1: no second task of a rank, none of an older attempt beside it.
+    fn started(&mut self, arn: &str, new: &Life) {
+        let beside: Vec<String> = self
+            .tasks
+            .iter()
+            .filter(|(_, other)| other.job == new.job && !other.stopped)
+            .filter(|(_, other)| other.attempt != new.attempt || other.rank == new.rank)
+            .map(|(arn, other)| format!("rank {} of attempt {} ({arn})", other.rank, other.attempt))
+            .collect();
+        if let Some(other) = beside.first() {
+            let what = format!(
+                "rank {} of attempt {} of {} ({arn}) starts beside {} others: {other}",
+                new.rank,
+                new.attempt,
+                new.job,
+                beside.len()
+            );
+            self.breaks(1, &what);
+        }
+    }
+
+    /// Promise 1: one relaunch an attempt, every rank or none.
+    fn committed(&mut self, item: &Value) {
+        let job = item["job_id"]["S"].as_str().unwrap_or_default().to_owned();
+        let number = |name: &str| -> u32 {
+            let text = item[name]["N"].as_str();
+            text.and_then(|n| n.parse().ok()).unwrap_or_default()
+        };
+        let (attempt, nodes) = (number("attempt"), number("nodes"));
+        let before = self.current.insert(job.clone(), attempt).unwrap_or(1);
+        self.relaunches.push((job.clone(), attempt));
+        if attempt != before + 1 {
+            self.breaks(1, &format!("{job} went from attempt {before} to {attempt}"));
+        }
+        let recorded = self.recorded(&job, attempt);
+        let alive = |arn: &String| {
+            let life = self.tasks.get(arn);
+            life.is_some_and(|l| l.job == job && l.attempt == attempt)
+        };
+        let whole = recorded.len() == nodes as usize
+            && recorded
+                .iter()
+                .enumerate()
+                .all(|(rank, arn)| alive(arn) && self.tasks[arn].rank as usize == rank);
+        if !whole {
+            let what = format!(
+                "{job} became attempt {attempt} with {} recorded tasks of {nodes} ranks, some of them not started for it",
+                recorded.len()
+            );
+            self.breaks(1, &what);
+        }
+        let stray: Vec<String> = self
+            .tasks
+            .iter()
+            .filter(|(arn, l)| l.job == job && !l.stopped && !recorded.contains(arn))
+            .map(|(arn, l)| format!("rank {} of attempt {} ({arn})", l.rank, l.attempt))
+            .collect();
+        if let Some(first) = stray.first() {
+            let what = format!(
+                "{job} became attempt {attempt} beside {} tasks that are not in it: {first}",
+                stray.len()
+            );
+            self.breaks(1, &what);
+        }
+    }
+
+    /// The tasks in the items of an attempt's ranks, in the ranks' order.
+    fn recorded(&self, job: &str, attempt: u32) -> Vec<String> {
+        let query = json!({
+            "TableName": self.job_table,
+            "KeyConditionExpression": "job_id = :job AND begins_with(#r, :attempt)",
+            "ExpressionAttributeNames": { "#r": "record" },
+            "ExpressionAttributeValues": { ":job": { "S": job }, ":attempt": { "S": rank_prefix(attempt) } },
+            "ConsistentRead": true,
+        });
+        let answer = self.tables.api("Query", query).unwrap_or_default();
+        let items = answer["Items"].as_array().into_iter().flatten();
+        items
+            .filter_map(|item| item["task_arn"]["S"].as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// Promise 2: never a healthy node, nor one that runs a job's task, nor one that another recovery holds.
+    fn rebooting(&mut self, node: &str, order: &str, health: Option<GpuHealth>) {
+        self.reboots
+            .push((self.clock.elapsed(), node.to_owned(), order.to_owned()));
+        let faulty = matches!(
+            health,
+            Some(GpuHealth::FaultUntilReboot | GpuHealth::FaultForever | GpuHealth::Isolate)
+        );
+        if !faulty {
+            let what = format!("{node} is rebooted (order {order}), its GPUs are {health:?}");
+            self.breaks(2, &what);
+        }
+        let runs: Vec<String> = self
+            .tasks
+            .values()
+            .filter(|life| life.instance == node && !life.stopped)
+            .map(|life| {
+                format!(
+                    "rank {} of attempt {} of {}",
+                    life.rank, life.attempt, life.job
+                )
+            })
+            .collect();
+        if let Some(first) = runs.first() {
+            self.breaks(
+                2,
+                &format!("{node} is rebooted (order {order}) under {first}"),
+            );
+        }
+        let get = json!({
+            "TableName": self.instance_table,
+            "Key": { "instance_id": { "S": node } },
+            "ConsistentRead": true,
+        });
+        let item = self.tables.api("GetItem", get).unwrap_or_default()["Item"].take();
+        let holder = item["holder"]["S"].as_str();
+        match holder {
+            None if order == "ec2" => {
+                self.breaks(
+                    2,
+                    &format!("{node} is rebooted by EC2, and nobody holds it"),
+                );
+            }
+            Some(holder) if order != "ec2" && item["reboot_token"]["S"] != order => {
+                let what = format!("{node} is rebooted (order {order}), and {holder} holds it");
+                self.breaks(2, &what);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn rank(detail: &Value) -> u32 {
+    detail["overrides"]["containerOverrides"][0]["environment"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|entry| entry["name"] == "RANK")
+        .and_then(|entry| entry["value"].as_str()?.parse().ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,383 @@
+//! CordonInstance.
+
+use futures::future::join;
+use serde_json::{Value, json};
+use simulator::{
+    cloud::TRAINING,
+    ecs::{Container, TaskDefinition, TaskKind},
+    faults::Fault,
+};
+use tests::{
+    JOB, Recovery, World, instance_id, mishap::ends_the_same_after_any_fault, settings, start_job,
+};
+use workers::records::{InstanceStatus, JobStatus};
+
+const CORDON: &str = "cordon-instance";
+const OTHER: &str = "other-job";
+
+/// A job of two whose rank 1 failed, all stopped.
+async fn stopped_job() -> (World, Recovery) {
+    let w = World::with_job(2).await;
+    let recovery = w.claim_and_stop(1).await;
+    (w, recovery)
+}
+
+/// The instance is refused so, and neither its item nor anything in ECS changes.
+async fn refused(w: &World, input: Value, refusal: &str) -> String {
+    let before = w.instances_as_they_are().await;
+    let answer = w.outcome(CORDON, input, "Refused").await;
+    assert_eq!(answer["refusal"], refusal, "{answer}");
+    assert_eq!(
+        w.instances_as_they_are().await,
+        before,
+        "refused, so not changed"
+    );
+    answer["detail"].as_str().unwrap().to_owned()
+}
+
+/// Another job's launcher is just a moment faster than the drain.
+fn place_another_job_at_the_drain(w: &World) {
+    let context = w.context("launcher");
+    w.before_ecs("UpdateContainerInstancesState", move || {
+        Box::pin(async move {
+            start_job(&context, OTHER, [instance_id(1)]).await.unwrap();
+        })
+    });
+}
+
+fn state_changes(w: &World) -> usize {
+    w.wire()
+        .calls()
+        .iter()
+        .filter(|c| c.action == "UpdateContainerInstancesState")
+        .count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_faulty_instance_is_drained_and_held_for_one_reboot() {
+    let (w, recovery) = stopped_job().await;
+    let answer = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    assert_eq!(answer["instance"], instance_id(1));
+    assert_eq!(
+        (w.ecs_status(1), w.ecs_status(0)),
+        ("DRAINING".to_owned(), "ACTIVE".to_owned())
+    );
+    let record = w.instance_record(1).await;
+    assert_eq!(record.status, InstanceStatus::Rebooting);
+    assert_eq!(record.holder, Some(World::arn(&recovery.execution)));
+    assert!(record.cordoned);
+    assert_eq!(record.reboots.len(), 1);
+    assert_eq!(
+        record.reboot_token.as_deref(),
+        answer["rebootToken"].as_str()
+    );
+    assert_eq!(
+        record.last_verdict.as_deref(),
+        Some("faulty (DCGM exit 226)")
+    );
+    let job = w.job_record().await;
+    assert_eq!(job.status, JobStatus::PendingRestart);
+    assert_eq!(
+        job.reason,
+        Some(format!("instance {} of rank 1 is faulty", instance_id(1)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redriven_cordon_names_the_same_reboot_and_counts_one() {
+    let (w, recovery) = stopped_job().await;
+    let first = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    w.pass(3600).await;
+    let again = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    assert_eq!(again, first);
+    assert_eq!(w.instance_record(1).await.reboots.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_recovery_of_the_same_instance_is_another_reboot() {
+    let (w, recovery) = stopped_job().await;
+    let first = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    w.end(&recovery.execution);
+    let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
+    // Straight after the claim, without StopSiblings: the cordon itself takes over from an ended execution.
+    let answer = w.outcome(CORDON, second.cordon(1), "Cordoned").await;
+    assert_ne!(answer["rebootToken"], first["rebootToken"]);
+    let record = w.instance_record(1).await;
+    assert_eq!(record.reboots.len(), 2);
+    assert_eq!(record.holder, Some(World::arn(&second.execution)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_another_running_recovery_holds_is_refused() {
+    let (w, recovery) = stopped_job().await;
+    let other = w.running_execution();
+    w.edit_instance(&instance_id(1), "holder", json!({ "S": other }))
+        .await;
+    let detail = refused(&w, recovery.cordon(1), "HeldByAnother").await;
+    assert!(detail.contains(&other), "{detail}");
+    assert_eq!(state_changes(&w), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_runs_another_jobs_task_is_refused_and_stays_that_jobs() {
+    let (w, recovery) = stopped_job().await;
+    w.submit(OTHER, [instance_id(1)]).await.unwrap();
+    let detail = refused(&w, recovery.cordon(1), "RunsAnotherJob").await;
+    assert!(detail.contains(OTHER), "{detail}");
+    assert_eq!(state_changes(&w), 0, "it was not even drained for a moment");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_jobs_task_that_is_placed_at_the_last_moment_is_seen_after_the_drain() {
+    let (w, recovery) = stopped_job().await;
+    place_another_job_at_the_drain(&w);
+    let before = w.instance_record(1).await;
+    let answer = w.outcome(CORDON, recovery.cordon(1), "Refused").await;
+    assert_eq!(answer["refusal"], "RunsAnotherJob");
+    assert_eq!(w.ecs_status(1), "ACTIVE", "set free again");
+    let after = w.instance_record(1).await;
+    assert_eq!(
+        (after.status, &after.job_id, &after.holder),
+        (before.status, &before.job_id, &None)
+    );
+    assert_eq!(
+        (after.reboots, after.cordoned),
+        (before.reboots, false),
+        "no reboot is counted"
+    );
+    assert_eq!(w.running_tasks().len(), 1, "the other job's task runs on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_on_which_this_jobs_task_still_runs_is_refused() {
+    let w = World::with_job(2).await;
+    let recovery = w.claim(1).await;
+    let detail = refused(&w, recovery.cordon(0), "RunsThisJob").await;
+    assert!(detail.contains(JOB), "{detail}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_still_stopping_counts() {
+    let (w, recovery) = stopped_job().await;
+    w.submit(OTHER, [instance_id(1)]).await.unwrap();
+    w.pass(60).await;
+    w.cloud.fleet.disconnect_agent(&instance_id(1), None);
+    w.cloud
+        .fleet
+        .stop(&w.task_of(OTHER, 1, 0).await, "Task stopped by user");
+    refused(&w, recovery.cordon(1), "RunsAnotherJob").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn daemons_and_tasks_of_no_job_do_not_count() {
+    let (w, recovery) = stopped_job().await;
+    let daemon = TaskDefinition {
+        family: "log-router".to_owned(),
+        kind: TaskKind::Daemon,
+        awsvpc: false,
+        containers: vec![Container::new("log-router")],
+    };
+    w.cloud.fleet.define(daemon);
+    w.cloud.fleet.add_daemon(&instance_id(1), "log-router");
+    let body = json!({
+        "cluster": w.cloud.settings.cluster,
+        "taskDefinition": TRAINING,
+        "placementConstraints": [{ "type": "memberOf", "expression": format!("ec2InstanceId == '{}'", instance_id(1)) }],
+    });
+    w.cloud.fleet.api("RunTask", &body).unwrap();
+    w.pass(60).await;
+    assert_eq!(w.running_tasks().len(), 2);
+    w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_a_person_cordoned_is_refused() {
+    let (w, recovery) = stopped_job().await;
+    w.set_ecs_status(1, "DRAINING");
+    refused(&w, recovery.cordon(1), "CordonedByOperator").await;
+    assert_eq!(w.ecs_status(1), "DRAINING");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quarantined_instance_is_refused_with_its_reason() {
+    let (w, recovery) = stopped_job().await;
+    w.edit_instance(&instance_id(1), "status", json!({ "S": "QUARANTINED" }))
+        .await;
+    w.edit_instance(
+        &instance_id(1),
+        "quarantine_reason",
+        json!({ "S": "still faulty" }),
+    )
+    .await;
+    assert_eq!(
+        refused(&w, recovery.cordon(1), "Quarantined").await,
+        "quarantined: still faulty"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reboot_limit_counts_the_last_day_only() {
+    for (limit, hours_ago, outcome) in [
+        ("3", [1, 2, 3], "Refused"),
+        ("3", [1, 2, 25], "Cordoned"),
+        ("4", [1, 2, 3], "Cordoned"),
+    ] {
+        let w = World::with(settings(&[("MAX_REBOOTS_PER_DAY", limit)])).await;
+        w.job(2).await;
+        let recovery = w.claim_and_stop(1).await;
+        let now = w.context("person").clock.epoch_seconds();
+        let reboots: Vec<_> = hours_ago
+            .iter()
+            .map(|h| json!({ "N": (now - h * 3600).to_string() }))
+            .collect();
+        w.edit_instance(&instance_id(1), "reboots", json!({ "L": reboots }))
+            .await;
+        if outcome == "Refused" {
+            let detail = refused(&w, recovery.cordon(1), "RebootLimit").await;
+            assert_eq!(detail, "rebooted 3 times in 24 hours and faulty again");
+        } else {
+            w.outcome(CORDON, recovery.cordon(1), outcome).await;
+            let kept = w.instance_record(1).await.reboots;
+            assert!(
+                kept.iter().all(|at| now - at < 24 * 3600),
+                "older ones are forgotten: {kept:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_has_left_the_cluster_is_refused() {
+    let (w, recovery) = stopped_job().await;
+    w.cloud.fleet.deregister(&instance_id(1));
+    refused(&w, recovery.cordon(1), "NotInCluster").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_instance_on_which_the_rank_ran_is_cordoned() {
+    let (w, recovery) = stopped_job().await;
+    let mut input = recovery.cordon(1);
+    input["rank"] = json!(0);
+    let detail = refused(&w, input.clone(), "NotInCluster").await;
+    assert_eq!(
+        detail,
+        format!("rank 0 of the job did not run on {}", instance_id(1))
+    );
+    input["rank"] = json!(9);
+    refused(&w, input, "NotInCluster").await;
+    // The record names another instance's ARN.
+    let other = w.cloud.fleet.instance(&instance_id(0)).unwrap().arn;
+    w.edit_job(
+        JOB,
+        "attempt#00001#rank#00001",
+        "container_instance_arn",
+        json!({ "S": other }),
+    )
+    .await;
+    let detail = refused(&w, recovery.cordon(1), "NotInCluster").await;
+    assert_eq!(detail, format!("{other} is not {}", instance_id(1)));
+    let gone = format!("{other}0");
+    w.edit_job(
+        JOB,
+        "attempt#00001#rank#00001",
+        "container_instance_arn",
+        json!({ "S": gone }),
+    )
+    .await;
+    refused(&w, recovery.cordon(1), "NotInCluster").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_lost_the_job_cordons_nothing() {
+    let (w, recovery) = stopped_job().await;
+    w.edit_job(JOB, "job", "holder", json!({ "S": w.running_execution() }))
+        .await;
+    let before = w.instances_as_they_are().await;
+    let error = w.call(CORDON, recovery.cordon(1)).await.unwrap_err();
+    assert_eq!(error.name(), "ClaimLost");
+    assert_eq!(w.instances_as_they_are().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_recoveries_that_want_one_instance_at_once_one_gets_it() {
+    let (w, recovery) = stopped_job().await;
+    // Another job's recovery believes that its rank ran there too.
+    w.submit(OTHER, [instance_id(0)]).await.unwrap();
+    w.pass(90).await;
+    let event = w.exit_task(&w.task_of(OTHER, 1, 0).await, Some(1)).await;
+    let other = w.claim_with(event).await;
+    w.outcome("stop-siblings", other.input(json!({})), "Stopped")
+        .await;
+    let rank = |attribute: &'static str, value: &str| {
+        w.edit_job(
+            OTHER,
+            "attempt#00001#rank#00000",
+            attribute,
+            json!({ "S": value }),
+        )
+    };
+    rank("instance_id", &instance_id(1)).await;
+    rank(
+        "container_instance_arn",
+        &w.cloud.fleet.instance(&instance_id(1)).unwrap().arn,
+    )
+    .await;
+    let mut theirs = other.cordon(1);
+    theirs["rank"] = json!(0);
+    let (ours, theirs) = join(w.call(CORDON, recovery.cordon(1)), w.call(CORDON, theirs)).await;
+    let holder = w.instance_record(1).await.holder.unwrap();
+    for (answer, execution) in [
+        (ours.unwrap(), &recovery.execution),
+        (theirs.unwrap(), &other.execution),
+    ] {
+        if holder == World::arn(execution) {
+            assert_eq!(answer["outcome"], "Cordoned");
+        } else {
+            assert_eq!(
+                (&answer["outcome"], &answer["refusal"]),
+                (&json!("Refused"), &json!("HeldByAnother"))
+            );
+        }
+    }
+    assert_eq!(w.instance_record(1).await.reboots.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_aws_refuses_is_told_with_its_call() {
+    let (w, recovery) = stopped_job().await;
+    w.wire().faults().set_plan(|call| match call.action {
+        "UpdateContainerInstancesState" => Fault::Fail {
+            code: "AccessDeniedException".to_owned(),
+            status: 400,
+            message: "no".to_owned(),
+        },
+        _ => Fault::Proceed,
+    });
+    let error = w.call(CORDON, recovery.cordon(1)).await.unwrap_err();
+    assert_eq!(error.name(), "AwsRejected");
+    assert!(
+        error
+            .to_string()
+            .starts_with("ecs:UpdateContainerInstancesState failed with"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cordon_ends_the_same_after_any_fault() {
+    ends_the_same_after_any_fault(CORDON, || async {
+        let (w, recovery) = stopped_job().await;
+        (w, recovery.cordon(1))
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_after_the_drain_ends_the_same_after_any_fault() {
+    ends_the_same_after_any_fault(CORDON, || async {
+        let (w, recovery) = stopped_job().await;
+        place_another_job_at_the_drain(&w);
+        (w, recovery.cordon(1))
+    })
+    .await;
+}

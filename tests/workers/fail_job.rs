@@ -1,0 +1,293 @@
+//! FailJob.
+
+use serde_json::{Value, json};
+use simulator::faults::Fault;
+use tests::{
+    JOB, Recovery, World, instance_id,
+    mishap::{calls_of, ends_the_same_after_any_fault},
+};
+use workers::records::{InstanceStatus, JobStatus};
+
+const FAIL: &str = "fail-job";
+
+fn check(rank: usize, verdict: &str, exit_code: Value) -> Value {
+    json!({ "instance": instance_id(rank), "rank": rank, "verdict": verdict, "exitCode": exit_code, "detail": "" })
+}
+
+fn input(recovery: &Recovery, reason: &str, checks: &[Value], recoveries: &[Value]) -> Value {
+    recovery.input(json!({ "reason": reason, "checks": checks, "recoveries": recoveries }))
+}
+
+async fn stopped_job() -> (World, Recovery) {
+    let w = World::with_job(3).await;
+    let recovery = w.claim_and_stop(1).await;
+    (w, recovery)
+}
+
+async fn status_of(w: &World, nth: usize) -> InstanceStatus {
+    w.instance_record(nth).await.status
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_with_healthy_gpus_fails_and_sets_its_instances_free() {
+    let (w, recovery) = stopped_job().await;
+    let checks = [check(1, "healthy", json!(0))];
+    let answer = w
+        .outcome(
+            FAIL,
+            input(&recovery, "ApplicationFault", &checks, &[]),
+            "Failed",
+        )
+        .await;
+    let expected = json!({
+        "outcome": "Failed", "jobId": JOB, "reason": "ApplicationFault", "quarantined": [], "released": 3,
+    });
+    assert_eq!(answer, expected);
+    let job = w.job_record().await;
+    assert_eq!((job.status, job.holder), (JobStatus::Failed, None));
+    assert_eq!(job.failed_by, Some(World::arn(&recovery.execution)));
+    assert_eq!(
+        job.reason.as_deref(),
+        Some("the GPUs are healthy, the application failed")
+    );
+    for nth in 0..3 {
+        let record = w.instance_record(nth).await;
+        assert_eq!(
+            (record.status, record.job_id, record.holder),
+            (InstanceStatus::Available, None, None)
+        );
+        assert_eq!(w.ecs_status(nth), "ACTIVE");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_dcgm_found_faulty_and_nobody_decided_on_is_quarantined() {
+    for (reason, verdict, code, why) in [
+        (
+            "NoRecoveryLeft",
+            "faulty",
+            226,
+            "DCGM found it faulty (exit 226)",
+        ),
+        (
+            "GpuNeedsIsolation",
+            "isolate",
+            205,
+            "DCGM asks for isolation (exit 205)",
+        ),
+        (
+            "DiagnosisInconclusive",
+            "faulty",
+            1,
+            "DCGM found it faulty (exit 1)",
+        ),
+    ] {
+        let (w, recovery) = stopped_job().await;
+        let checks = [
+            check(1, verdict, json!(code)),
+            check(2, "inconclusive", Value::Null),
+        ];
+        let answer = w
+            .outcome(FAIL, input(&recovery, reason, &checks, &[]), "Failed")
+            .await;
+        assert_eq!(answer["quarantined"], json!([instance_id(1)]));
+        assert_eq!(answer["released"], 2);
+        let record = w.instance_record(1).await;
+        assert_eq!(record.status, InstanceStatus::Quarantined);
+        assert_eq!(record.quarantine_reason.as_deref(), Some(why));
+        assert_eq!(w.ecs_status(1), "DRAINING");
+        assert_eq!(
+            w.ecs_status(2),
+            "ACTIVE",
+            "nothing is taken out of service on a guess"
+        );
+        assert_eq!(status_of(&w, 2).await, InstanceStatus::Available);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_faulty_instances_at_once_are_not_quarantined() {
+    let (w, recovery) = stopped_job().await;
+    let checks = [0, 1, 2].map(|rank| check(rank, "faulty", json!(226)));
+    let answer = w
+        .outcome(
+            FAIL,
+            input(&recovery, "TooManyFaultyInstances", &checks, &[]),
+            "Failed",
+        )
+        .await;
+    assert_eq!(
+        (&answer["quarantined"], &answer["released"]),
+        (&json!([]), &json!(3))
+    );
+    assert!(
+        w.cloud
+            .fleet
+            .instances()
+            .iter()
+            .all(|i| i.status == "ACTIVE")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_recover_instances_decided_stands() {
+    let w = World::with_job(3).await;
+    let recovery = w.claim_and_cordon(1).await;
+    // Rank 1 is back and healthy, rank 2's instance is quarantined already.
+    w.outcome("uncordon-instance", recovery.on(1, json!({})), "Uncordoned")
+        .await;
+    let quarantine = recovery.on(2, json!({ "reason": "still faulty" }));
+    w.outcome("quarantine-instance", quarantine, "Quarantined")
+        .await;
+    let checks = [
+        check(1, "faulty", json!(226)),
+        check(2, "faulty", json!(226)),
+    ];
+    let recoveries = [(1, true), (2, false)].map(|(rank, recovered)| {
+        json!({ "instance": instance_id(rank), "rank": rank, "recovered": recovered, "detail": "" })
+    });
+    let answer = w
+        .outcome(
+            FAIL,
+            input(&recovery, "InstancesNotRecovered", &checks, &recoveries),
+            "Failed",
+        )
+        .await;
+    assert_eq!(
+        (&answer["quarantined"], &answer["released"]),
+        (&json!([]), &json!(2))
+    );
+    assert_eq!(status_of(&w, 1).await, InstanceStatus::Available);
+    assert_eq!(w.ecs_status(1), "ACTIVE");
+    assert_eq!(
+        w.instance_record(2).await.quarantine_reason.as_deref(),
+        Some("still faulty")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_that_work_for_another_job_by_now_or_that_another_recovery_holds_are_not_released()
+ {
+    let (w, recovery) = stopped_job().await;
+    w.submit("other-job", [instance_id(0)]).await.unwrap();
+    w.edit_instance(
+        &instance_id(2),
+        "holder",
+        json!({ "S": w.running_execution() }),
+    )
+    .await;
+    let held = w.instance_record(2).await;
+    let answer = w
+        .outcome(
+            FAIL,
+            input(&recovery, "ApplicationFault", &[], &[]),
+            "Failed",
+        )
+        .await;
+    assert_eq!(answer["released"], 1);
+    assert_eq!(
+        w.instance_record(0).await.job_id.unwrap().as_str(),
+        "other-job"
+    );
+    assert_eq!(status_of(&w, 0).await, InstanceStatus::InProgress);
+    assert_eq!(w.instance_record(2).await, held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_started_relaunch_is_undone_before_the_job_is_failed() {
+    let (w, recovery) = stopped_job().await;
+    w.wire()
+        .faults()
+        .set_plan(|call| match (call.role(), call.action) {
+            ("relaunch-job", "PutItem") => Fault::KillCaller { after_effect: true },
+            _ => Fault::Proceed,
+        });
+    let relaunch = recovery.input(json!({ "instances": [] }));
+    assert!(w.call_or_die("relaunch-job", relaunch).await.is_none());
+    w.wire().faults().set_plan(|_| Fault::Proceed);
+    w.pass(60).await;
+    assert_eq!(w.running_tasks().len(), 3);
+    w.outcome(
+        FAIL,
+        input(&recovery, "RelaunchNotPlaced", &[], &[]),
+        "Failed",
+    )
+    .await;
+    assert!(w.running_tasks().is_empty());
+    let job = w.job_record().await;
+    assert_eq!(
+        (job.status, job.attempt, job.launching),
+        (JobStatus::Failed, 1, false)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_reason_is_kept_in_plain_words() {
+    for reason in [
+        "ApplicationFault",
+        "DiagnosisInconclusive",
+        "GpuNeedsIsolation",
+        "NoRecoveryLeft",
+        "TooManyFaultyInstances",
+        "InstancesNotRecovered",
+        "TasksNotStopped",
+        "RelaunchNotPlaced",
+    ] {
+        let w = World::with_job(1).await;
+        let recovery = w.claim_and_stop(0).await;
+        w.outcome(FAIL, input(&recovery, reason, &[], &[]), "Failed")
+            .await;
+        let words = w.job_record().await.reason.unwrap();
+        assert!(
+            words.contains(' ') && !words.contains(reason),
+            "{reason}: {words}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_lost_the_job_fails_nothing() {
+    let (w, recovery) = stopped_job().await;
+    w.edit_job(JOB, "job", "holder", json!({ "S": w.running_execution() }))
+        .await;
+    let (job, instances) = (w.job_record().await, w.instances_as_they_are().await);
+    let checks = [check(1, "faulty", json!(226))];
+    let error = w
+        .call(FAIL, input(&recovery, "NoRecoveryLeft", &checks, &[]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.name(), "ClaimLost");
+    assert_eq!(
+        (w.job_record().await, w.instances_as_they_are().await),
+        (job, instances)
+    );
+    assert!(calls_of(&w, FAIL).iter().all(|c| c.action == "GetItem"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_of_the_failing_write_is_no_error() {
+    let (w, recovery) = stopped_job().await;
+    w.wire()
+        .faults()
+        .set_plan(|call| match (call.role(), call.action, call.nth) {
+            (FAIL, "UpdateItem", 1) => Fault::FailAfterEffect,
+            _ => Fault::Proceed,
+        });
+    w.outcome(
+        FAIL,
+        input(&recovery, "ApplicationFault", &[], &[]),
+        "Failed",
+    )
+    .await;
+    assert_eq!(status_of(&w, 0).await, InstanceStatus::Available);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_job_ends_the_same_after_any_fault() {
+    ends_the_same_after_any_fault(FAIL, || async {
+        let (w, recovery) = stopped_job().await;
+        let checks = [check(1, "faulty", json!(226))];
+        (w, input(&recovery, "NoRecoveryLeft", &checks, &[]))
+    })
+    .await;
+}

@@ -1,0 +1,23 @@
+//! Each worker by itself, against the simulated account: its outcomes, its errors, and what it leaves behind when it is
+//! called twice, at once, late, or killed half way.
+
+mod await_instance;
+mod bad_input;
+mod claim_job;
+mod cordon_instance;
+mod corrupt_records;
+mod exit;
+mod fail_job;
+mod instance_events;
+mod notify_failed_execution;
+mod notify_operators;
+mod quarantine_instance;
+mod reboot;
+mod record_completion;
+mod record_user_stop;
+mod relaunch_job;
+mod settings;
+mod stop_siblings;
+mod submit;
+mod uncordon_instance;
+mod zombie;

@@ -1,0 +1,148 @@
+//! RecordUserStop.
+
+use serde_json::{Value, json};
+use simulator::cloud::TRAINING;
+use tests::{JOB, World, mishap::ends_the_same_after_any_fault};
+use workers::records::{InstanceStatus, JobStatus};
+
+const STOP: &str = "record-user-stop";
+
+/// A person stops a rank; the answer is the event.
+async fn stopped_by_person(w: &World, rank: u32) -> Value {
+    let task = w.task(rank).await;
+    w.cloud.fleet.stop(&task, "Task stopped by user");
+    w.pass(15).await;
+    w.stop_event(&task)
+}
+
+fn input(execution: &str, event: &Value) -> Value {
+    json!({ "execution": execution, "event": event })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_a_person_stops_is_user_stopped_and_its_instances_are_free() {
+    let w = World::with_job(2).await;
+    let event = stopped_by_person(&w, 1).await;
+    let answer = w
+        .outcome(STOP, input(&w.running_execution(), &event), "Recorded")
+        .await;
+    assert_eq!(answer["jobId"], JOB);
+    let job = w.job_record().await;
+    assert_eq!(job.status, JobStatus::UserStopped);
+    assert_eq!(job.reason.as_deref(), Some("a person stopped rank 1"));
+    for nth in 0..2 {
+        assert_eq!(
+            w.instance_record(nth).await.status,
+            InstanceStatus::Available
+        );
+    }
+    // It is not recovered any more, whatever the other ranks do.
+    let failed = w.exit(0, 1).await;
+    w.outcome("claim-job", input(&w.running_execution(), &failed), "Stale")
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stop_of_every_further_rank_changes_nothing() {
+    let w = World::with_job(2).await;
+    let first = stopped_by_person(&w, 1).await;
+    w.outcome(STOP, input(&w.running_execution(), &first), "Recorded")
+        .await;
+    let before = w.job_record().await;
+    let second = stopped_by_person(&w, 0).await;
+    w.outcome(STOP, input(&w.running_execution(), &second), "Recorded")
+        .await;
+    assert_eq!(w.job_record().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_during_a_recovery_is_left_to_that_recovery() {
+    let w = World::with_job(2).await;
+    let recovery = w.claim(1).await;
+    let event = stopped_by_person(&w, 0).await;
+    let before = w.job_record().await;
+    let answer = w
+        .outcome(STOP, input(&w.running_execution(), &event), "Stale")
+        .await;
+    assert!(
+        answer["why"]
+            .as_str()
+            .unwrap()
+            .contains(&recovery.execution)
+    );
+    assert_eq!(w.job_record().await, before);
+    // StopSiblings sees it and hands the job over to this step.
+    w.outcome("stop-siblings", recovery.input(json!({})), "StoppedByUser")
+        .await;
+    let own = w.stop_event(&w.task(1).await);
+    w.outcome(STOP, input(&recovery.execution, &own), "Recorded")
+        .await;
+    let job = w.job_record().await;
+    assert_eq!((job.status, job.holder), (JobStatus::UserStopped, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_has_ended_stays_as_it_ended() {
+    for status in ["COMPLETE", "FAILED"] {
+        let w = World::with_job(2).await;
+        let event = stopped_by_person(&w, 1).await;
+        w.edit_job(JOB, "job", "status", json!({ "S": status }))
+            .await;
+        let answer = w
+            .outcome(STOP, input(&w.running_execution(), &event), "Stale")
+            .await;
+        assert_eq!(answer["why"], format!("the job is {status} in attempt 1"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_event_of_an_older_attempt_is_stale() {
+    let w = World::with_job(2).await;
+    let event = stopped_by_person(&w, 0).await;
+    let failed = w.exit(1, 1).await;
+    // The claim ran before the person's event arrived, and StopSiblings could not tell any more.
+    let recovery = w.claim_with(failed).await;
+    w.outcome(
+        "relaunch-job",
+        recovery.input(json!({ "instances": [] })),
+        "Relaunched",
+    )
+    .await;
+    let before = w.job_record().await;
+    w.outcome(STOP, input(&w.running_execution(), &event), "Stale")
+        .await;
+    assert_eq!(w.job_record().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_no_job_is_left_alone_and_a_young_one_is_asked_for_again() {
+    let w = World::new().await;
+    w.instances(1);
+    let body = json!({ "cluster": w.cloud.settings.cluster, "taskDefinition": TRAINING });
+    let task = w.cloud.fleet.api("RunTask", &body).unwrap()["tasks"][0]["taskArn"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    w.cloud.fleet.stop(&task, "Task stopped by user");
+    w.pass(15).await;
+    let event = w.stop_event(&task);
+    let error = w
+        .call(STOP, input(&w.running_execution(), &event))
+        .await
+        .unwrap_err();
+    assert_eq!(error.name(), "NotSettledYet");
+    w.pass(60).await;
+    w.outcome(STOP, input(&w.running_execution(), &event), "NotManaged")
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_stop_ends_the_same_after_any_fault() {
+    ends_the_same_after_any_fault(STOP, || async {
+        let w = World::with_job(2).await;
+        let event = stopped_by_person(&w, 1).await;
+        let execution = w.running_execution();
+        (w, input(&execution, &event))
+    })
+    .await;
+}

@@ -1,0 +1,85 @@
+//! UncordonInstance.
+
+use serde_json::json;
+use tests::{Recovery, World, instance_id, mishap::ends_the_same_after_any_fault};
+use workers::records::InstanceStatus;
+
+const UNCORDON: &str = "uncordon-instance";
+
+async fn cordoned() -> (World, Recovery) {
+    let w = World::with_job(2).await;
+    let recovery = w.claim_and_cordon(1).await;
+    (w, recovery)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rebooted_instance_is_active_again_and_still_held() {
+    let (w, recovery) = cordoned().await;
+    w.outcome(UNCORDON, recovery.on(1, json!({})), "Uncordoned")
+        .await;
+    assert_eq!(w.ecs_status(1), "ACTIVE");
+    let record = w.instance_record(1).await;
+    assert_eq!(record.status, InstanceStatus::PendingHealthcheck);
+    assert_eq!(record.holder, Some(World::arn(&recovery.execution)));
+    assert_eq!((record.cordoned, record.task_token), (false, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_not_held_any_more_stays_cordoned() {
+    for (attribute, value) in [
+        (
+            "holder",
+            json!({ "S": "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:other" }),
+        ),
+        ("holder", json!(null)),
+        ("status", json!({ "S": "QUARANTINED" })),
+    ] {
+        let (w, recovery) = cordoned().await;
+        w.edit_instance(&instance_id(1), attribute, value).await;
+        let before = w.instances_as_they_are().await;
+        let error = w
+            .call(UNCORDON, recovery.on(1, json!({})))
+            .await
+            .unwrap_err();
+        assert_eq!(error.name(), "ClaimLost");
+        assert_eq!(w.instances_as_they_are().await, before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_without_a_record_is_not_ours() {
+    let (w, recovery) = cordoned().await;
+    w.delete_instance_record(&instance_id(1)).await;
+    let error = w
+        .call(UNCORDON, recovery.on(1, json!({})))
+        .await
+        .unwrap_err();
+    assert_eq!(error.name(), "ClaimLost");
+    assert_eq!(w.ecs_status(1), "DRAINING");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_has_left_the_cluster_needs_a_person() {
+    let (w, recovery) = cordoned().await;
+    w.cloud.fleet.deregister(&instance_id(1));
+    let error = w
+        .call(UNCORDON, recovery.on(1, json!({})))
+        .await
+        .unwrap_err();
+    assert_eq!(error.name(), "AwsRejected");
+    assert!(
+        error
+            .to_string()
+            .contains("ecs:UpdateContainerInstancesState failed with INACTIVE"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncordon_ends_the_same_after_any_fault() {
+    ends_the_same_after_any_fault(UNCORDON, || async {
+        let (w, recovery) = cordoned().await;
+        (w, recovery.on(1, json!({})))
+    })
+    .await;
+}
