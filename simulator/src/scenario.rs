@@ -5,6 +5,7 @@ mod builtin;
 mod duration;
 mod expectations;
 mod figures;
+mod hosts;
 mod launcher;
 mod play;
 mod promises;

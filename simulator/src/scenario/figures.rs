@@ -1,6 +1,6 @@
 //! The figures of a recovery: where the time went, how many calls, what it costs.
 
-use super::report::Report;
+use super::{hosts::Hosts, report::Report};
 use crate::{
     cloud::{Cloud, HEALTH_CHECK},
     faults::role,
@@ -126,6 +126,7 @@ pub(super) fn phases(
     job: &JobRecord,
     history: &[Value],
     started: SystemTime,
+    hosts: &Hosts,
 ) -> Option<Phases> {
     let since = |time: SystemTime| {
         time.duration_since(started)
@@ -144,7 +145,7 @@ pub(super) fn phases(
     let entered = |name: &str| edge(name, "stateEnteredEventDetails").first().copied();
     let left = |name: &str| edge(name, "stateExitedEventDetails").last().copied();
     let stop = entered("StopSiblings")?;
-    let facts = TaskTimes::read(cloud, job, since);
+    let facts = TaskTimes::read(cloud, job, hosts, since);
     let begin = facts.failed_at?;
     let end = match facts.relaunched_at {
         Some(at) => at,
@@ -186,7 +187,12 @@ struct TaskTimes {
 }
 
 impl TaskTimes {
-    fn read(cloud: &Cloud, job: &JobRecord, since: impl Fn(SystemTime) -> f64) -> Self {
+    fn read(
+        cloud: &Cloud,
+        job: &JobRecord,
+        hosts: &Hosts,
+        since: impl Fn(SystemTime) -> f64,
+    ) -> Self {
         let record = cloud.bus.timed_record();
         let mut last: BTreeMap<&str, &Value> = BTreeMap::new();
         let mut away: BTreeMap<&str, f64> = BTreeMap::new();
@@ -212,17 +218,13 @@ impl TaskTimes {
                         nature.push((from, since(*at)));
                     }
                 }
-                // The node is back for Systems Manager when the command ends.
-                Some("EC2 Command Invocation Status-change Notification")
-                    if detail["status"] == "Success" =>
-                {
-                    let end = since(*at);
-                    nature.push((end - 5.0, end));
-                }
                 _ => {}
             }
         }
         nature.extend(away.into_values().map(|from| (from, f64::MAX)));
+        for (from, to) in hosts.reboots() {
+            nature.push((since(from), to.map_or(f64::MAX, &since)));
+        }
         let first_attempt = started_by(&job.job_id, 1);
         let last_attempt = started_by(&job.job_id, job.attempt);
         let mut failed_at: Option<f64> = None;

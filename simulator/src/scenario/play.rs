@@ -1,6 +1,7 @@
 //! Playing a scenario from the job's start until nothing happens any more.
 
 use super::{
+    hosts::Hosts,
     launcher::{self, instance_id},
     report::{self, Report},
     spec::{Action, Delivery, Scenario},
@@ -94,6 +95,7 @@ async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report,
     })
     .await?;
     launcher::furnish(&cloud, scenario);
+    let hosts = Hosts::watch(&cloud);
     cloud.bus.set_delivery(delivery(&scenario.delivery));
     launcher::launch(&cloud, scenario).await?;
     let start = Instant::now();
@@ -129,7 +131,7 @@ async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report,
         act(&cloud, scenario, action).await?;
     }
     let ended = settle(&cloud, scenario, start).await;
-    report::of(&cloud, scenario, options.seed, started, ended).await
+    report::of(&cloud, scenario, options.seed, started, &hosts, ended).await
 }
 
 fn delivery(spec: &Delivery) -> eventbridge::Delivery {

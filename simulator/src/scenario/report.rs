@@ -3,6 +3,7 @@
 use super::{
     expectations,
     figures::{self, Cost, Phases},
+    hosts::Hosts,
     launcher::{self, instance_id},
     play::PlayError,
     promises,
@@ -120,6 +121,7 @@ pub(super) async fn of(
     scenario: &Scenario,
     seed: u64,
     started: SystemTime,
+    hosts: &Hosts,
     ended: bool,
 ) -> Result<Report, PlayError> {
     let calls = figures::calls(cloud, started);
@@ -171,7 +173,7 @@ pub(super) async fn of(
     let history = longest(&executions)
         .map(|e| cloud.stepfunctions.history(&e.arn))
         .unwrap_or_default();
-    let phases = figures::phases(cloud, &job, &history, started);
+    let phases = figures::phases(cloud, &job, &history, started, hosts);
     let mut report = Report {
         scenario: scenario.name.clone(),
         about: scenario.about.clone(),
