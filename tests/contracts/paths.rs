@@ -14,6 +14,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
+use tests::fixtures;
 use workers::{Settings, Worker};
 
 const INSTANCE: &str = "i-0123456789abcdef3";
@@ -115,28 +116,25 @@ fn outcomes(worker: &str) -> Vec<Reply> {
     answers.into_iter().map(Ok).collect()
 }
 
-/// How a DCGM task can end, as `ecs:runTask.sync` reports it.
+/// How a DCGM task can end, as `ecs:runTask.sync` reports it: the recorded payloads, and other codes in the same shape.
 fn checks() -> Vec<Reply> {
-    let task = |containers: Value| {
-        json!({ "StopCode": "EssentialContainerExited", "StoppedReason": "Essential container in task exited",
-                "Containers": containers })
+    let recorded = |name: &str| -> Reply {
+        let cause = fixtures::event(name)["Cause"].as_str().unwrap().to_owned();
+        Err(("States.TaskFailed", cause))
     };
-    let exited = |code: i32| {
-        let task = task(json!([{ "Name": "dcgm", "ExitCode": code }]));
+    let exited = |code: i32| -> Reply {
+        let (_, cause) = recorded("run-task-sync-failure").unwrap_err();
+        let mut task: Value = serde_json::from_str(&cause).unwrap();
+        task["Containers"][0]["ExitCode"] = code.into();
         Err(("States.TaskFailed", task.to_string()))
     };
     vec![
-        Ok(task(json!([{ "Name": "dcgm", "ExitCode": 0 }]))),
-        exited(226),
+        Ok(fixtures::event("run-task-sync-success")),
+        recorded("run-task-sync-failure"),
         exited(1),
         exited(205),
         exited(204),
-        Err((
-            "States.TaskFailed",
-            json!({ "StopCode": "TaskFailedToStart", "Containers": [{ "Name": "dcgm" }],
-                    "StoppedReason": "CannotPullContainerError" })
-            .to_string(),
-        )),
+        recorded("run-task-sync-not-started"),
         Err(("States.TaskFailed", "no JSON at all".to_owned())),
         Err((
             "AmazonECS.Unknown",
@@ -270,14 +268,6 @@ fn settings() -> Settings {
     .unwrap()
 }
 
-fn event(stop_code: &str, exit_code: Option<i32>, reason: &str) -> Value {
-    json!({ "detail-type": "ECS Task State Change", "source": "aws.ecs", "detail": {
-        "taskArn": "arn:aws:ecs:us-east-1:123456789012:task/training/1",
-        "createdAt": "2026-01-05T03:00:00.000Z", "stopCode": stop_code, "stoppedReason": reason,
-        "lastStatus": "STOPPED", "containers": [{ "name": "train", "exitCode": exit_code }],
-    }})
-}
-
 #[test]
 fn what_passes_between_states_fits_the_schemas_on_every_path() {
     let mut substitutions = settings().substitutions();
@@ -292,25 +282,8 @@ fn what_passes_between_states_fits_the_schemas_on_every_path() {
     let machine = Definition::parse(RECOVERY, &substitutions).unwrap();
     let mut visited = BTreeSet::new();
     let mut paths = 0;
-    for event in [
-        event(
-            "EssentialContainerExited",
-            Some(1),
-            "Essential container in task exited",
-        ),
-        event(
-            "EssentialContainerExited",
-            Some(0),
-            "Essential container in task exited",
-        ),
-        event("UserInitiated", Some(143), "enough"),
-        event(
-            "UserInitiated",
-            Some(143),
-            "gpu-recovery: another rank failed",
-        ),
-        event("TaskFailedToStart", None, "CannotPullContainerError"),
-    ] {
+    for name in fixtures::names("task-") {
+        let event = fixtures::event(&name);
         let script = Arc::new(Mutex::new(Script::default()));
         loop {
             let runner = runner(script.clone(), workers.clone());
