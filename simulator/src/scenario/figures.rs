@@ -157,7 +157,7 @@ pub(super) fn phases(
     let active = entered("VerifyGpus").and(left("WaitForInstanceActive"));
     let relaunch = entered("RelaunchJob").filter(|_| facts.relaunched_at.is_some());
     let span = |from: Option<f64>, to: Option<f64>| match (from, to) {
-        (Some(from), Some(to)) => (to - from).max(0.0),
+        (Some(from), Some(to)) => whole_millis((to - from).max(0.0)),
         _ => 0.0,
     };
     let first = |times: &[Option<f64>]| times.iter().flatten().copied().next();
@@ -165,15 +165,19 @@ pub(super) fn phases(
     let after_check = first(&[recover, entered("FailJob"), Some(end)]);
     let after_recover = first(&[entered("RelaunchJob"), entered("FailJob"), Some(end)]);
     Some(Phases {
-        total: end - begin,
-        notice: stop - begin,
+        total: whole_millis(end - begin),
+        notice: whole_millis(stop - begin),
         stop: span(Some(stop), after_stop),
         diagnose: span(check, after_check),
         reboot: span(recover, first(&[active, after_recover])),
         verify: span(active.and(recover.and(active)), after_recover),
         relaunch: span(relaunch, Some(end)),
-        overhead: (end - begin) - covered(facts.nature, begin, end),
+        overhead: whole_millis((end - begin) - covered(facts.nature, begin, end)),
     })
+}
+
+fn whole_millis(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }
 
 /// What the fleet did, in seconds.
