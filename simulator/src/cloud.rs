@@ -144,6 +144,19 @@ impl Cloud {
     }
 }
 
+impl Cloud {
+    /// Takes the account apart. Its services call each other, so that none of them would ever be freed by itself.
+    pub fn dissolve(self) {
+        self.wire.forget_services();
+        self.wire
+            .faults()
+            .set_plan(|_| crate::faults::Fault::Proceed);
+        self.bus.forget_rules();
+        self.fleet.forget_hooks();
+        self.stepfunctions.forget_hooks();
+    }
+}
+
 /// What `${Name}` stands for in a definition that is deployed with these settings, given by their environment names,
 /// over the defaults.
 ///

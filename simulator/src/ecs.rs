@@ -290,6 +290,25 @@ impl Fleet {
             .push(Arc::new(hook));
     }
 
+    /// Nobody is called any more.
+    pub(crate) fn forget_hooks(&self) {
+        let online = std::mem::take(
+            &mut *self
+                .0
+                .on_ssm_online
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let reboot = std::mem::take(
+            &mut *self
+                .0
+                .on_reboot
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        drop((online, reboot));
+    }
+
     /// An instance as it is now.
     pub fn instance(&self, instance_id: &str) -> Option<InstanceView> {
         self.with(|state| state.instances.get(instance_id).map(|i| view(state, i)))

@@ -124,6 +124,18 @@ impl Bus {
         Ok(())
     }
 
+    /// Events go nowhere any more.
+    pub(crate) fn forget_rules(&self) {
+        let (rules, hooks) = {
+            let mut state = self.state();
+            (
+                std::mem::take(&mut state.rules),
+                std::mem::take(&mut state.hooks),
+            )
+        };
+        drop((rules, hooks));
+    }
+
     /// Puts an event of an AWS service on the bus: wraps it into the envelope
     /// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>), records it, and sends it
     /// to the targets of all matching rules.

@@ -333,7 +333,11 @@ impl Ssm {
             Script::ProveBoot { .. } => None,
         };
         let recorded = mark.as_ref().and_then(|mark| state.marks.get(mark));
-        let run = script.run(view, recorded.map(String::as_str));
+        let run = script.run(
+            view,
+            recorded.map(String::as_str),
+            self.0.clock.epoch_seconds() as u64,
+        );
         if let (Run::Reboot(_), Some(mark)) = (&run, mark) {
             state.marks.insert(mark, view.boot_id.clone());
         }

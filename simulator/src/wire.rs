@@ -133,6 +133,12 @@ impl Wire {
         self.state().handlers.insert(service.to_owned(), handler);
     }
 
+    /// Nothing answers any more.
+    pub(crate) fn forget_services(&self) {
+        let handlers = std::mem::take(&mut self.state().handlers);
+        drop(handlers);
+    }
+
     /// The fault plan; the invoker of Lambda functions asks it too.
     pub fn faults(&self) -> &Faults {
         &self.0.faults

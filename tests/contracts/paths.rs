@@ -158,7 +158,8 @@ fn replies(request: &TaskRequest) -> Vec<Reply> {
             .collect(),
         Resource::LambdaInvokeWaitForTaskToken => vec![
             Ok(json!({ "instance": INSTANCE })),
-            Err(("RebootNotDone", "SSM command ended Failed".to_owned())),
+            Err(("RebootNotDone", "SSM command ended TimedOut".to_owned())),
+            Err(("RebootUnclear", "SSM command ended Failed".to_owned())),
             Err(("States.Timeout", String::new())),
         ],
         Resource::EcsRunTaskSync => checks(),

@@ -1,5 +1,6 @@
 //! What the tests share: a simulated account with the system in it, and a hand on its clock.
 
+pub mod chaos;
 pub mod fixtures;
 pub mod items;
 pub mod mishap;

@@ -70,13 +70,26 @@ impl Reboot {
         self.w.cloud.stepfunctions.describe(&self.waiting).unwrap()
     }
 
-    /// The wait has failed with RebootNotDone and this cause.
+    /// The wait has failed with this cause: as not done when the order was never taken, else as unclear.
     pub fn assert_not_done(&self, cause: &str) {
         let ended = self.waiting_state();
         assert_eq!(ended.status, ExecutionStatus::Failed);
+        let never_taken = [
+            "TimedOut",
+            "DeliveryTimedOut",
+            "Undeliverable",
+            "Terminated",
+        ]
+        .iter()
+        .any(|status| cause == format!("SSM command ended {status}"));
+        let error = if never_taken {
+            "RebootNotDone"
+        } else {
+            "RebootUnclear"
+        };
         assert_eq!(
             (ended.error.as_deref(), ended.cause.as_deref()),
-            (Some("RebootNotDone"), Some(cause))
+            (Some(error), Some(cause))
         );
     }
 }

@@ -149,6 +149,28 @@ impl Fleet {
             .remove(arn))
     }
 
+    /// The container instance of an EC2 instance or hybrid node, if the cluster knows it.
+    pub async fn find(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Option<ContainerInstance>, WorkerError> {
+        let found = self
+            .client
+            .list_container_instances()
+            .cluster(&self.cluster)
+            .filter(format!("ec2InstanceId == '{instance}'"))
+            .send()
+            .await
+            .map_err(WorkerError::aws("ecs:ListContainerInstances"))?;
+        match found.container_instance_arns().first() {
+            Some(arn) => {
+                self.container_instance(&ContainerInstanceArn::new(arn))
+                    .await
+            }
+            None => Ok(None),
+        }
+    }
+
     /// Sets an instance DRAINING: nothing new is placed on it, over a reboot too.
     pub async fn drain(&self, arn: &ContainerInstanceArn) -> Result<(), WorkerError> {
         self.set_status(arn, ContainerInstanceStatus::Draining)

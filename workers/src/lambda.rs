@@ -1,23 +1,15 @@
 //! The Lambda wiring: what every bin in `src/bin` runs.
 
 use crate::{
-    Context, Settings, Step, Worker, WorkerError,
-    context::Clients,
+    Context, Settings, Step, Worker, WorkerError, aws,
     metrics::{self, Facts},
 };
-use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 use tracing::Level;
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
-
-/// One try of one call. RunTask, the slowest, answers within a second or two.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Throttled and failed calls are tried so often before the state machine tries the whole step again.
-const CALL_ATTEMPTS: u32 = 5;
 
 /// Serves one step until Lambda ends the process. Fails at once, naming every problem, when a setting is missing.
 pub fn serve<S: Step>() -> ExitCode {
@@ -65,30 +57,12 @@ async fn run<S: Step>(settings: Settings) -> Result<(), lambda_runtime::Error> {
     .await
 }
 
-/// AWS clients as the functions use them: rustls, standard retries, a bound on every call.
+/// What the worker works with, from the function's own role and region.
 async fn context(settings: Settings) -> Context {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .retry_config(RetryConfig::standard().with_max_attempts(CALL_ATTEMPTS))
-        .timeout_config(
-            TimeoutConfig::builder()
-                .operation_attempt_timeout(CALL_TIMEOUT)
-                .build(),
-        )
-        .load()
-        .await;
-    let clients = Clients {
-        dynamodb: aws_sdk_dynamodb::Client::new(&config),
-        ecs: aws_sdk_ecs::Client::new(&config),
-        sfn: aws_sdk_sfn::Client::new(&config),
-        sns: aws_sdk_sns::Client::new(&config),
-    };
+    let config = aws::defaults().load().await;
     Context::new(
         settings,
-        clients,
+        aws::clients(&config),
         SharedTimeSource::new(SystemTimeSource::new()),
     )
 }

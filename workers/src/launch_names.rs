@@ -3,10 +3,17 @@
 use crate::ids::JobId;
 use sha2::{Digest, Sha256};
 
+const PREFIX: &str = "gpu-recovery/";
+
+/// True for the `startedBy` of a job's task.
+pub fn is_launch(started_by: &str) -> bool {
+    started_by.starts_with(PREFIX)
+}
+
 /// The `startedBy` of every task of an attempt, whatever the try: by it ECS finds them all, also those whose RunTask
 /// was answered to a worker that died.
 pub fn started_by(job: &JobId, attempt: u32) -> String {
-    format!("gpu-recovery/{}", digest(&format!("{job}/{attempt}"), 16))
+    format!("{PREFIX}{}", digest(&format!("{job}/{attempt}"), 16))
 }
 
 /// The client token of one rank in one try.

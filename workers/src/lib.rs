@@ -3,6 +3,8 @@
 //! A worker is a [`Step`]: one input type, one outcome type, one handler that knows nothing of Lambda.
 //! [`all`] lists them; a bin in `src/bin` wires one to the Lambda runtime, the simulator calls them directly.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod console;
 pub mod context;
 pub mod contract;

@@ -5,7 +5,7 @@ use crate::{
     fleet::Run,
     ids::{ContainerInstanceArn, InstanceId, JobId, TaskArn},
     jobs::Write,
-    launch::LaunchSpec,
+    launch::{LaunchSpec, Network},
     launch_names::{client_token, started_by},
     pace,
     records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus, rank_key},
@@ -33,8 +33,22 @@ pub enum SubmitError {
     InstanceTwice(InstanceId),
     #[error("ECS did not place every rank, so none was left running: {0}")]
     NotPlaced(String),
+    #[error("the tasks cannot be adopted, and nothing was written: {0}")]
+    NotAdoptable(String),
     #[error(transparent)]
     Aws(#[from] WorkerError),
+}
+
+/// Tasks that run already, to be recorded as a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adoption {
+    pub job_id: JobId,
+    /// Rank 0 first.
+    pub tasks: Vec<TaskArn>,
+    /// Of awsvpc tasks: ECS does not tell their security groups.
+    pub network: Option<Network>,
+    /// Overrides RECOVERY_ATTEMPTS for this job.
+    pub recovery_attempts: Option<u32>,
 }
 
 /// Starts every rank, or none, and records the job. The job's item comes first: it is what makes the id ours.
@@ -51,25 +65,13 @@ pub async fn submit(ctx: &Context, submission: &Submission) -> Result<JobRecord,
             return Err(SubmitError::InstanceTwice(instance.clone()));
         }
     }
-    let now = ctx.clock.rfc3339();
-    let job = JobRecord {
-        job_id: submission.job_id.clone(),
-        record: JobRecord::SORT_KEY.to_owned(),
-        status: JobStatus::InProgress,
-        attempt: 1,
-        nodes: u32::try_from(submission.ranks.len()).unwrap_or(u32::MAX),
-        holder: None,
-        failed_rank: None,
-        reason: Some("submitted".to_owned()),
-        done_ranks: BTreeSet::new(),
-        recovery_attempts: submission.recovery_attempts,
-        launch_try: 0,
-        launching: false,
-        relaunched_by: None,
-        failed_by: None,
-        created_at: now.clone(),
-        updated_at: now,
-    };
+    let job = new_job(
+        ctx,
+        &submission.job_id,
+        submission.ranks.len(),
+        submission.recovery_attempts,
+        "submitted",
+    );
     if let Write::Refused(_) = ctx.jobs.create(&job).await? {
         return Err(SubmitError::JobIdTaken(job.job_id));
     }
@@ -82,6 +84,149 @@ pub async fn submit(ctx: &Context, submission: &Submission) -> Result<JobRecord,
                 .await?;
             Err(error)
         }
+    }
+}
+
+fn new_job(
+    ctx: &Context,
+    job_id: &JobId,
+    ranks: usize,
+    recovery_attempts: Option<u32>,
+    reason: &str,
+) -> JobRecord {
+    let now = ctx.clock.rfc3339();
+    JobRecord {
+        job_id: job_id.clone(),
+        record: JobRecord::SORT_KEY.to_owned(),
+        status: JobStatus::InProgress,
+        attempt: 1,
+        nodes: u32::try_from(ranks).unwrap_or(u32::MAX),
+        holder: None,
+        failed_rank: None,
+        reason: Some(reason.to_owned()),
+        done_ranks: BTreeSet::new(),
+        recovery_attempts,
+        launch_try: 0,
+        launching: false,
+        relaunched_by: None,
+        failed_by: None,
+        created_at: now.clone(),
+        updated_at: now,
+    }
+}
+
+/// Records tasks that run already as a job, so that it can be recovered. Answers with the ranks that have stopped since:
+/// their stop events may have come before the record.
+///
+/// # Errors
+/// [`SubmitError`]; the tasks run on, whatever comes of it.
+pub async fn adopt(
+    ctx: &Context,
+    adoption: &Adoption,
+) -> Result<(JobRecord, Vec<u32>), SubmitError> {
+    let ranks = adoptable(ctx, adoption).await?;
+    let job = new_job(
+        ctx,
+        &adoption.job_id,
+        ranks.len(),
+        adoption.recovery_attempts,
+        "adopted",
+    );
+    if let Write::Refused(_) = ctx.jobs.create(&job).await? {
+        return Err(SubmitError::JobIdTaken(job.job_id));
+    }
+    if let Err(error) = write_ranks(ctx, &ranks).await {
+        ctx.jobs
+            .not_started(&job.job_id, &error.to_string())
+            .await?;
+        return Err(error.into());
+    }
+    let now = ctx.fleet.tasks(&adoption.tasks).await?;
+    let runs = |rank: &RankRecord| {
+        let task = now.get(&rank.task_arn);
+        task.is_some_and(|task| task.last_status() == Some("RUNNING"))
+    };
+    let stopped = ranks.iter().filter(|rank| !runs(rank));
+    Ok((job, stopped.map(|rank| rank.rank).collect()))
+}
+
+/// The ranks as they run, or everything that speaks against it.
+async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>, SubmitError> {
+    if adoption.tasks.is_empty() {
+        return Err(SubmitError::NoRanks);
+    }
+    let described = ctx.fleet.tasks(&adoption.tasks).await?;
+    let arns: Vec<ContainerInstanceArn> = described
+        .values()
+        .filter_map(|task| task.container_instance_arn())
+        .map(ContainerInstanceArn::new)
+        .collect();
+    let instances = ctx.fleet.container_instances(&arns).await?;
+    let mut against = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut ranks = Vec::with_capacity(adoption.tasks.len());
+    for (rank, arn) in adoption.tasks.iter().enumerate() {
+        let Some(task) = described.get(arn) else {
+            against.push(format!("the cluster does not know task {arn}"));
+            continue;
+        };
+        let status = task.last_status().unwrap_or("unknown");
+        if status != "RUNNING" {
+            against.push(format!("task {arn} is {status}, not RUNNING"));
+        }
+        if let Some(key) = ctx.jobs.find_task(arn).await? {
+            against.push(format!(
+                "task {arn} is rank {} of job {}",
+                key.rank, key.job_id
+            ));
+        }
+        let awsvpc = task
+            .attachments()
+            .iter()
+            .any(|a| matches!(a.r#type(), Some("ElasticNetworkInterface" | "eni")));
+        if awsvpc && adoption.network.is_none() {
+            against.push(format!(
+                "task {arn} uses awsvpc: its subnets and security groups must be given, ECS does not tell them"
+            ));
+        }
+        let place = task.container_instance_arn().map(ContainerInstanceArn::new);
+        let instance = place
+            .as_ref()
+            .and_then(|arn| instances.get(arn))
+            .and_then(|instance| instance.ec2_instance_id())
+            .map(InstanceId::new);
+        let Some(instance) = instance else {
+            against.push(format!(
+                "task {arn} runs on no container instance of the cluster"
+            ));
+            continue;
+        };
+        if !seen.insert(instance.clone()) {
+            against.push(format!(
+                "two tasks run on {instance}; a rank needs an instance of its own"
+            ));
+        }
+        let network = adoption.network.clone().filter(|_| awsvpc);
+        ranks.push(RankRecord {
+            job_id: adoption.job_id.clone(),
+            record: rank_key(1, rank as u32),
+            attempt: 1,
+            rank: rank as u32,
+            launch_try: 0,
+            task_arn: arn.clone(),
+            instance_id: Some(instance),
+            container_instance_arn: place,
+            status: RankStatus::Running,
+            exit_code: None,
+            stop_code: None,
+            stopped_reason: None,
+            launch: Some(LaunchSpec::of(task, network)),
+        });
+    }
+    if against.is_empty() {
+        Ok(ranks)
+    } else {
+        Err(SubmitError::NotAdoptable(against.join("; ")))
     }
 }
 
@@ -143,9 +288,13 @@ async fn record(
             launch: Some(launch.clone()),
         })
         .collect();
-    ctx.jobs.put_ranks(&ranks).await?;
+    write_ranks(ctx, &ranks).await
+}
+
+async fn write_ranks(ctx: &Context, ranks: &[RankRecord]) -> Result<(), WorkerError> {
+    ctx.jobs.put_ranks(ranks).await?;
     pace::DYNAMODB
-        .each(&ranks, |rank| async {
+        .each(ranks, |rank| async {
             match &rank.instance_id {
                 Some(instance) => {
                     let arn = rank.container_instance_arn.as_ref();

@@ -19,13 +19,13 @@ impl Dice {
     }
 
     /// A number from `from` to `to`, both included.
-    pub fn from_to(&self, from: u32, to: u32) -> u32 {
+    pub fn between(&self, from: u32, to: u32) -> u32 {
         from + self.below((to - from) as usize + 1) as u32
     }
 
     /// Whole seconds, both included.
     pub fn seconds(&self, from: u32, to: u32) -> Duration {
-        Duration::from_secs(self.from_to(from, to).into())
+        Duration::from_secs(self.between(from, to).into())
     }
 
     pub fn chance(&self, probability: f64) -> bool {

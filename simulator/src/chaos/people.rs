@@ -188,7 +188,9 @@ async fn uncordon(cloud: &Cloud, node: String, done: &mut Done) {
 }
 
 fn set_status(cloud: &Cloud, arn: &str, status: &str) {
-    let body = serde_json::json!({ "containerInstances": [arn], "status": status });
+    let cluster = &cloud.settings.cluster;
+    let body =
+        serde_json::json!({ "cluster": cluster, "containerInstances": [arn], "status": status });
     // A deregistered instance is refused; a person shrugs.
     let _: Result<Value, _> = cloud.fleet.api("UpdateContainerInstancesState", &body);
 }

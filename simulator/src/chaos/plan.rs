@@ -158,8 +158,8 @@ impl Storm {
 }
 
 const FAULTY: [(u32, GpuHealth); 8] = [
-    (12, GpuHealth::FaultUntilReboot),
-    (3, GpuHealth::FaultForever),
+    (24, GpuHealth::FaultUntilReboot),
+    (4, GpuHealth::FaultForever),
     (1, GpuHealth::Isolate),
     (1, GpuHealth::DcgmCrashes(204)),
     (1, GpuHealth::DcgmCrashes(203)),
@@ -173,10 +173,10 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let dice = Dice::new(seed, "chaos");
         let size = match dice.below(100) {
-            0..=54 => dice.from_to(1, 4),
-            55..=84 => dice.from_to(5, 10),
-            85..=96 => dice.from_to(11, 24),
-            _ => dice.from_to(25, 64),
+            0..=54 => dice.between(1, 4),
+            55..=84 => dice.between(5, 10),
+            85..=96 => dice.between(11, 24),
+            _ => dice.between(25, 64),
         } as usize;
         let nodes = nodes(&dice, size);
         let mut jobs = jobs(&dice, size);
@@ -248,9 +248,9 @@ fn jobs(dice: &Dice, size: usize) -> Vec<Job> {
         recovery_attempts: None,
     };
     let mut jobs = match dice.below(100) {
-        0..=59 => vec![job("llama", (0..size).collect(), GPUS)],
-        60..=79 if size > 1 => {
-            let cut = dice.from_to(1, size as u32 - 1) as usize;
+        0..=66 => vec![job("llama", (0..size).collect(), GPUS)],
+        67..=89 if size > 1 => {
+            let cut = dice.between(1, size as u32 - 1) as usize;
             vec![
                 job("llama", (0..cut).collect(), GPUS),
                 job("mixtral", (cut..size).collect(), GPUS),
@@ -270,7 +270,7 @@ fn jobs(dice: &Dice, size: usize) -> Vec<Job> {
         if dice.chance(0.1) {
             job.on_sigterm = OnSigterm::Ignores;
         }
-        job.recovery_attempts = dice.weigh(&[(3, None), (1, Some(0)), (2, Some(2)), (1, Some(4))]);
+        job.recovery_attempts = dice.weigh(&[(4, None), (3, Some(2)), (1, Some(4))]);
     }
     jobs
 }
@@ -287,7 +287,7 @@ fn tell_story(dice: &Dice, job: &mut Job, nodes: &mut [Node]) {
     let chosen = dice.some_of(some, ranks);
     if dice.chance(0.4) {
         let run = Run::AbortsWithGang {
-            after: Duration::from_millis(u64::from(dice.from_to(1, 3000))),
+            after: Duration::from_millis(u64::from(dice.between(1, 3000))),
             code: dice.weigh(&[(5, 1), (1, 134)]),
         };
         job.ranks.fill(run);
@@ -347,9 +347,9 @@ fn settings(dice: &Dice) -> BTreeMap<String, String> {
     let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
     set(
         "RECOVERY_ATTEMPTS",
-        dice.weigh(&[(4, 1), (1, 0), (2, 3)]).to_string(),
+        dice.weigh(&[(8, 1), (1, 0), (5, 3)]).to_string(),
     );
-    set("MAX_REBOOTS_PER_DAY", dice.from_to(1, 3).to_string());
+    set("MAX_REBOOTS_PER_DAY", dice.between(1, 3).to_string());
     set("STOP_ROUNDS", dice.pick(&[1, 3, 6]).to_string());
     if dice.chance(0.3) {
         set("OTHER_EXIT_POLICY", "recover".to_owned());
@@ -400,7 +400,7 @@ fn throttle(dice: &Dice) -> Vec<(String, Limit)> {
         return Vec::new();
     }
     let limit = Limit {
-        burst: f64::from(dice.from_to(1, 10)),
+        burst: f64::from(dice.between(1, 10)),
         per_second: dice.pick(&[0.3, 1.0, 4.0]),
     };
     vec![(dice.pick(&["StopTask", "DescribeTasks"]).to_owned(), limit)]
@@ -429,7 +429,7 @@ fn deeds(dice: &Dice, nodes: usize, jobs: usize, first_failure: Duration) -> Vec
         // Most of them while the first recovery is at work.
         let at = if dice.chance(0.7) {
             let late = dice.pick(&[20, 240, 1500]);
-            first_failure + Duration::from_millis(u64::from(dice.from_to(0, late * 1000)))
+            first_failure + Duration::from_millis(u64::from(dice.between(0, late * 1000)))
         } else {
             dice.seconds(1, 7200)
         };
@@ -463,6 +463,9 @@ fn deeds(dice: &Dice, nodes: usize, jobs: usize, first_failure: Duration) -> Vec
         }
         if deed == Deed::Abort && dice.chance(0.7) {
             deeds.push((at + dice.seconds(1, 3600), Deed::Redrive));
+        }
+        if deed == Deed::Abort && dice.chance(0.4) {
+            deeds.push((at + dice.seconds(1, 600), Deed::Replay));
         }
         deeds.push((at, deed));
     }

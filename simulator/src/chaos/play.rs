@@ -34,8 +34,9 @@ impl Default for ChaosOptions {
     }
 }
 
-/// Nothing has started for so long, beside what may still be late: it is over.
-const QUIET: Duration = Duration::from_secs(600);
+/// Nothing has started for so long, beside what may still be late: it is over. A rank may run for half an hour before it
+/// ends again.
+const QUIET: Duration = Duration::from_secs(2400);
 /// It is broken off then.
 const BOUND: Duration = Duration::from_secs(96 * 3600);
 const STEP: Duration = Duration::from_secs(60);
@@ -187,6 +188,7 @@ async fn play_here(
         done: &done,
     };
     let report = tell(&stage, &weather, start, ended).await?;
+    cloud.dissolve();
     Ok((report, weather.calls()))
 }
 
@@ -233,13 +235,7 @@ async fn settle(cloud: &Cloud, plan: &Plan, start: Instant, done: &mut Done) -> 
             seen = all;
             last = Instant::now();
         }
-        // Nothing has failed yet: ranks may still run for half an hour before they do.
-        let patience = if start.elapsed() < Duration::from_secs(4000) {
-            Duration::from_secs(4000)
-        } else {
-            quiet
-        };
-        if last.elapsed() >= patience {
+        if last.elapsed() >= quiet {
             return true;
         }
         if rounds.elapsed() >= people::ROUNDS {

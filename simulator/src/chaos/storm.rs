@@ -358,7 +358,7 @@ impl Weather {
                         } else {
                             14
                         };
-                        let times = state.dice.from_to(1, most);
+                        let times = state.dice.between(1, most);
                         state.lasting.insert(key, (times, kind, fault.clone()));
                     }
                     (kind, fault)

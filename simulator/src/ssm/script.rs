@@ -5,6 +5,8 @@ use std::time::UNIX_EPOCH;
 
 /// What the reboot script exits with when processes use the GPUs.
 const GPUS_BUSY: i32 = 75;
+/// What it exits with when it comes too late.
+const TOO_OLD: i32 = 76;
 
 /// A script that the simulator knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub(super) enum Script {
         token: String,
         /// It asks `nvidia-smi` first and refuses while the GPUs are in use.
         spares_busy_gpus: bool,
+        /// `# gpu-recovery: not after=EPOCH_SECONDS`: it refuses from then on.
+        not_after: Option<u64>,
     },
     /// `# gpu-recovery: prove boot after=EPOCH_SECONDS`
     ProveBoot { after: u64 },
@@ -43,6 +47,12 @@ impl Script {
         if let Some(token) = contract.and_then(|c| c.strip_prefix("reboot once, token=")) {
             return Ok(Self::RebootOnce {
                 token: token.trim().to_owned(),
+                not_after: lines
+                    .iter()
+                    .flat_map(|line| line.lines())
+                    .find_map(|l| l.trim().strip_prefix("# gpu-recovery: not after="))
+                    .and_then(|at| at.trim().parse::<f64>().ok())
+                    .map(|at| at as u64),
                 spares_busy_gpus: lines.iter().any(|l| l.contains("--query-compute-apps")),
             });
         }
@@ -61,16 +71,20 @@ impl Script {
         }
     }
 
-    /// Runs on a node whose boot id is `recorded` under the token, if it is.
-    pub fn run(&self, node: &InstanceView, recorded: Option<&str>) -> Run {
+    /// Runs on a node whose boot id is `recorded` under the token, if it is; `now` in seconds since the Unix epoch.
+    pub fn run(&self, node: &InstanceView, recorded: Option<&str>, now: u64) -> Run {
         let exit = |code, output: String| Run::Exit { code, output };
         match self {
             Self::RebootOnce {
                 token,
                 spares_busy_gpus,
+                not_after,
             } => match recorded {
                 Some(boot) if boot != node.boot_id => {
                     exit(0, format!("rebooted: boot id {}", node.boot_id))
+                }
+                _ if not_after.is_some_and(|at| now > at) => {
+                    exit(TOO_OLD, "refused: the order is too old".to_owned())
                 }
                 _ if *spares_busy_gpus && node.gpus_in_use > 0 => exit(
                     GPUS_BUSY,

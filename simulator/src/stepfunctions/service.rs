@@ -213,6 +213,12 @@ impl StepFunctions {
         self.0.state().hooks.push(Arc::new(hook));
     }
 
+    /// Nobody is called any more.
+    pub(crate) fn forget_hooks(&self) {
+        let hooks = std::mem::take(&mut self.0.state().hooks);
+        drop(hooks);
+    }
+
     /// Resolves when the execution has ended; at once when it has, and with `None` when there is none.
     pub fn finished(
         &self,

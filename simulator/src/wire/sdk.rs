@@ -32,6 +32,13 @@ macro_rules! client {
             .time_source(SharedTimeSource::new($wire.clock()))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .retry_config(retries())
+            // The SDK's own budget of retries is one for the whole process: a sandbox is a process of its own, and an
+            // earlier run must not tell on a later one.
+            .retry_partition(
+                $sdk::config::retry::RetryPartition::custom("sandbox")
+                    .token_bucket($sdk::config::retry::TokenBucket::default())
+                    .build(),
+            )
             .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
             .build();
         $sdk::Client::from_conf(config)

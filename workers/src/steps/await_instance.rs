@@ -55,7 +55,7 @@ impl Step for AwaitInstance {
             Progress::NotYet(why) => AwaitInstanceOutcome::Waiting {
                 why: why.to_owned(),
             },
-            Progress::Over | Progress::NotDone(_) => AwaitInstanceOutcome::Over,
+            Progress::Over | Progress::NotDone { .. } => AwaitInstanceOutcome::Over,
         })
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     instances::Hold,
     jobs::RankKey,
-    launch_names::digest,
+    launch_names::{digest, is_launch},
     records::{InstanceRecord, InstanceStatus, JobStatus},
 };
 use schemars::JsonSchema;
@@ -236,8 +236,13 @@ async fn in_use(
     arn: &ContainerInstanceArn,
     job: &JobId,
 ) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
-    for task in ctx.fleet.unstopped_tasks_on(arn).await?.into_keys() {
+    for (task, found) in ctx.fleet.unstopped_tasks_on(arn).await? {
         let Some(key) = ctx.jobs.find_task(&task).await? else {
+            // A launch records its ranks only when all of them have started.
+            if found.started_by().is_some_and(is_launch) {
+                let detail = format!("task {task} of a job that is being launched runs on it");
+                return Ok(Some(refuse(Refusal::RunsAnotherJob, detail)));
+            }
             continue;
         };
         let detail = format!("task {task} of job {} runs on it", key.job_id);

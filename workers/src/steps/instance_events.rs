@@ -81,7 +81,9 @@ impl Step for InstanceEvents {
                 instance,
                 why: why.to_owned(),
             },
-            Progress::Over | Progress::NotDone(_) => InstanceEventsOutcome::WaitEnded { instance },
+            Progress::Over | Progress::NotDone { .. } => {
+                InstanceEventsOutcome::WaitEnded { instance }
+            }
         })
     }
 }

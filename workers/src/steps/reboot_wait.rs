@@ -5,8 +5,14 @@ use crate::{Context, WorkerError, ids::ContainerInstanceArn, records::InstanceRe
 use aws_sdk_ecs::types::ContainerInstance;
 use serde_json::json;
 
-/// The error that ends the wait when the node was not rebooted.
-pub(super) const NOT_DONE: &str = "RebootNotDone";
+/// The error that ends the wait when the node's agent has not taken the order: the node was not rebooted.
+const NOT_DONE: &str = "RebootNotDone";
+/// The error that ends the wait when the node may have rebooted or not, or refused to.
+const UNCLEAR: &str = "RebootUnclear";
+
+/// So long after the hold an order that is given up was one that the agent never took: RebootInstance lets it wait for
+/// 120 s. Later it may be one that was taken, and whose end nobody reported.
+const NOT_TAKEN_WITHIN_SECONDS: i64 = 300;
 
 /// How far the reboot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +20,10 @@ pub(super) enum Progress {
     NotYet(&'static str),
     /// The wait is over, or there is none.
     Over,
-    NotDone(String),
+    NotDone {
+        error: &'static str,
+        why: String,
+    },
 }
 
 /// Looks where the reboot stands, and ends the wait when it is over.
@@ -25,9 +34,16 @@ pub(super) async fn settle(
     let Some(token) = &record.task_token else {
         return Ok(Progress::NotYet("nobody waits"));
     };
-    let progress = match proof(record) {
+    let progress = match proof(record, ctx.clock.epoch_seconds()) {
         Proof::None => Progress::NotYet("the reboot is not proven"),
-        Proof::NotRebooted(why) => Progress::NotDone(why),
+        Proof::NotTaken(why) => Progress::NotDone {
+            error: NOT_DONE,
+            why,
+        },
+        Proof::Unclear(why) => Progress::NotDone {
+            error: UNCLEAR,
+            why,
+        },
         Proof::Rebooted => match &record.container_instance_arn {
             None => Progress::NotYet("the container instance is unknown"),
             Some(arn) => back(ctx, arn).await?,
@@ -39,7 +55,7 @@ pub(super) async fn settle(
             let output = json!({ "instance": record.instance_id });
             ctx.executions.succeed(token, &output).await?;
         }
-        Progress::NotDone(why) => ctx.executions.fail(token, NOT_DONE, why).await?,
+        Progress::NotDone { error, why } => ctx.executions.fail(token, error, why).await?,
     }
     ctx.instances
         .forget_wait(&record.instance_id, token)
@@ -63,11 +79,13 @@ fn is_back(instance: &ContainerInstance) -> bool {
 enum Proof {
     None,
     Rebooted,
-    NotRebooted(String),
+    NotTaken(String),
+    Unclear(String),
 }
 
-/// What the SSM command says. Its final statuses: Systems Manager user guide, monitor-commands.
-fn proof(record: &InstanceRecord) -> Proof {
+/// What the SSM command says. Its final statuses: Systems Manager user guide, monitor-commands. `now` in seconds since
+/// the Unix epoch.
+fn proof(record: &InstanceRecord, now: i64) -> Proof {
     let status = record
         .command_id
         .as_ref()
@@ -75,6 +93,21 @@ fn proof(record: &InstanceRecord) -> Proof {
     match status.map(String::as_str) {
         None => Proof::None,
         Some("Success") => Proof::Rebooted,
-        Some(other) => Proof::NotRebooted(format!("SSM command ended {other}")),
+        Some(other) => {
+            let why = format!("SSM command ended {other}");
+            let given_up = matches!(
+                other,
+                "TimedOut" | "DeliveryTimedOut" | "Undeliverable" | "Terminated"
+            );
+            let soon = record
+                .reboots
+                .last()
+                .is_some_and(|held| now - held < NOT_TAKEN_WITHIN_SECONDS);
+            if given_up && soon {
+                Proof::NotTaken(why)
+            } else {
+                Proof::Unclear(why)
+            }
+        }
     }
 }

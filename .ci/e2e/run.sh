@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The end-to-end test: the real Lambda bootstraps, deployed by infra/template.yaml into an emulator of AWS (ministack).
+# Needs Rust and Python 3; no AWS account, no Docker.
+#
+#   .ci/e2e/run.sh                       builds what changed, deploys, plays, and ends with: N passed, N failed
+#   E2E_PROFILE=dev .ci/e2e/run.sh       the same with unoptimized bootstraps, which are built much faster
+#
+# Installs what it needs under target/ at the first run, from PyPI.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+skip() {
+  echo "e2e: skipped: $1"
+  exit 0
+}
+command -v python3 >/dev/null || skip "python3 is missing; to run it: apt-get install python3 python3-venv"
+command -v cargo >/dev/null || skip "cargo is missing; to run it: https://rustup.rs"
+
+# ministack's SAM support is the translator that CloudFormation itself runs.
+pins="ministack==1.5.33 aws-sam-translator==1.115.0 boto3==1.43.106 cargo-lambda==1.9.2 ziglang==0.17.1"
+venv=target/ci-e2e-venv
+if [[ $(cat "$venv/pins" 2>/dev/null) != "$pins" ]]; then
+  echo "Installing $pins"
+  rm -rf "$venv"
+  mkdir -p target
+  python3 -m venv "$venv" || skip "python3 cannot make a venv; to run it: apt-get install python3-venv"
+  # shellcheck disable=SC2086 # one word each
+  "$venv/bin/pip" install --quiet --disable-pip-version-check $pins
+  echo "$pins" >"$venv/pins"
+fi
+
+begin=$SECONDS
+if [[ ${E2E_PROFILE:-release} == dev ]]; then
+  echo "Building the bootstraps, unoptimized"
+  cargo build --locked --package workers --bins
+  export E2E_BOOTSTRAPS=target/e2e-dev
+  for source in workers/src/bin/*.rs; do
+    name=$(basename "$source" .rs)
+    mkdir -p "$E2E_BOOTSTRAPS/$name"
+    strip --strip-debug -o "$E2E_BOOTSTRAPS/$name/bootstrap" "target/debug/$name"
+  done
+else
+  # The profile is the one that is deployed; the architecture is this machine's.
+  echo "Building the bootstraps (the first time takes ten minutes on two cores)"
+  PATH="$PWD/$venv/bin:$PATH" cargo lambda build --release --locked --package workers --bins --lambda-dir target/lambda
+fi
+echo "Built in $((SECONDS - begin)) s"
+
+exec "$venv/bin/python" -B .ci/e2e/e2e.py

@@ -1,0 +1,107 @@
+//! What the schedules found, each under the promise that it broke: by its seed where one is left, else by the schedule
+//! that shows it soonest.
+
+use serde_json::json;
+use simulator::{
+    chaos::{ChaosOptions, ChaosReport, Deed, FaultKind, Later, Plan, Strike, play_plan},
+    cloud::TRAINING,
+    ecs::RebootOutcome,
+    scenario::builtin,
+};
+use std::time::Duration;
+use tests::{World, instance_id};
+use workers::{ids::JobId, launch_names::started_by};
+
+/// Rank 3 of 4 dies on a bad GPU that a reboot mends.
+fn gpu_fault() -> Plan {
+    let scenario = builtin("gpu-fault")
+        .expect("it is built in")
+        .expect("it can be read");
+    Plan::of_scenario(&scenario.with_nodes(4).expect("4 nodes are enough"), 1)
+}
+
+fn send_command(nth: u64, kind: FaultKind) -> Strike {
+    Strike {
+        role: "state-machine".to_owned(),
+        service: "ssm".to_owned(),
+        action: "SendCommand".to_owned(),
+        nth,
+        kind,
+    }
+}
+
+fn played(plan: &Plan) -> ChaosReport {
+    let report = play_plan(plan, &ChaosOptions::default()).expect("it can be played");
+    assert!(report.passed(), "{report}");
+    report
+}
+
+/// Seed 1207 of the first generator: SendCommand took effect and its answer was lost; the second order found the node
+/// away, was given up after two minutes, and EC2 rebooted the node that had just come back.
+#[test]
+fn promise_2_an_order_whose_answer_is_lost_reboots_the_node_once() {
+    for seconds in (60..=180).step_by(10) {
+        let mut plan = gpu_fault();
+        plan.storm.at = vec![send_command(1, FaultKind::TimeoutAfter)];
+        plan.nodes[3].reboot = RebootOutcome::ReturnsAfter(Duration::from_secs(seconds));
+        let report = played(&plan);
+        assert_eq!(report.counts.reboots, 1, "back after {seconds} s: {report}");
+    }
+}
+
+/// Seeds 1281 and 3380 of the first generator: the node rebooted, its SSM agent did not come back; when the command ran
+/// out of time, EC2 rebooted the node a second time.
+#[test]
+fn promise_2_a_node_whose_ssm_agent_stays_away_is_rebooted_once() {
+    let mut plan = gpu_fault();
+    plan.nodes[3].reboot = RebootOutcome::SsmAgentStaysAway;
+    plan.settings
+        .insert("REBOOT_CHECK_SECONDS".to_owned(), "600".to_owned());
+    let report = played(&plan);
+    assert_eq!(
+        (report.counts.reboots, report.counts.quarantined),
+        (1, 1),
+        "{report}"
+    );
+}
+
+/// An execution failed at RebootInstance; another recovered the job; redriven, the first one ordered its reboot all the
+/// same, of a healthy node that it did not hold any more.
+#[test]
+fn promise_2_a_redrive_reboots_no_node_that_another_recovery_has_mended() {
+    let mut plan = gpu_fault();
+    plan.storm.at = vec![send_command(1, FaultKind::Final)];
+    plan.jobs[0].later = Later::Completes(Duration::from_secs(60));
+    plan.deeds = [(900, Deed::Replay), (5000, Deed::Redrive)]
+        .map(|(seconds, deed)| (Duration::from_secs(seconds), deed))
+        .to_vec();
+    let report = played(&plan);
+    assert_eq!(report.counts.reboots, 1, "{report}");
+}
+
+/// Thought out while the schedules were written: RunTask has placed a task of another job, whose rank is not recorded yet.
+#[tokio::test(start_paused = true)]
+async fn promise_2_a_task_of_a_launch_that_is_not_recorded_yet_keeps_its_node() {
+    let world = World::with_job(2).await;
+    let recovery = world.claim_and_stop(1).await;
+    let request = json!({
+        "cluster": world.cloud.settings.cluster,
+        "taskDefinition": TRAINING,
+        "launchType": "EC2",
+        "startedBy": started_by(&JobId::new("another"), 2),
+        "placementConstraints": [
+            { "type": "memberOf", "expression": format!("ec2InstanceId == '{}'", instance_id(1)) }
+        ],
+    });
+    let placed = world
+        .cloud
+        .fleet
+        .api("RunTask", &request)
+        .expect("ECS takes it");
+    assert_eq!(placed["failures"], json!([]));
+    let answer = world
+        .outcome("cordon-instance", recovery.cordon(1), "Refused")
+        .await;
+    assert_eq!(answer["refusal"], "RunsAnotherJob");
+    assert_eq!(world.ecs_status(1), "ACTIVE");
+}

@@ -1,0 +1,35 @@
+//! Schedules by seed: cluster, jobs, faults and people are drawn, played to the end, and every promise is checked.
+
+use tests::chaos::{optimized, sweep};
+
+/// So many fit into the gate's ten minutes on two cores.
+const SCHEDULES: u64 = 10_000;
+/// So many are played without `FAULTS=full`.
+const SAMPLE: u64 = 200;
+
+#[test]
+fn ten_thousand_schedules_break_no_promise() {
+    let default = if full() { SCHEDULES } else { SAMPLE };
+    let count = std::env::var("CHAOS_SCHEDULES")
+        .map_or(default, |n| n.parse().expect("CHAOS_SCHEDULES is a number"));
+    let totals = sweep(0..count, 2, usize::MAX);
+    println!("{totals}");
+    assert!(totals.broken.is_empty(), "{totals}");
+}
+
+/// A cycle of services that hold each other would keep every account that was ever played.
+#[test]
+fn a_schedule_that_was_played_leaves_no_memory_behind() {
+    let pages = || -> usize {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        text.split(' ')
+            .nth(1)
+            .and_then(|n| n.parse().ok())
+            .unwrap_or_default()
+    };
+    sweep(0..20, 1, usize::MAX);
+    let before = pages();
+    sweep(20..80, 1, usize::MAX);
+    let grown = pages().saturating_sub(before) / 256;
+    assert!(grown < 40, "{grown} MiB");
+}

@@ -1,0 +1,141 @@
+//! The checks are checked: a definition that is worse in one place breaks the promise that stands on that place.
+
+use serde_json::{Value, json};
+use simulator::{
+    chaos::{ChaosOptions, Deed, Plan, play_plan},
+    cloud::RECOVERY,
+    ecs::GpuHealth,
+    scenario::builtin,
+};
+use std::time::Duration;
+
+fn gpu_fault() -> Plan {
+    let scenario = builtin("gpu-fault")
+        .expect("it is built in")
+        .expect("it can be read");
+    Plan::of_scenario(&scenario.with_nodes(4).expect("4 nodes are enough"), 1)
+}
+
+fn breaks(promise: &str, plan: &Plan, worse: impl FnOnce(&mut Value)) {
+    let mut definition: Value = serde_json::from_str(RECOVERY).expect("the definition is JSON");
+    worse(&mut definition);
+    let options = ChaosOptions {
+        definition: definition.to_string(),
+    };
+    let report = play_plan(plan, &options).expect("it can be played");
+    let found = report
+        .broken_promises
+        .iter()
+        .any(|b| b.starts_with(promise));
+    assert!(found, "{promise} is not among {report}");
+}
+
+fn set(definition: &mut Value, pointer: &str, value: Value) {
+    *definition
+        .pointer_mut(pointer)
+        .unwrap_or_else(|| panic!("{pointer} is not in the definition")) = value;
+}
+
+#[test]
+fn promise_1_a_relaunch_beside_a_running_task_is_noticed() {
+    let mut plan = gpu_fault();
+    // This agent is away: its rank's task cannot be stopped.
+    plan.deeds = vec![(
+        Duration::from_secs(590),
+        Deed::CutAgent {
+            node: 0,
+            how_long: Duration::from_secs(7200),
+        },
+    )];
+    let suspect = json!([{ "instance": plan.nodes[3].id, "rank": 3 }]);
+    breaks("promise 1", &plan, |definition| {
+        set(
+            definition,
+            "/States/AllStopped?/Choices/0/Condition",
+            json!("{% true %}"),
+        );
+        set(definition, "/States/CheckGpus/Items", suspect);
+    });
+}
+
+#[test]
+fn promise_2_a_healthy_node_that_is_rebooted_is_noticed() {
+    let mut plan = gpu_fault();
+    plan.settings
+        .insert("INSTANCES_TO_CHECK".to_owned(), "all".to_owned());
+    breaks("promise 2", &plan, |definition| {
+        let every = json!(
+            "{% [$checks.{'instance': instance, 'rank': rank, 'exitCode': 226, 'verdict': 'faulty', 'detail': ''}] %}"
+        );
+        set(definition, "/States/RecoverInstances/Items", every);
+    });
+}
+
+#[test]
+fn promise_3_a_node_that_nobody_releases_is_noticed() {
+    let mut plan = gpu_fault();
+    plan.nodes[3].reboot = simulator::ecs::RebootOutcome::NeverReturns;
+    breaks("promise 3", &plan, |definition| {
+        let wait = "/States/RecoverInstances/ItemProcessor/States/WaitForInstanceActive/Catch";
+        let catches = definition
+            .pointer_mut(wait)
+            .and_then(Value::as_array_mut)
+            .expect("catches");
+        for catch in catches {
+            catch["Next"] = json!("InstanceRefused");
+        }
+    });
+}
+
+#[test]
+fn promise_3_a_job_that_is_left_half_recovered_is_noticed() {
+    let mut plan = gpu_fault();
+    plan.nodes[3].gpu = GpuHealth::Healthy;
+    breaks("promise 3", &plan, |definition| {
+        set(
+            definition,
+            "/States/GpusHealthy?/Choices/2/Next",
+            json!("NothingToDo"),
+        );
+    });
+}
+
+#[test]
+fn promise_4_a_failed_job_that_nobody_is_told_of_is_noticed() {
+    let mut plan = gpu_fault();
+    plan.nodes[3].gpu = GpuHealth::Healthy;
+    breaks("promise 4", &plan, |definition| {
+        set(definition, "/States/FailJob/Next", json!("NothingToDo"));
+    });
+}
+
+#[test]
+fn promise_4_a_relaunch_that_nobody_is_told_of_is_noticed() {
+    breaks("promise 4", &gpu_fault(), |definition| {
+        set(definition, "/States/RelaunchJob/Next", json!("NothingToDo"));
+    });
+}
+
+#[test]
+fn promise_2_a_redrive_without_a_look_at_the_hold_is_noticed() {
+    let mut plan = gpu_fault();
+    plan.storm.at = vec![simulator::chaos::Strike {
+        role: "state-machine".to_owned(),
+        service: "ssm".to_owned(),
+        action: "SendCommand".to_owned(),
+        nth: 1,
+        kind: simulator::chaos::FaultKind::Final,
+    }];
+    plan.jobs[0].later = simulator::chaos::Later::Completes(Duration::from_secs(60));
+    plan.deeds = [(900, Deed::Replay), (5000, Deed::Redrive)]
+        .map(|(seconds, deed)| (Duration::from_secs(seconds), deed))
+        .to_vec();
+    breaks("promise 2", &plan, |definition| {
+        let commands = "/States/RecoverInstances/ItemProcessor/States/RebootInstance/Arguments/Parameters/commands/1";
+        set(
+            definition,
+            commands,
+            json!("{% '# gpu-recovery: reboot once, token=' & $rebootToken %}"),
+        );
+    });
+}

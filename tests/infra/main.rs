@@ -1,0 +1,7 @@
+//! The template in `infra/` against the code, the definition and the simulator.
+
+mod parameters;
+mod permissions;
+mod rare_paths;
+mod template;
+mod wiring;

@@ -1,0 +1,126 @@
+//! What no scenario comes to by itself, laid out by hand: recoveries that ended half way, and races.
+
+use serde_json::{Value, json};
+use simulator::{faults::Fault, wire::CallRecord};
+use std::future::Future;
+use tests::{Recovery, World, fixtures, instance_id};
+
+/// Every call of all of them.
+pub fn calls() -> Vec<CallRecord> {
+    [
+        played(a_half_started_relaunch_is_undone_by_the_next_try()),
+        played(a_half_started_relaunch_is_undone_when_the_job_is_failed()),
+        played(a_half_started_relaunch_is_undone_by_the_recovery_that_takes_over()),
+        played(an_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
+        played(an_instance_that_another_recovery_holds_is_refused()),
+        played(a_reboot_that_ended_before_the_token_came("Success")),
+        played(a_reboot_that_ended_before_the_token_came("Failed")),
+        played(a_reboot_command_that_fails_while_it_is_awaited()),
+    ]
+    .concat()
+}
+
+fn played(path: impl Future<Output = World>) -> Vec<CallRecord> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(path).wire().calls()
+}
+
+/// A relaunch whose worker died when it had started the tasks and recorded none of them.
+async fn half_started() -> (World, Recovery) {
+    let w = World::with_job(3).await;
+    let recovery = w.claim_and_stop(1).await;
+    w.wire()
+        .faults()
+        .set_plan(|call| match (call.role(), call.action) {
+            ("relaunch-job", "PutItem" | "BatchWriteItem") => Fault::KillCaller {
+                after_effect: false,
+            },
+            _ => Fault::Proceed,
+        });
+    let relaunch = recovery.input(json!({ "instances": [] }));
+    assert!(w.call_or_die("relaunch-job", relaunch).await.is_none());
+    w.wire().faults().set_plan(|_| Fault::Proceed);
+    w.pass(30).await;
+    (w, recovery)
+}
+
+async fn a_half_started_relaunch_is_undone_by_the_next_try() -> World {
+    let (w, recovery) = half_started().await;
+    let relaunch = recovery.input(json!({ "instances": [] }));
+    w.outcome("relaunch-job", relaunch, "Relaunched").await;
+    w
+}
+
+async fn a_half_started_relaunch_is_undone_when_the_job_is_failed() -> World {
+    let (w, recovery) = half_started().await;
+    let fail = json!({ "reason": "RelaunchNotPlaced", "checks": [], "recoveries": [] });
+    w.outcome("fail-job", recovery.input(fail), "Failed").await;
+    w
+}
+
+async fn a_half_started_relaunch_is_undone_by_the_recovery_that_takes_over() -> World {
+    let (w, first) = half_started().await;
+    w.end(&first.execution);
+    let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
+    w.outcome("stop-siblings", second.input(json!({})), "Stopped")
+        .await;
+    w
+}
+
+async fn an_instance_that_an_ended_recovery_left_cordoned_is_checked_again() -> World {
+    let w = World::with_job(2).await;
+    let first = w.claim_and_cordon(1).await;
+    w.end(&first.execution);
+    let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
+    w.outcome("stop-siblings", second.input(json!({})), "Stopped")
+        .await;
+    assert_eq!(w.ecs_status(1), "ACTIVE");
+    w
+}
+
+async fn an_instance_that_another_recovery_holds_is_refused() -> World {
+    let w = World::with_job(2).await;
+    let recovery = w.claim_and_stop(1).await;
+    let other = json!({ "S": w.running_execution() });
+    w.edit_instance(&instance_id(1), "holder", other).await;
+    w.outcome("cordon-instance", recovery.cordon(1), "Refused")
+        .await;
+    w
+}
+
+/// Systems Manager's command on the node has ended so.
+fn command_event(command: &str, status: &str) -> Value {
+    let mut event = fixtures::event("command-invocation-success");
+    event["detail"]["command-id"] = json!(command);
+    event["detail"]["instance-id"] = json!(instance_id(1));
+    event["detail"]["status"] = json!(status);
+    event
+}
+
+const COMMAND: &str = "e8d3c0e4-71f7-4491-898f-c9b35bee5f3b";
+
+async fn a_reboot_that_ended_before_the_token_came(status: &str) -> World {
+    let w = World::with_job(2).await;
+    let recovery = w.claim_and_cordon(1).await;
+    let event = command_event(COMMAND, status);
+    w.outcome("instance-events", event, "StillWaiting").await;
+    let (_, token) = w.waiting_execution().await;
+    let wait = recovery.on(1, json!({ "commandId": COMMAND, "taskToken": token }));
+    w.outcome("await-instance", wait, "Over").await;
+    w
+}
+
+async fn a_reboot_command_that_fails_while_it_is_awaited() -> World {
+    let w = World::with_job(2).await;
+    let recovery = w.claim_and_cordon(1).await;
+    let (_, token) = w.waiting_execution().await;
+    let wait = recovery.on(1, json!({ "commandId": COMMAND, "taskToken": token }));
+    w.outcome("await-instance", wait, "Waiting").await;
+    let event = command_event(COMMAND, "Failed");
+    w.outcome("instance-events", event, "WaitEnded").await;
+    w
+}
