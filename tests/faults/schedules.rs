@@ -4,12 +4,12 @@ use tests::chaos::{optimized, sweep};
 
 /// So many fit into the gate's ten minutes on two cores.
 const SCHEDULES: u64 = 10_000;
-/// So many are played without `FAULTS=full`.
+/// So many are played without optimized code.
 const SAMPLE: u64 = 200;
 
 #[test]
 fn ten_thousand_schedules_break_no_promise() {
-    let default = if full() { SCHEDULES } else { SAMPLE };
+    let default = if optimized() { SCHEDULES } else { SAMPLE };
     let count = std::env::var("CHAOS_SCHEDULES")
         .map_or(default, |n| n.parse().expect("CHAOS_SCHEDULES is a number"));
     let totals = sweep(0..count, 2, usize::MAX);

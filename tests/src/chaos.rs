@@ -13,11 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// True when `FAULTS=full` asks for all schedules; without it the fault tests play a sample that fits into any test run.
-pub fn full() -> bool {
-    std::env::var("FAULTS").is_ok_and(|v| v == "full")
-}
-
 /// What many schedules come to.
 #[derive(Debug, Default)]
 pub struct Totals {
@@ -29,7 +24,7 @@ pub struct Totals {
     pub broken: BTreeMap<u64, Vec<String>>,
 }
 
-/// True in the profile `sim`: the binary lies in its folder.
+/// True in the profile `sim`, whose folder the binary lies in: all schedules are played then, else a sample of them.
 pub fn optimized() -> bool {
     std::env::current_exe().is_ok_and(|path| path.iter().any(|part| part == "sim"))
 }
