@@ -14,7 +14,6 @@ use std::{
     },
 };
 
-use tests::chaos::full;
 use tests::chaos::optimized;
 
 /// The scenario that everybody has in mind.
