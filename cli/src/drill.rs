@@ -1,11 +1,11 @@
 //! `drill`: plays a recovery in virtual time and shows it.
 
 mod inputs;
-mod live;
+pub(crate) mod live;
 mod machine;
 mod mocked;
 mod report;
-mod words;
+pub(crate) mod words;
 
 use crate::{
     Failure,

@@ -1,10 +1,14 @@
 //! `gpu-recovery`: the command line. Each subcommand has a module of its own.
 
+mod account;
+mod commands;
 mod drill;
-// Drawn in a test for now; its command comes later.
-#[cfg(test)]
+mod files;
 mod graph;
+mod history;
 mod output;
+
+use commands::{doctor, explain, graph as draw, hand, replay, shell, status, submit, watch};
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -22,6 +26,18 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Drill(drill::Arguments),
+    Graph(Box<draw::Arguments>),
+    Explain(Box<explain::Arguments>),
+    Submit(Box<submit::Submit>),
+    Adopt(Box<submit::Adopt>),
+    Status(Box<status::Arguments>),
+    Watch(Box<watch::Arguments>),
+    Replay(Box<replay::Arguments>),
+    Release(Box<hand::Release>),
+    Quarantine(Box<hand::Quarantine>),
+    Doctor(Box<doctor::Arguments>),
+    Completions(shell::Completions),
+    Man(shell::Pages),
 }
 
 /// Why a command could not do its work.
@@ -33,23 +49,45 @@ pub enum Failure {
     /// Something else went wrong: exit code 1.
     #[error("{0}")]
     Broken(String),
+    /// It was not done because it could do harm: exit code 3.
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
+impl Failure {
+    /// The exit code.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Broken(_) => 1,
+            Self::BadInput(_) => 2,
+            Self::Refused(_) => 3,
+        }
+    }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.color.write_global();
     let done = match cli.command {
-        Command::Drill(arguments) => drill::run(&arguments),
+        Command::Drill(arguments) => drill::run(&arguments).map(|well| u8::from(!well)),
+        Command::Graph(arguments) => draw::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Submit(arguments) => submit::submit(&arguments),
+        Command::Adopt(arguments) => submit::adopt(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Release(arguments) => hand::release(&arguments),
+        Command::Quarantine(arguments) => hand::quarantine(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments),
+        Command::Man(arguments) => shell::pages(&arguments),
     };
     match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             output::error(&failure);
-            match failure {
-                Failure::BadInput(_) => ExitCode::from(2),
-                Failure::Broken(_) => ExitCode::from(1),
-            }
+            ExitCode::from(failure.code())
         }
     }
 }

@@ -32,6 +32,9 @@ pub fn paint(style: Style, text: impl Display) -> String {
 pub struct Output {
     width: usize,
     spinner: Option<ProgressBar>,
+    /// Where lines go instead of standard output.
+    #[cfg(test)]
+    kept: Option<std::sync::Arc<std::sync::Mutex<String>>>,
 }
 
 impl Output {
@@ -43,6 +46,55 @@ impl Output {
         Self {
             width: width(),
             spinner: watched.then(spinner),
+            #[cfg(test)]
+            kept: None,
+        }
+    }
+
+    /// Keeps what is written, without colours.
+    #[cfg(test)]
+    pub fn keeping() -> Self {
+        Self {
+            width: WIDEST,
+            spinner: None,
+            kept: Some(std::sync::Arc::default()),
+        }
+    }
+
+    /// What was written since this was asked last.
+    #[cfg(test)]
+    pub fn take(&self) -> String {
+        let kept = self.kept.as_ref().expect("it keeps what is written");
+        std::mem::take(&mut *kept.lock().expect("nobody panicked"))
+    }
+
+    #[cfg(test)]
+    fn keep(&self, text: &str) -> bool {
+        let Some(kept) = &self.kept else {
+            return false;
+        };
+        let text = anstream::adapter::strip_str(text.trim_end()).to_string();
+        kept.lock()
+            .expect("nobody panicked")
+            .push_str(&(text + "\n"));
+        true
+    }
+
+    /// Writes text as it is, for programs.
+    pub fn raw(&self, text: &str) {
+        #[cfg(test)]
+        if self.keep(text) {
+            return;
+        }
+        raw(text);
+    }
+
+    /// Takes everything off the terminal, when this is one.
+    pub fn clear(&self) {
+        if self.spinner.is_some() {
+            // Home, erase the screen (ECMA-48: CUP, ED).
+            let mut stdout = anstream::stdout().lock();
+            written(write!(stdout, "\x1b[H\x1b[2J").and_then(|()| stdout.flush()));
         }
     }
 
@@ -53,6 +105,10 @@ impl Output {
 
     /// Writes a line, now.
     pub fn line(&self, line: &str) {
+        #[cfg(test)]
+        if self.keep(line) {
+            return;
+        }
         let write = || {
             let mut stdout = anstream::stdout().lock();
             written(writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush()));
@@ -149,6 +205,13 @@ pub fn error(error: &dyn Display) {
     let mark = paint(BAD, "error:");
     // Where even that cannot be written, nobody reads it.
     let _ = writeln!(anstream::stderr().lock(), "{mark} {error}");
+}
+
+/// Writes a warning for people.
+pub fn warning(text: &str) {
+    let mark = paint(WARNING, "warning:");
+    // Where even that cannot be written, nobody reads it.
+    let _ = writeln!(anstream::stderr().lock(), "{mark} {text}");
 }
 
 /// Ends the program when nobody reads on; a reader that has seen enough is no failure.

@@ -1,0 +1,397 @@
+//! The AWS account that a command works on: the flags that name it, its clients, and its refusals in plain words.
+
+use crate::Failure;
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use clap::Args;
+use std::fmt::Debug;
+use workers::{
+    Context, Settings, WorkerError,
+    aws::{
+        self,
+        aws_config::{self, Region},
+    },
+    context::Clients,
+    error::code_of,
+    ids::{ExecutionArn, InstanceId, JobId},
+};
+
+/// Where the account is, and how the system is deployed in it.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Account")]
+pub struct Account {
+    /// Profile of the AWS configuration.
+    #[arg(long, env = "AWS_PROFILE", value_name = "NAME", hide_env_values = true)]
+    pub profile: Option<String>,
+
+    /// Region; the profile's when left out.
+    #[arg(
+        long,
+        env = "AWS_REGION",
+        value_name = "REGION",
+        hide_env_values = true
+    )]
+    pub region: Option<String>,
+
+    /// Another endpoint for every call.
+    #[arg(
+        long,
+        env = "AWS_ENDPOINT_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub endpoint_url: Option<String>,
+
+    /// The ECS cluster.
+    #[arg(
+        long,
+        env = "ECS_CLUSTER_NAME",
+        value_name = "NAME",
+        hide_env_values = true
+    )]
+    pub cluster: Option<String>,
+
+    /// Table of jobs.
+    #[arg(
+        long,
+        env = "TRAINING_JOB_TABLE_NAME",
+        value_name = "TABLE",
+        default_value = "hybrid-gpu-training-job",
+        hide_env_values = true
+    )]
+    pub jobs_table: String,
+
+    /// Table of instances.
+    #[arg(
+        long,
+        env = "CONTAINER_INSTANCE_TABLE_NAME",
+        value_name = "TABLE",
+        default_value = "ecs_container_instance",
+        hide_env_values = true
+    )]
+    pub instances_table: String,
+
+    /// The recovery's state machine; found by its name, gpu-recovery, when left out.
+    #[arg(
+        long,
+        env = "STATE_MACHINE_ARN",
+        value_name = "ARN",
+        hide_env_values = true
+    )]
+    pub state_machine: Option<String>,
+}
+
+/// What a command works with.
+pub struct Desk {
+    pub context: Context,
+    pub sfn: aws_sdk_sfn::Client,
+    pub ecs: aws_sdk_ecs::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub sns: aws_sdk_sns::Client,
+    state_machine: Option<String>,
+}
+
+/// As the template names the machine.
+const MACHINE: &str = "gpu-recovery";
+
+impl Desk {
+    /// The account that the flags name, by this machine's AWS configuration.
+    ///
+    /// # Errors
+    /// When something is not given, or no credentials are found.
+    pub async fn open(account: &Account, needs: Needs) -> Result<Self, Failure> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let mut config = aws::defaults();
+        if let Some(profile) = given(&account.profile) {
+            config = config.profile_name(profile);
+        }
+        if let Some(region) = given(&account.region) {
+            config = config.region(Region::new(region));
+        }
+        if let Some(url) = given(&account.endpoint_url) {
+            config = config.endpoint_url(url);
+        }
+        let config = config.load().await;
+        usable(&config).await?;
+        if needs == Needs::Cluster && given(&account.cluster).is_none() {
+            return Err(Failure::BadInput(
+                "no cluster is given; give --cluster NAME or set ECS_CLUSTER_NAME".to_owned(),
+            ));
+        }
+        let time = SharedTimeSource::new(SystemTimeSource::new());
+        let settings = settings(account)?;
+        let clients = aws::clients(&config);
+        Ok(Self::new(
+            Context::new(settings, copy(&clients), time),
+            clients,
+            given(&account.state_machine),
+        ))
+    }
+
+    /// With clients that are there already.
+    pub fn new(context: Context, clients: Clients, state_machine: Option<String>) -> Self {
+        Self {
+            context,
+            sfn: clients.sfn,
+            ecs: clients.ecs,
+            dynamodb: clients.dynamodb,
+            sns: clients.sns,
+            state_machine,
+        }
+    }
+
+    /// Seconds since the epoch.
+    pub fn now(&self) -> f64 {
+        self.context.clock.epoch_seconds() as f64
+    }
+
+    /// The state machine: as given, else the one of its name.
+    ///
+    /// # Errors
+    /// When there is none, or several.
+    pub async fn machine(&self) -> Result<String, Failure> {
+        if let Some(arn) = &self.state_machine {
+            return Ok(arn.clone());
+        }
+        let machines = self
+            .sfn
+            .list_state_machines()
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err(refused("states:ListStateMachines", "the account"))?;
+        let found = machines.iter().find(|machine| machine.name() == MACHINE);
+        found
+            .map(|machine| machine.state_machine_arn().to_owned())
+            .ok_or_else(|| {
+                Failure::BadInput(format!(
+                    "this account and region have no state machine called {MACHINE}; give --state-machine ARN or set \
+                     STATE_MACHINE_ARN"
+                ))
+            })
+    }
+}
+
+/// What must be given beside the account itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    Cluster,
+}
+
+fn copy(clients: &Clients) -> Clients {
+    Clients {
+        dynamodb: clients.dynamodb.clone(),
+        ecs: clients.ecs.clone(),
+        sfn: clients.sfn.clone(),
+        sns: clients.sns.clone(),
+    }
+}
+
+/// A region and credentials are there.
+async fn usable(config: &aws_config::SdkConfig) -> Result<(), Failure> {
+    if config.region().is_none() {
+        return Err(Failure::BadInput(
+            "no AWS region is set; give --region REGION, set AWS_REGION, or set one in the profile"
+                .to_owned(),
+        ));
+    }
+    aws::has_credentials(config).await.map_err(|error| {
+        let sso = if cfg!(feature = "sso") {
+            "`aws sso login`"
+        } else {
+            "`eval \"$(aws configure export-credentials --format env)\"` (or build with --features sso)"
+        };
+        Failure::BadInput(format!(
+            "no AWS credentials can be used: {error}\n  give --profile NAME, set AWS_PROFILE, or, for a profile of IAM \
+             Identity Center, {sso}"
+        ))
+    })
+}
+
+/// The settings that a command needs; what only the functions need is filled in.
+fn settings(account: &Account) -> Result<Settings, Failure> {
+    Settings::read(|name| {
+        let unused = |text: &str| std::env::var(name).unwrap_or_else(|_| text.to_owned());
+        match name {
+            "TRAINING_JOB_TABLE_NAME" => Some(account.jobs_table.clone()),
+            "CONTAINER_INSTANCE_TABLE_NAME" => Some(account.instances_table.clone()),
+            "ECS_CLUSTER_NAME" => Some(account.cluster.clone().unwrap_or("default".to_owned())),
+            "DCGM_HEALTH_CHECK_TASK" => Some(unused("dcgm-health-check")),
+            "SNS_TOPIC_ARN" => Some(unused("arn:aws:sns:us-east-1:123456789012:gpu-recovery")),
+            name => std::env::var(name).ok(),
+        }
+    })
+    .map_err(|error| Failure::BadInput(error.to_string()))
+}
+
+/// Runs a command's calls.
+///
+/// # Errors
+/// The command's own.
+pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Broken(error.to_string()))?
+        .block_on(work)
+}
+
+/// A failed call in plain words, with the mend where it is known; `about` names what was asked for.
+pub fn refused<E, R>(
+    call: &'static str,
+    about: &str,
+) -> impl Fn(aws_sdk_sfn::error::SdkError<E, R>) -> Failure
+where
+    E: aws_sdk_sfn::error::ProvideErrorMetadata + std::error::Error + Debug + 'static,
+    R: Debug + 'static,
+{
+    let about = about.to_owned();
+    move |error| {
+        let code = code_of(&error);
+        let message = match &error {
+            aws_sdk_sfn::error::SdkError::ServiceError(context) => context
+                .err()
+                .message()
+                .unwrap_or("AWS says no more")
+                .to_owned(),
+            other => deepest(other),
+        };
+        worded(call, &code, &message, &about)
+    }
+}
+
+/// What went wrong at the bottom of it.
+fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+fn worded(call: &str, code: &str, message: &str, about: &str) -> Failure {
+    let mend = match code {
+        "ExecutionDoesNotExist" | "InvalidArn" => {
+            return Failure::BadInput(format!(
+                "Step Functions does not know the execution {about}; check the ARN, the region and the account (it keeps \
+                 executions for 90 days)"
+            ));
+        }
+        "ResourceNotFoundException" => {
+            "check --jobs-table and --instances-table, the region and the account"
+        }
+        "ClusterNotFoundException" => "check --cluster, the region and the account",
+        "StateMachineDoesNotExist" => "check --state-machine, the region and the account",
+        "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidClientTokenId" => {
+            "get new credentials"
+        }
+        "DispatchFailure" | "TimeoutError" => "check the network, --region and --endpoint-url",
+        code if code.starts_with("AccessDenied") => "your role must allow the call",
+        _ => "try again; if it stays, look the error up",
+    };
+    Failure::Broken(format!("{call} failed with {code}: {message}\n  {mend}"))
+}
+
+/// A worker's error, for a person at a terminal.
+impl From<WorkerError> for Failure {
+    fn from(error: WorkerError) -> Self {
+        match error {
+            WorkerError::AwsUnavailable(failure) | WorkerError::AwsRejected(failure) => {
+                let message = match failure.code.as_str() {
+                    // The SDK's own words are for programmers.
+                    "DispatchFailure" => "AWS could not be reached",
+                    "TimeoutError" => "AWS did not answer in time",
+                    "ResponseError" => "the answer could not be read",
+                    "ConstructionFailure" => "the call could not be made",
+                    _ => &failure.message,
+                };
+                worded(failure.call, &failure.code, message, "asked for")
+            }
+            other => Self::Broken(other.to_string()),
+        }
+    }
+}
+
+/// What a person names: a job, an instance or an execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    Execution(ExecutionArn),
+    Instance(InstanceId),
+    Job(JobId),
+}
+
+/// Reads what a person names.
+///
+/// # Errors
+/// When it can be none of them.
+pub fn named(text: &str) -> Result<Named, String> {
+    if text.starts_with("arn:") {
+        return execution(text).map(Named::Execution);
+    }
+    let instance = text.strip_prefix('m').unwrap_or(text);
+    if let Some(id) = instance.strip_prefix("i-")
+        && (8..=17).contains(&id.len())
+        && id.chars().all(|c| c.is_ascii_hexdigit())
+    {
+        return Ok(Named::Instance(InstanceId::new(text)));
+    }
+    job(text).map(Named::Job)
+}
+
+/// Reads an execution's ARN.
+///
+/// # Errors
+/// When it is none.
+pub fn execution(text: &str) -> Result<ExecutionArn, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let fits =
+        parts.len() == 8 && parts[0] == "arn" && parts[2] == "states" && parts[5] == "execution";
+    if fits {
+        Ok(ExecutionArn::new(text))
+    } else {
+        Err(format!(
+            "'{text}' is no execution ARN; one reads arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME"
+        ))
+    }
+}
+
+/// Reads an instance's id.
+///
+/// # Errors
+/// When it is none.
+pub fn instance(text: &str) -> Result<InstanceId, String> {
+    match named(text) {
+        Ok(Named::Instance(id)) => Ok(id),
+        _ => Err(format!(
+            "'{text}' is no instance id; one reads i-0123456789abcdef0, or mi-… on premises"
+        )),
+    }
+}
+
+/// Reads a job's id.
+///
+/// # Errors
+/// When it is none.
+pub fn job(text: &str) -> Result<JobId, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let fits = (1..=64).contains(&text.len())
+        && text.chars().all(plain)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if fits {
+        Ok(JobId::new(text))
+    } else {
+        Err(format!(
+            "'{text}' is no job id; it has 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first"
+        ))
+    }
+}
+
+/// The person at the terminal, for the records.
+pub fn whoami() -> String {
+    ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
+        .unwrap_or_else(|| "an operator".to_owned())
+}

@@ -1,0 +1,66 @@
+//! The operators' commands: one module each.
+
+pub mod doctor;
+pub mod explain;
+pub mod graph;
+pub mod hand;
+pub mod replay;
+pub mod shell;
+pub mod status;
+pub mod submit;
+pub mod watch;
+
+#[cfg(test)]
+mod world;
+
+use crate::{
+    Failure,
+    account::{self, Account, Desk, Needs},
+    history,
+};
+use clap::Args;
+use serde_json::Value;
+use std::path::PathBuf;
+use workers::ids::ExecutionArn;
+
+/// An execution whose history is told.
+#[derive(Args)]
+pub struct Told {
+    /// ARN of the execution.
+    #[arg(value_parser = account::execution, conflicts_with = "history")]
+    pub execution: Option<ExecutionArn>,
+
+    /// Reads the history from this file instead of Step Functions, as `drill --history FILE` and
+    /// `aws stepfunctions get-execution-history` write it; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub account: Account,
+}
+
+impl Told {
+    /// The events, oldest first; `None` when neither an execution nor a file is named.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn events(&self) -> Result<Option<Vec<Value>>, Failure> {
+        if self.execution.is_none() {
+            return self.history.as_deref().map(history::of_file).transpose();
+        }
+        account::run(async {
+            let desk = Desk::open(&self.account, Needs::Nothing).await?;
+            self.events_at(&desk).await
+        })
+    }
+
+    /// The same with what it works with.
+    pub async fn events_at(&self, desk: &Desk) -> Result<Option<Vec<Value>>, Failure> {
+        match &self.execution {
+            Some(execution) => history::of_execution(&desk.sfn, execution.as_str())
+                .await
+                .map(Some),
+            None => self.history.as_deref().map(history::of_file).transpose(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `doctor`: checks a deployment before it is needed.
+
+mod check;
+mod same;
+
+use crate::{
+    Failure,
+    account::{self, Account, Desk, Needs},
+    files,
+    output::{self, Output, paint},
+};
+use clap::Args;
+use serde::Serialize;
+
+const AFTER_HELP: &str = "\
+It changes nothing, but starts one execution with an event of a task that belongs to no job: it goes through ClassifyExit
+and ClaimJob and ends with nothing to do. --no-execution leaves that out.
+
+Examples:
+  gpu-recovery doctor --topic arn:aws:sns:us-east-1:123456789012:gpu-recovery
+  gpu-recovery doctor --no-execution --json
+
+Exit codes:
+  0  nothing is bad
+  1  something is bad; its mend is beside it
+  2  bad arguments; standard error says which";
+
+/// Checks a deployment before it is needed; each finding comes with its mend.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// Task definition of the health check.
+    #[arg(
+        long,
+        env = "DCGM_HEALTH_CHECK_TASK",
+        value_name = "NAME",
+        default_value = "dcgm-health-check",
+        hide_env_values = true
+    )]
+    dcgm_task: String,
+
+    /// The operators' topic.
+    #[arg(
+        long,
+        env = "SNS_TOPIC_ARN",
+        value_name = "ARN",
+        hide_env_values = true
+    )]
+    topic: Option<String>,
+
+    /// Starts no execution.
+    #[arg(long)]
+    no_execution: bool,
+
+    /// Writes JSON, and nothing else.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    account: Account,
+}
+
+/// How good a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Well,
+    /// To be looked at, or not checked from here.
+    Look,
+    Bad,
+}
+
+/// One thing that was checked.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    level: Level,
+    what: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+impl Finding {
+    fn well(what: impl Into<String>) -> Self {
+        Self {
+            level: Level::Well,
+            what: what.into(),
+            mend: None,
+        }
+    }
+
+    fn look(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            level: Level::Look,
+            what: what.into(),
+            mend: Some(mend.into()),
+        }
+    }
+
+    fn bad(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            level: Level::Bad,
+            what: what.into(),
+            mend: Some(mend.into()),
+        }
+    }
+}
+
+/// Checks.
+///
+/// # Errors
+/// When the account cannot be used.
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let output = Output::new();
+    account::run(async {
+        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
+        at(arguments, &desk, &output).await
+    })
+}
+
+/// The same with what it works with.
+pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u8, Failure> {
+    let settings = &desk.context.settings;
+    let mut found = Vec::new();
+    output.progress("looking at the tables");
+    found.extend(check::jobs_table(desk, &settings.training_job_table).await);
+    found.extend(check::instances_table(desk, &settings.container_instance_table).await);
+    output.progress("looking at the state machine");
+    let machine = desk.machine().await;
+    match &machine {
+        Ok(machine) => found.push(check::machine(desk, machine).await),
+        Err(error) => found.push(Finding::bad(
+            error.to_string(),
+            "deploy infra/, or name the machine",
+        )),
+    }
+    output.progress("looking at the cluster");
+    found.extend(check::cluster(desk, &arguments.dcgm_task).await);
+    output.progress("looking at the topic");
+    found.push(check::topic(desk, arguments.topic.as_deref()).await);
+    if let (Ok(machine), false) = (&machine, arguments.no_execution) {
+        output.progress("waiting for an execution with nothing to do");
+        found.push(check::execution(desk, machine).await);
+    }
+    found.extend(check::by_hand(
+        machine.as_deref().unwrap_or("STATE_MACHINE_ARN"),
+    ));
+    output.still();
+    if arguments.json {
+        output.raw(&files::pretty(&found)?);
+    } else {
+        show(output, &found);
+    }
+    Ok(u8::from(found.iter().any(|f| f.level == Level::Bad)))
+}
+
+fn show(output: &Output, found: &[Finding]) {
+    for finding in found {
+        let (style, word) = match finding.level {
+            Level::Well => (output::GOOD, "well"),
+            Level::Look => (output::WARNING, "look"),
+            Level::Bad => (output::BAD, "bad "),
+        };
+        output.text(&format!("{}  ", paint(style, word)), &finding.what);
+        if let Some(mend) = &finding.mend {
+            output.text("      ", mend);
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The checks.
+
+use super::{Finding, same};
+use crate::{
+    account::{Desk, refused},
+    commands::submit::pick,
+    drill::words,
+    history::{self, path::Path},
+    output::counted,
+};
+use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType, TableDescription};
+use aws_sdk_sfn::types::ExecutionStatus;
+use serde_json::{Value, json};
+use std::time::Duration;
+use workers::jobs::TASK_INDEX;
+
+/// An execution with nothing to do takes seconds; a cold start and retries belong to it.
+const PATIENCE: Duration = Duration::from_secs(180);
+const LOOK: Duration = Duration::from_secs(2);
+
+async fn table(desk: &Desk, name: &str) -> Result<TableDescription, Finding> {
+    let answer = desk.dynamodb.describe_table().table_name(name).send().await;
+    let answer = answer.map_err(refused("dynamodb:DescribeTable", name));
+    match answer {
+        Ok(answer) => answer
+            .table
+            .ok_or_else(|| Finding::bad(format!("the table {name} is not described"), "try again")),
+        Err(error) => Err(Finding::bad(
+            error.to_string(),
+            "the template (infra/) makes the table; its name is a setting",
+        )),
+    }
+}
+
+fn keys(schema: &[KeySchemaElement]) -> Vec<(&str, &KeyType)> {
+    schema
+        .iter()
+        .map(|key| (key.attribute_name(), key.key_type()))
+        .collect()
+}
+
+/// The table of jobs.
+pub async fn jobs_table(desk: &Desk, name: &str) -> Vec<Finding> {
+    let table = match table(desk, name).await {
+        Ok(table) => table,
+        Err(finding) => return vec![finding],
+    };
+    let wanted = [("job_id", &KeyType::Hash), ("record", &KeyType::Range)];
+    let mut found = vec![keyed(name, &keys(table.key_schema()), &wanted)];
+    let index = table
+        .global_secondary_indexes()
+        .iter()
+        .find(|index| index.index_name() == Some(TASK_INDEX));
+    let fits =
+        index.is_some_and(|index| keys(index.key_schema()) == [("task_arn", &KeyType::Hash)]);
+    found.push(if fits {
+        Finding::well(format!("the table {name} has the index {TASK_INDEX}"))
+    } else {
+        Finding::bad(
+            format!("the table {name} has no index {TASK_INDEX} with the hash key task_arn: no stopped task is found"),
+            "add the index (projection: keys only), or deploy infra/",
+        )
+    });
+    found
+}
+
+/// The table of instances.
+pub async fn instances_table(desk: &Desk, name: &str) -> Vec<Finding> {
+    match table(desk, name).await {
+        Ok(table) => {
+            let wanted = [("instance_id", &KeyType::Hash)];
+            vec![keyed(name, &keys(table.key_schema()), &wanted)]
+        }
+        Err(finding) => vec![finding],
+    }
+}
+
+fn keyed(name: &str, keys: &[(&str, &KeyType)], wanted: &[(&str, &KeyType)]) -> Finding {
+    if keys == wanted {
+        return Finding::well(format!("the table {name} has its keys"));
+    }
+    let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
+    Finding::bad(
+        format!("the table {name} is not keyed by {}", names.join(", then ")),
+        "keys cannot be changed: make the table anew, or name another",
+    )
+}
+
+/// The state machine's definition.
+pub async fn machine(desk: &Desk, arn: &str) -> Finding {
+    let answer = desk
+        .sfn
+        .describe_state_machine()
+        .state_machine_arn(arn)
+        .send()
+        .await;
+    let answer = match answer.map_err(refused("states:DescribeStateMachine", arn)) {
+        Ok(answer) => answer,
+        Err(error) => return Finding::bad(error.to_string(), "deploy infra/"),
+    };
+    let ours: Value = serde_json::from_str(simulator::cloud::RECOVERY).unwrap_or_default();
+    let theirs: Value = serde_json::from_str(answer.definition()).unwrap_or_default();
+    let name = answer.name();
+    match same::difference(&ours, &theirs, "") {
+        None => Finding::well(format!("the state machine {name} is this version's")),
+        Some(place) => Finding::look(
+            format!("the state machine {name} is not this version's: they differ at {place}"),
+            "deploy this version, or use the program of that one: graph and replay judge by its states",
+        ),
+    }
+}
+
+/// The health check's task definition, and the cluster's instances.
+pub async fn cluster(desk: &Desk, task: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let definition = match pick::definition(desk, task).await {
+        Ok(definition) => Some(definition),
+        Err(error) => {
+            let mend = "give --dcgm-task, or let the template register it";
+            found.push(Finding::bad(error.to_string(), mend));
+            None
+        }
+    };
+    let instances = match pick::all(desk).await {
+        Ok(instances) => instances,
+        Err(error) => {
+            found.push(Finding::bad(error.to_string(), "check --cluster"));
+            return found;
+        }
+    };
+    if instances.is_empty() {
+        let cluster = &desk.context.settings.cluster;
+        found.push(Finding::look(
+            format!("the cluster {cluster} has no ACTIVE instance"),
+            "check --cluster; without instances nothing can be checked here",
+        ));
+        return found;
+    }
+    if let Some(definition) = definition {
+        found.push(fits(task, definition.gpus, &instances));
+    }
+    let away: Vec<&str> = instances
+        .values()
+        .filter(|instance| !instance.agent_connected())
+        .filter_map(|instance| instance.ec2_instance_id())
+        .collect();
+    found.push(if away.is_empty() {
+        Finding::well("every agent of the cluster is connected")
+    } else {
+        Finding::look(
+            format!("agents are away: {}", few(&away)),
+            "for a minute or two that is normal; then look at the host and its ECS agent",
+        )
+    });
+    found
+}
+
+fn fits(task: &str, gpus: usize, instances: &pick::Instances) -> Finding {
+    if gpus == 0 {
+        return Finding::look(
+            format!("{task} asks for no GPU, so ECS may run it beside a task that uses them"),
+            "let it ask for all GPUs of an instance",
+        );
+    }
+    let other: Vec<&str> = instances
+        .values()
+        .filter(|instance| pick::gpus(instance.registered_resources()) != gpus)
+        .filter_map(|instance| instance.ec2_instance_id())
+        .collect();
+    if other.is_empty() {
+        let all = counted(instances.len() as u64, "instance");
+        return Finding::well(format!("{task} fits the {all}: {gpus} GPUs each"));
+    }
+    Finding::bad(
+        format!(
+            "{task} asks for {gpus} GPUs; other numbers have {}",
+            few(&other)
+        ),
+        "it must ask for all GPUs of an instance: a check that cannot be placed is inconclusive, and the job fails",
+    )
+}
+
+fn few(names: &[&str]) -> String {
+    match names {
+        [first, second, third, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second}, {third} and {} more", rest.len())
+        }
+        names => names.join(", "),
+    }
+}
+
+/// The operators' topic.
+pub async fn topic(desk: &Desk, topic: Option<&str>) -> Finding {
+    let Some(topic) = topic.filter(|topic| !topic.is_empty()) else {
+        return Finding::look(
+            "no topic is given, so it was not checked",
+            "give --topic ARN or set SNS_TOPIC_ARN",
+        );
+    };
+    let answer = desk
+        .sns
+        .list_subscriptions_by_topic()
+        .topic_arn(topic)
+        .send()
+        .await;
+    match answer.map_err(refused("sns:ListSubscriptionsByTopic", topic)) {
+        Ok(answer) => {
+            let arns = answer
+                .subscriptions()
+                .iter()
+                .filter_map(|s| s.subscription_arn());
+            subscribed(topic, &arns.collect::<Vec<_>>())
+        }
+        Err(error) => Finding::look(
+            error.to_string(),
+            format!("aws sns list-subscriptions-by-topic --topic-arn {topic}"),
+        ),
+    }
+}
+
+/// "PendingConfirmation" stands for the ARN until a subscriber has confirmed (SNS API reference, Subscribe).
+fn subscribed(topic: &str, arns: &[&str]) -> Finding {
+    let confirmed = arns.iter().filter(|arn| arn.starts_with("arn:")).count();
+    if confirmed > 0 {
+        let all = counted(confirmed as u64, "confirmed subscription");
+        return Finding::well(format!("the topic has {all}"));
+    }
+    Finding::bad(
+        "nobody gets the messages: the topic has no confirmed subscription",
+        format!(
+            "aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint YOU, and confirm it"
+        ),
+    )
+}
+
+/// An execution that finds nothing to do.
+pub async fn execution(desk: &Desk, machine: &str) -> Finding {
+    let parts: Vec<&str> = machine.split(':').collect();
+    let (Some(partition), Some(region), Some(account)) = (parts.get(1), parts.get(3), parts.get(4))
+    else {
+        return Finding::bad(format!("{machine} is no ARN"), "give --state-machine ARN");
+    };
+    let settings = &desk.context.settings;
+    let code = settings
+        .recoverable_exit_codes
+        .first()
+        .copied()
+        .unwrap_or(1);
+    let container = settings
+        .training_container_name
+        .as_deref()
+        .unwrap_or("doctor");
+    // A task that stopped long ago: nobody waits for its record.
+    let event = json!({
+        "source": "gpu-recovery.doctor",
+        "detail-type": "ECS Task State Change",
+        "detail": {
+            "taskArn": format!("arn:{partition}:ecs:{region}:{account}:task/{}/gpu-recovery-doctor", settings.cluster),
+            "createdAt": "2020-01-01T00:00:00Z",
+            "lastStatus": "STOPPED",
+            "stopCode": "EssentialContainerExited",
+            "containers": [{ "name": container, "exitCode": code }],
+        },
+    });
+    let started = desk
+        .sfn
+        .start_execution()
+        .state_machine_arn(machine)
+        .input(event.to_string())
+        .send()
+        .await;
+    let arn = match started.map_err(refused("states:StartExecution", machine)) {
+        Ok(started) => started.execution_arn,
+        Err(error) => {
+            return Finding::bad(
+                error.to_string(),
+                "your role needs states:StartExecution; or --no-execution",
+            );
+        }
+    };
+    let mut waited = Duration::ZERO;
+    loop {
+        let described = desk
+            .sfn
+            .describe_execution()
+            .execution_arn(&arn)
+            .send()
+            .await;
+        match described.map_err(refused("states:DescribeExecution", &arn)) {
+            Ok(described)
+                if *described.status() == ExecutionStatus::Running && waited < PATIENCE => {}
+            Ok(described) => return judged(desk, &arn, described.status()).await,
+            Err(error) => return Finding::bad(error.to_string(), format!("look at {arn}")),
+        }
+        tokio::time::sleep(LOOK).await;
+        waited += LOOK;
+    }
+}
+
+async fn judged(desk: &Desk, arn: &str, status: &ExecutionStatus) -> Finding {
+    let events = history::of_execution(&desk.sfn, arn)
+        .await
+        .unwrap_or_default();
+    let path = Path::of(&events);
+    let claimed = path
+        .answer("ClaimJob")
+        .is_some_and(|answer| answer["outcome"] == "NotManaged");
+    if *status == ExecutionStatus::Succeeded && claimed {
+        return Finding::well("an execution went through ClaimJob and found nothing to do");
+    }
+    let standing = path.standing();
+    let failed = standing.iter().find_map(|visit| visit.failures.last());
+    let why = failed.map_or_else(
+        || words::named(&path.error, &path.cause),
+        |failed| words::named(&failed.error, &failed.cause),
+    );
+    Finding::bad(
+        format!("the dry execution ended {}: {why}", status.as_str()),
+        format!("mend what the error names; gpu-recovery explain {arn}"),
+    )
+}
+
+/// What this program has no SDK for.
+pub fn by_hand(machine: &str) -> Vec<Finding> {
+    let rules = format!("aws events list-rule-names-by-target --target-arn {machine}");
+    vec![
+        Finding::look(
+            "not checked from here: the rules that start the machine are enabled",
+            format!(
+                "{rules}, then aws events list-rules --query 'Rules[].[Name,State]' --output table"
+            ),
+        ),
+        Finding::look(
+            "not checked from here: Systems Manager reaches the instances",
+            "aws ssm describe-instance-information --query 'InstanceInformationList[].[InstanceId,PingStatus]' --output table",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::Level;
+
+    #[test]
+    fn a_subscription_counts_when_it_is_confirmed() {
+        let level = |arns: &[&str]| subscribed("arn:aws:sns:us-east-1:1:t", arns).level;
+        assert_eq!(level(&["PendingConfirmation"]), Level::Bad);
+        assert_eq!(level(&[]), Level::Bad);
+        assert_eq!(
+            level(&["PendingConfirmation", "arn:aws:sns:us-east-1:1:t:x"]),
+            Level::Well
+        );
+    }
+}

@@ -1,0 +1,503 @@
+//! The story, as sentences.
+
+use crate::{
+    drill::words,
+    history::path::{Failed, Path, Visit},
+    output::{count, counted, span},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use workers::steps::{
+    claim_job::ClaimJobOutcome, cordon_instance::CordonInstanceOutcome, fail_job::FailJobOutcome,
+    notify_operators::NotifyOperatorsOutcome, quarantine_instance::QuarantineInstanceOutcome,
+    record_completion::RecordCompletionOutcome, record_user_stop::RecordUserStopOutcome,
+    relaunch_job::RelaunchJobOutcome, stop_siblings::StopSiblingsOutcome,
+};
+
+/// The same of more instances than this is told once.
+const MANY: usize = 3;
+
+/// One recovery.
+#[derive(Debug, Serialize)]
+pub struct Story {
+    pub headline: String,
+    /// How it ended, or where it stands, in a sentence or two.
+    pub ending: String,
+    /// Seconds since the epoch.
+    pub began: f64,
+    pub moments: Vec<Moment>,
+}
+
+/// What happened at one moment.
+#[derive(Debug, Serialize)]
+pub struct Moment {
+    /// Seconds since the epoch.
+    pub at: f64,
+    pub sentence: String,
+}
+
+/// A sentence with `{}` for the instance that it is about, and what follows it.
+struct Said {
+    text: String,
+    more: String,
+}
+
+impl Said {
+    fn new(text: impl Into<String>) -> Option<Self> {
+        Some(Self {
+            text: text.into(),
+            more: String::new(),
+        })
+    }
+
+    fn after(mut self, seconds: f64) -> Self {
+        if seconds >= 1.0 {
+            self.more = format!(" ({})", span(seconds));
+        }
+        self
+    }
+}
+
+impl Story {
+    pub fn of(path: &Path) -> Self {
+        let mut moments = vec![Moment {
+            at: path.started,
+            sentence: match words::trigger(&path.input) {
+                Some(trigger) => format!("ECS reported: {trigger}. An execution began."),
+                None => "An execution began.".to_owned(),
+            },
+        }];
+        moments.extend(visits(path));
+        moments.extend(path.redriven.iter().map(|at| Moment {
+            at: *at,
+            sentence: "A person redrove it: it went on at the step that had failed.".to_owned(),
+        }));
+        if let Some(at) = path.ended {
+            let sentence = format!("The execution {}.", ended(path));
+            moments.push(Moment { at, sentence });
+        }
+        moments.sort_by(|one, other| one.at.total_cmp(&other.at));
+        Self {
+            headline: headline(path),
+            ending: ending(path),
+            began: path.started,
+            moments,
+        }
+    }
+}
+
+fn visits(path: &Path) -> Vec<Moment> {
+    let mut told: Vec<(f64, &Visit, Said)> = Vec::new();
+    for visit in &path.visits {
+        let end = visit.exited.or(path.ended).unwrap_or(path.last);
+        let said = match visit.exited {
+            Some(_) => sentence(visit, end - visit.entered),
+            None if path.status == "RUNNING" => standing(visit, path.last),
+            None => broke(visit, path),
+        };
+        if let Some(said) = said {
+            told.push((end, visit, said));
+        }
+    }
+    let mut moments = Vec::new();
+    while let Some((at, visit, said)) = (!told.is_empty()).then(|| told.remove(0)) {
+        let map = |visit: &Visit| visit.item.map(|item| item.map);
+        let alike = |(_, other, also): &(f64, &Visit, Said)| {
+            other.name == visit.name && also.text == said.text && map(other) == map(visit)
+        };
+        let others = told.iter().filter(|other| alike(other)).count();
+        let (at, who, more) = if visit.item.is_some() && others >= MANY {
+            let last = told.iter().filter(|other| alike(other)).map(|(at, ..)| *at);
+            let at = last.fold(at, f64::max);
+            told.retain(|other| !alike(other));
+            let number = counted(others as u64 + 1, "instance");
+            (at, format!("each of {number}"), String::new())
+        } else {
+            (at, name(visit), said.more)
+        };
+        let sentence = format!("{}{more}.", said.text.replace("{}", &who));
+        moments.push(Moment {
+            at,
+            sentence: capitalised(&sentence),
+        });
+    }
+    moments
+}
+
+/// Whom a sentence is about.
+fn name(visit: &Visit) -> String {
+    let rank = visit.input["rank"].as_u64();
+    match (visit.instance(), rank) {
+        (Some(instance), Some(rank)) => format!("{instance} (rank {rank})"),
+        (Some(instance), None) => instance.to_owned(),
+        (None, _) => match visit.item {
+            Some(item) => format!("item {}", item.index),
+            None => "it".to_owned(),
+        },
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    // An instance's id stays as it is.
+    if text.starts_with("i-") || text.starts_with("mi-") {
+        return text.to_owned();
+    }
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+fn payload<T: DeserializeOwned>(visit: &Visit) -> Option<T> {
+    serde_json::from_value(visit.result["Payload"].clone()).ok()
+}
+
+/// What came of a state that was left after so many seconds; nothing of what the next sentence tells as well.
+fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
+    let said = match visit.name.as_str() {
+        "ClaimJob" => Said::new(claimed(&payload(visit)?)),
+        "StopSiblings" => stopped(&payload(visit)?, seconds),
+        "RunDcgm" => Some(checked(&visit.output)?.after(seconds)),
+        "CordonInstance" => match payload(visit)? {
+            CordonInstanceOutcome::Cordoned { .. } => {
+                Said::new("{} was cordoned: ECS places nothing new on it")
+            }
+            CordonInstanceOutcome::Refused { detail, .. } => {
+                Said::new(format!("{{}} was left alone: {}", words::cut(&detail)))
+            }
+        },
+        "RebootInstance" if visit.unwell => Said::new("SSM did not take the reboot command for {}"),
+        "RebootInstance" => Said::new("the reboot of {} was ordered through SSM"),
+        "RebootByEc2" => Said::new("EC2 was told to reboot {}"),
+        "ProveReboot" if visit.unwell => Said::new("{} gave no proof of its reboot"),
+        "ProveReboot" => Said::new("{} is asked through SSM, once it is back, to prove its reboot"),
+        "WaitForInstanceActive" if visit.unwell => {
+            Some(Said::new("{} did not come back")?.after(seconds))
+        }
+        "WaitForInstanceActive" => Some(
+            Said::new("{} was back: its reboot is proven and its ECS agent connected")?
+                .after(seconds),
+        ),
+        "UncordonInstance" => Said::new("{} was set ACTIVE again, still held for its check"),
+        "VerifyGpus" => Some(verified(visit)?.after(seconds)),
+        "QuarantineInstance" => match payload(visit)? {
+            QuarantineInstanceOutcome::Quarantined { .. } => {
+                let detail = words::cut(visit.output["detail"].as_str().unwrap_or_default());
+                Said::new(format!("{{}} was quarantined: {detail}"))
+            }
+            QuarantineInstanceOutcome::HeldByAnother { .. } => {
+                Said::new("{} is held by another recovery and was not changed")
+            }
+        },
+        "RelaunchJob" if visit.unwell => {
+            let why = visit.failures.last().map(named).unwrap_or_default();
+            Said::new(format!("the job could not be started again: {why}"))
+        }
+        "RelaunchJob" => {
+            let RelaunchJobOutcome::Relaunched {
+                job_id,
+                attempt,
+                ranks,
+            } = payload(visit)?;
+            let ranks = count(u64::from(ranks));
+            Said::new(format!(
+                "job {job_id} was started again as attempt {attempt}, all {ranks} ranks"
+            ))
+        }
+        "FailJob" => {
+            let FailJobOutcome::Failed {
+                job_id,
+                reason,
+                quarantined,
+                released,
+            } = payload(visit)?;
+            let mut text = format!("job {job_id} was declared FAILED: {}", reason.words());
+            if released > 0 {
+                text += &format!("; {} released", counted(released as u64, "instance"));
+            }
+            if !quarantined.is_empty() {
+                let names: Vec<&str> = quarantined.iter().map(|id| id.as_str()).collect();
+                text += &format!("; quarantined: {}", names.join(", "));
+            }
+            Said::new(text)
+        }
+        "NotifyOperators" => {
+            let NotifyOperatorsOutcome::Notified { subject, .. } = payload(visit)?;
+            let subject = subject.trim_start_matches("[gpu-recovery] ");
+            Said::new(format!("the operators were told: {subject}"))
+        }
+        "RecordCompletion" => Said::new(completed(&payload(visit)?)),
+        "RecordUserStop" => Said::new(match payload(visit)? {
+            RecordUserStopOutcome::Recorded { job_id } => {
+                format!(
+                    "a person had stopped the task: job {job_id} is USER_STOPPED and is not recovered"
+                )
+            }
+            RecordUserStopOutcome::Stale { why, .. } => too_late(&why),
+            RecordUserStopOutcome::NotManaged => NO_JOB.to_owned(),
+        }),
+        name if visit.kind == "Task" => {
+            let about = if visit.item.is_some() { " for {}" } else { "" };
+            Said::new(match visit.unwell {
+                true => format!("{name} failed{about}, and the flow went on"),
+                false => format!("{name} was done{about}"),
+            })
+        }
+        _ => None,
+    };
+    said.map(|said| with_retries(said, visit))
+}
+
+/// A wait that looks again is no trouble; other tries are told.
+fn with_retries(mut said: Said, visit: &Visit) -> Said {
+    let waits = visit.name == "WaitForInstanceActive" || visit.tries < 2;
+    if let Some(last) = visit.failures.last().filter(|_| !waits) {
+        let tries = visit.tries;
+        said.more += &format!(", at try {tries}; the error before was {}", named(last));
+    }
+    said
+}
+
+fn named(failed: &Failed) -> String {
+    words::named(&failed.error, &failed.cause)
+}
+
+const NO_JOB: &str = "the task belongs to no job, so nothing was done";
+
+fn too_late(why: &str) -> String {
+    format!("the event came too late, so nothing was done: {why}")
+}
+
+fn claimed(outcome: &ClaimJobOutcome) -> String {
+    match outcome {
+        ClaimJobOutcome::Claimed {
+            job_id,
+            attempt,
+            nodes,
+            recoveries_left,
+            failure,
+        } => {
+            let place = failure.instance.as_ref();
+            let place = place.map_or(String::new(), |id| format!(" on {id}"));
+            let end = match failure.exit_code {
+                Some(code) => format!("ended with exit code {code}"),
+                None => "ended without exit code".to_owned(),
+            };
+            let left = match recoveries_left {
+                0 => "no relaunch was left".to_owned(),
+                1 => "1 relaunch was left".to_owned(),
+                left => format!("{left} relaunches were left"),
+            };
+            format!(
+                "rank {}{place} of job {job_id} (attempt {attempt}, {}) {end}; the recovery claimed the job, {left}",
+                failure.rank,
+                counted(u64::from(*nodes), "rank")
+            )
+        }
+        ClaimJobOutcome::AlreadyClaimed { job_id, .. } => {
+            format!("another execution recovered job {job_id} already, so nothing was done")
+        }
+        ClaimJobOutcome::Stale { why, .. } => too_late(why),
+        ClaimJobOutcome::NotManaged => NO_JOB.to_owned(),
+    }
+}
+
+fn stopped(outcome: &StopSiblingsOutcome, seconds: f64) -> Option<Said> {
+    match outcome {
+        StopSiblingsOutcome::Stopped { to_check } => {
+            let suspects = match to_check.as_slice() {
+                [] => "no instance is to be checked".to_owned(),
+                [one] => format!("the suspect is {}", one.instance),
+                many => format!("{} are suspects", counted(many.len() as u64, "instance")),
+            };
+            let text = format!("every task of the attempt was stopped; {suspects}");
+            Some(Said::new(text)?.after(seconds))
+        }
+        StopSiblingsOutcome::StillStopping { running_tasks, .. } => Said::new(format!(
+            "{} had been told to stop and still ran",
+            counted(*running_tasks as u64, "task")
+        )),
+        StopSiblingsOutcome::StoppedByUser { rank } => Said::new(format!(
+            "a person had stopped rank {rank}, so the job was left to them"
+        )),
+    }
+}
+
+fn code(value: &Value) -> String {
+    match value.as_i64() {
+        Some(code) => format!("exit {code}"),
+        None => "no exit code".to_owned(),
+    }
+}
+
+fn checked(record: &Value) -> Option<Said> {
+    let code = code(&record["exitCode"]);
+    match record["verdict"].as_str()? {
+        "healthy" => Said::new("DCGM found {} healthy"),
+        "faulty" => Said::new(format!("DCGM found {{}} faulty ({code})")),
+        "isolate" => Said::new(format!(
+            "DCGM found {{}} faulty ({code}) and asks for its isolation: no reboot helps"
+        )),
+        _ => {
+            let detail = words::cut(record["detail"].as_str().unwrap_or_default());
+            Said::new(format!(
+                "the check of {{}} was inconclusive ({code}): {detail}"
+            ))
+        }
+    }
+}
+
+fn verified(visit: &Visit) -> Option<Said> {
+    if visit.output["recovered"] == true {
+        return Said::new("DCGM found {} healthy after its reboot");
+    }
+    let failed = visit.failures.last()?;
+    let words = words::failure(&visit.parameters, &failed.error, &failed.cause);
+    Said::new(format!(
+        "after its reboot {{}} was checked again: {}",
+        words.text
+    ))
+}
+
+fn completed(outcome: &RecordCompletionOutcome) -> String {
+    match outcome {
+        RecordCompletionOutcome::Recorded { .. } => {
+            "the rank had ended well and was recorded as done".to_owned()
+        }
+        RecordCompletionOutcome::JobComplete { job_id } => {
+            format!("the last rank had ended well: job {job_id} is COMPLETE")
+        }
+        RecordCompletionOutcome::Stale { why, .. } => too_late(why),
+        RecordCompletionOutcome::NotManaged => NO_JOB.to_owned(),
+    }
+}
+
+/// Where a running execution is.
+fn standing(visit: &Visit, now: f64) -> Option<Said> {
+    let about = if visit.item.is_some() { " for {}" } else { "" };
+    if visit.kind == "Map" {
+        return None;
+    }
+    let text = format!("{}{about} was under way", visit.name);
+    Some(Said::new(text)?.after(now - visit.entered))
+}
+
+/// Where an execution broke.
+fn broke(visit: &Visit, path: &Path) -> Option<Said> {
+    if visit.kind == "Map" {
+        return None;
+    }
+    let about = if visit.item.is_some() { " for {}" } else { "" };
+    let text = match visit.failures.last().filter(|_| visit.unwell) {
+        Some(failed) => {
+            let words = words::failure(&visit.parameters, &failed.error, &failed.cause);
+            let tries = match visit.tries {
+                0 | 1 => String::new(),
+                tries => format!(" after {tries} tries"),
+            };
+            format!("{}{about} failed{tries}: {}", visit.name, words.text)
+        }
+        None if path.status == "ABORTED" => {
+            format!(
+                "{}{about} was cut off: a person stopped the execution",
+                visit.name
+            )
+        }
+        None => format!("{}{about} was cut off", visit.name),
+    };
+    Said::new(text.trim_end_matches('.').to_owned())
+}
+
+fn ended(path: &Path) -> String {
+    let took = span(path.seconds());
+    if path.error.is_empty() {
+        format!("ended {} after {took}", path.status)
+    } else {
+        let why = words::named(&path.error, &path.cause);
+        let why = why.trim_end_matches('.');
+        format!("ended {} after {took}: {why}", path.status)
+    }
+}
+
+/// The job, as far as the history names it.
+fn job(path: &Path) -> Option<String> {
+    let visits = path.visits.iter();
+    let named = visits.filter_map(|visit| visit.result["Payload"]["jobId"].as_str());
+    named.map(str::to_owned).next()
+}
+
+fn what(path: &Path) -> String {
+    match job(path) {
+        Some(job) => format!("job {job}"),
+        None => "a task of no job".to_owned(),
+    }
+}
+
+/// What the execution decided.
+pub fn decision(path: &Path) -> Option<String> {
+    let read = |state| path.answer(state).cloned();
+    if let Some(answer) = read("RelaunchJob")
+        && let Ok(RelaunchJobOutcome::Relaunched { attempt, .. }) = serde_json::from_value(answer)
+    {
+        return Some(format!("recovered, runs as attempt {attempt}"));
+    }
+    if let Some(answer) = read("FailJob")
+        && let Ok(FailJobOutcome::Failed { reason, .. }) = serde_json::from_value(answer)
+    {
+        return Some(format!("FAILED: {}", reason.words()));
+    }
+    if let Some(answer) = read("RecordCompletion") {
+        return Some(match serde_json::from_value(answer).ok()? {
+            RecordCompletionOutcome::JobComplete { .. } => "COMPLETE".to_owned(),
+            RecordCompletionOutcome::Recorded { .. } => "a rank is done".to_owned(),
+            _ => "nothing to do".to_owned(),
+        });
+    }
+    if let Some(answer) = read("RecordUserStop") {
+        return Some(match serde_json::from_value(answer).ok()? {
+            RecordUserStopOutcome::Recorded { .. } => "stopped by a person".to_owned(),
+            _ => "nothing to do".to_owned(),
+        });
+    }
+    (path.status == "SUCCEEDED").then(|| "nothing to do".to_owned())
+}
+
+fn headline(path: &Path) -> String {
+    let what = what(path);
+    match (path.status, decision(path)) {
+        ("RUNNING", _) => format!("Recovery of {what}: under way"),
+        ("SUCCEEDED", Some(decision)) => format!("Recovery of {what}: {decision}"),
+        (status, _) => format!("Recovery of {what}: {status}, a person is needed"),
+    }
+}
+
+fn ending(path: &Path) -> String {
+    let took = span(path.seconds());
+    match path.status {
+        "RUNNING" => {
+            let places: Vec<String> = path
+                .standing()
+                .iter()
+                .map(|visit| match visit.instance() {
+                    Some(instance) => format!("{} ({instance})", visit.name),
+                    None => visit.name.clone(),
+                })
+                .take(MANY)
+                .collect();
+            format!("It is under way since {took}, at {}.", places.join(", "))
+        }
+        "SUCCEEDED" => match decision(path) {
+            Some(decision) => format!("It took {took}. Outcome: {decision}."),
+            None => format!("It took {took}."),
+        },
+        status => {
+            let places: Vec<&str> = path.standing().iter().map(|v| v.name.as_str()).collect();
+            let place = places.first().copied().unwrap_or("its start");
+            format!(
+                "It ended {status} at {place} after {took}. Nothing goes on by itself: mend what the error names, then \
+                 use `gpu-recovery replay` with the execution's ARN."
+            )
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! `release` and `quarantine`: a person's hand on an instance's record, by conditional writes, with who and why kept.
+
+use crate::{
+    Failure,
+    account::{self, Account, Desk, Needs},
+    output::{self, Output, paint},
+};
+use clap::Args;
+use workers::{
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId},
+    records::{InstanceRecord, InstanceStatus},
+};
+
+const RELEASE_HELP: &str = "\
+The record becomes AVAILABLE and the instance ACTIVE in ECS. It is refused while a recovery that runs holds the
+instance, and, without --force, when one that ended badly does: replay that instead. To repeat it is safe.
+
+Examples:
+  gpu-recovery release i-0f3a9c5d7e0000003 --reason 'GPU 5 replaced, ticket 4711'
+  gpu-recovery release i-0f3a9c5d7e0000003 --force --reason 'checked by hand'
+
+Exit codes:
+  0  released, or it was free already
+  1  AWS failed, or the instance is not recorded
+  2  bad arguments; standard error says which
+  3  refused; the reason is given";
+
+const QUARANTINE_HELP: &str = "\
+The record becomes QUARANTINED and the instance DRAINING in ECS: nothing new is placed on it, and no recovery reboots
+it. Tasks that run on it go on. It is refused while a recovery that runs holds the instance. To repeat it is safe.
+
+Examples:
+  gpu-recovery quarantine i-0f3a9c5d7e0000003 --reason 'ECC errors in dmesg'
+
+Exit codes:
+  0  quarantined, or it was already
+  1  AWS failed, or the cluster does not know the instance
+  2  bad arguments; standard error says which
+  3  refused; the reason is given";
+
+/// Puts an instance back into service.
+#[derive(Args)]
+#[command(after_help = RELEASE_HELP)]
+pub struct Release {
+    /// The instance's id.
+    #[arg(value_parser = account::instance)]
+    instance: InstanceId,
+
+    /// Why; it is kept.
+    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
+    reason: String,
+
+    /// Who; it is kept. The user of this machine when left out.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+
+    /// Releases it although a recovery that ended badly, or a job, has it.
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    account: Account,
+}
+
+/// Takes an instance out of service.
+#[derive(Args)]
+#[command(after_help = QUARANTINE_HELP)]
+pub struct Quarantine {
+    /// The instance's id.
+    #[arg(value_parser = account::instance)]
+    instance: InstanceId,
+
+    /// Why; it is kept and shown by `status`.
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: String,
+
+    /// Who; it is kept. The user of this machine when left out.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+
+    #[command(flatten)]
+    account: Account,
+}
+
+/// Releases.
+///
+/// # Errors
+/// When AWS fails, or it is refused.
+pub fn release(arguments: &Release) -> Result<u8, Failure> {
+    let output = Output::new();
+    account::run(async {
+        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
+        put_back(arguments, &desk, &output).await
+    })
+}
+
+/// Quarantines.
+///
+/// # Errors
+/// When AWS fails, or it is refused.
+pub fn quarantine(arguments: &Quarantine) -> Result<u8, Failure> {
+    let output = Output::new();
+    account::run(async {
+        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
+        take_out(arguments, &desk, &output).await
+    })
+}
+
+/// The same with what it works with.
+pub async fn put_back(arguments: &Release, desk: &Desk, output: &Output) -> Result<u8, Failure> {
+    let id = &arguments.instance;
+    let context = &desk.context;
+    let Some(record) = context.instances.get(id).await? else {
+        return Err(Failure::Broken(format!(
+            "no instance {id} is recorded, so nothing holds it; --instances-table names the table"
+        )));
+    };
+    refuse_running(desk, &record).await?;
+    let arn = place(desk, id).await?;
+    if record.status == InstanceStatus::Available {
+        context.fleet.activate(&arn).await?;
+        output.line(&format!("{id} is AVAILABLE already, and ACTIVE in ECS"));
+        return Ok(0);
+    }
+    if let Some(why) = taken(&record).filter(|_| !arguments.force) {
+        return Err(Failure::Refused(why));
+    }
+    let who = arguments.by.clone().unwrap_or_else(account::whoami);
+    let released = context
+        .instances
+        .release_by_hand(&record, &who, &arguments.reason)
+        .await?;
+    if released.is_none() {
+        return Err(changed(id));
+    }
+    context.fleet.activate(&arn).await?;
+    let was = record.quarantine_reason.as_ref();
+    let was = was.map_or(String::new(), |reason| format!(" ({reason})"));
+    let text = format!(
+        "{id} is AVAILABLE, and ACTIVE in ECS; it was {}{was}",
+        record.status
+    );
+    output.text("", &paint(output::GOOD, text));
+    Ok(0)
+}
+
+/// The same with what it works with.
+pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> Result<u8, Failure> {
+    let id = &arguments.instance;
+    let context = &desk.context;
+    let record = context.instances.get(id).await?;
+    if let Some(record) = &record {
+        refuse_running(desk, record).await?;
+    }
+    let arn = place(desk, id).await?;
+    if let Some(record) = record
+        .as_ref()
+        .filter(|r| r.status == InstanceStatus::Quarantined)
+    {
+        context.fleet.drain(&arn).await?;
+        let reason = record
+            .quarantine_reason
+            .as_deref()
+            .unwrap_or("no reason kept");
+        output.text("", &format!("{id} is QUARANTINED already: {reason}"));
+        return Ok(0);
+    }
+    let who = arguments.by.clone().unwrap_or_else(account::whoami);
+    let written = context
+        .instances
+        .quarantine_by_hand(id, &arn, record.as_ref(), &who, &arguments.reason)
+        .await?;
+    if written.is_none() {
+        return Err(changed(id));
+    }
+    context.fleet.drain(&arn).await?;
+    output.text(
+        "",
+        &paint(
+            output::WARNING,
+            format!("{id} is QUARANTINED, and DRAINING in ECS"),
+        ),
+    );
+    if let Some(job) = record.as_ref().and_then(|record| record.job_id.as_ref()) {
+        output.text(
+            "",
+            &format!("its task of job {job} goes on; that job is not relaunched here"),
+        );
+    }
+    if let Some(holder) = record.as_ref().and_then(|record| record.holder.as_ref()) {
+        output.text(
+            "",
+            &format!("the execution that held it, {}, had ended", holder.name()),
+        );
+    }
+    Ok(0)
+}
+
+/// A recovery at work is not disturbed.
+async fn refuse_running(desk: &Desk, record: &InstanceRecord) -> Result<(), Failure> {
+    let running = async |holder: &ExecutionArn| desk.context.executions.is_running(holder).await;
+    match &record.holder {
+        Some(holder) if running(holder).await? => Err(Failure::Refused(format!(
+            "{} is held by a recovery that runs; follow it: gpu-recovery watch {holder}",
+            record.instance_id
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Why an instance is not simply free to be released.
+fn taken(record: &InstanceRecord) -> Option<String> {
+    let id = &record.instance_id;
+    if let Some(holder) = &record.holder {
+        return Some(format!(
+            "{id} is held by a recovery that ended badly; go on with it: gpu-recovery replay {holder}\n  or release it \
+             with --force: a later replay then refuses to reboot it"
+        ));
+    }
+    match (&record.job_id, record.status) {
+        (_, InstanceStatus::Quarantined) | (None, _) => None,
+        (Some(job), status) => Some(format!(
+            "{id} is {status} for job {job}; it is freed when the job ends, or with --force"
+        )),
+    }
+}
+
+/// The container instance.
+async fn place(desk: &Desk, id: &InstanceId) -> Result<ContainerInstanceArn, Failure> {
+    let found = desk.context.fleet.find(id).await?;
+    let arn = found
+        .as_ref()
+        .and_then(|found| found.container_instance_arn());
+    arn.map(ContainerInstanceArn::new).ok_or_else(|| {
+        Failure::Broken(format!(
+            "the cluster does not know {id}; check --cluster, and that its ECS agent is registered"
+        ))
+    })
+}
+
+fn changed(id: &InstanceId) -> Failure {
+    Failure::Broken(format!(
+        "the record of {id} changed at the same moment, so nothing was written; look again: gpu-recovery status {id}"
+    ))
+}

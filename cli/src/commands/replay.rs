@@ -1,0 +1,261 @@
+//! `replay`: goes on with a recovery that ended badly, when that is safe.
+
+mod act;
+mod assess;
+
+use crate::{
+    Failure,
+    account::{self, Account, Desk, Named, Needs, refused},
+    files,
+    output::{self, Output, counted, paint},
+};
+use act::Done;
+use assess::{Assessment, Way};
+use aws_sdk_sfn::types::ExecutionStatus;
+use clap::Args;
+use serde::Serialize;
+use workers::ids::ExecutionArn;
+
+const AFTER_HELP: &str = "\
+It shows what failed, where, and what a replay does. It redrives the execution (it goes on at the step that failed)
+where Step Functions allows that; else it starts a new execution from the original event, marked with \"replayOf\".
+It refuses what could relaunch a job twice or reboot an instance in use. To repeat a replay is safe.
+
+Examples:
+  gpu-recovery replay llama-7b --dry-run
+  gpu-recovery replay llama-7b
+  gpu-recovery replay arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME
+  gpu-recovery replay --all-failed --since 24h --dry-run
+
+Exit codes:
+  0  replayed, or it runs already; with --dry-run: it would be
+  1  AWS failed, or there is nothing to replay
+  2  bad arguments; standard error says which
+  3  refused; the reason is given, and --force overrides it";
+
+/// Exit code of a refusal.
+const REFUSED: u8 = 3;
+
+/// Goes on with a recovery that ended FAILED, TIMED_OUT or ABORTED.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// ARN of the execution, or the id of the job that it holds.
+    #[arg(value_name = "EXECUTION|JOB", value_parser = target, required_unless_present = "all_failed", conflicts_with = "all_failed")]
+    name: Option<Named>,
+
+    /// Replays every execution that ended badly within --since.
+    #[arg(long)]
+    all_failed: bool,
+
+    /// With --all-failed: how far back, as 30m, 24h or 7d.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = seconds, requires = "all_failed")]
+    since: f64,
+
+    /// Shows what would be done, and does nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Replays although it is refused. The workers' own conditions still hold.
+    #[arg(long)]
+    force: bool,
+
+    /// Writes JSON, and nothing else.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    account: Account,
+}
+
+fn target(text: &str) -> Result<Named, String> {
+    match account::named(text)? {
+        Named::Instance(_) => Err(
+            "an instance is not replayed; give the job that it works for, or the execution that holds it".to_owned(),
+        ),
+        named => Ok(named),
+    }
+}
+
+/// `90s`, `30m`, `24h`, `7d`.
+fn seconds(text: &str) -> Result<f64, String> {
+    let wrong = || format!("'{text}' is no time; give a number and s, m, h or d, as 24h");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number: f64 = text[..text.len() - unit.len_utf8()]
+        .parse()
+        .map_err(|_| wrong())?;
+    let unit = match unit {
+        's' => 1.0,
+        'm' => 60.0,
+        'h' => 3600.0,
+        'd' => 86400.0,
+        _ => return Err(wrong()),
+    };
+    if number > 0.0 {
+        Ok(number * unit)
+    } else {
+        Err(wrong())
+    }
+}
+
+/// One execution, and what was done about it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
+    #[serde(flatten)]
+    assessment: Assessment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<Done>,
+}
+
+impl Outcome {
+    fn code(&self, arguments: &Arguments) -> u8 {
+        match self.assessment.way {
+            Way::Refuse if arguments.force && self.done.is_some() => 0,
+            Way::Refuse => REFUSED,
+            Way::Redrive | Way::StartAnew | Way::Nothing => 0,
+        }
+    }
+}
+
+/// Replays.
+///
+/// # Errors
+/// When AWS fails, or there is nothing to replay.
+pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    let output = Output::new();
+    account::run(async {
+        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
+        at(arguments, &desk, &output).await
+    })
+}
+
+/// The same with what it works with.
+pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u8, Failure> {
+    output.progress("asking AWS");
+    let executions = match &arguments.name {
+        Some(Named::Execution(arn)) => vec![arn.clone()],
+        Some(Named::Job(job)) => vec![assess::execution_of(desk, job).await?],
+        _ => all_failed(desk, arguments.since).await?,
+    };
+    let mut outcomes = Vec::new();
+    let mut code = 0;
+    for execution in &executions {
+        output.progress(&format!("looking at {}", execution.name()));
+        let assessment = assess::assess(desk, execution).await?;
+        output.still();
+        if !arguments.json {
+            show(output, &assessment);
+        }
+        let done = if arguments.dry_run {
+            None
+        } else {
+            act::replay(desk, &assessment, arguments.force).await?
+        };
+        let outcome = Outcome { assessment, done };
+        if !arguments.json {
+            tell(output, &outcome, arguments);
+        }
+        code = code.max(outcome.code(arguments));
+        outcomes.push(outcome);
+    }
+    output.still();
+    if arguments.json {
+        output.raw(&files::pretty(&outcomes)?);
+    } else if arguments.all_failed {
+        summary(output, &outcomes);
+    }
+    Ok(code)
+}
+
+/// Every execution that ended badly so recently, oldest first.
+async fn all_failed(desk: &Desk, since: f64) -> Result<Vec<ExecutionArn>, Failure> {
+    let machine = desk.machine().await?;
+    let oldest = desk.now() - since;
+    let mut found = Vec::new();
+    for status in [
+        ExecutionStatus::Failed,
+        ExecutionStatus::TimedOut,
+        ExecutionStatus::Aborted,
+    ] {
+        // Started at most six hours, its own bound, before it ended; a redrive later than that makes it an exception.
+        let mut pages = desk
+            .sfn
+            .list_executions()
+            .state_machine_arn(&machine)
+            .status_filter(status)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(execution) = pages.next().await {
+            let execution = execution.map_err(refused("states:ListExecutions", &machine))?;
+            let stopped = execution.stop_date().map(|date| date.as_secs_f64());
+            if let Some(stopped) = stopped.filter(|at| *at >= oldest) {
+                found.push((stopped, ExecutionArn::new(execution.execution_arn())));
+            }
+        }
+    }
+    found.sort_by(|one, other| one.0.total_cmp(&other.0));
+    Ok(found.into_iter().map(|(_, arn)| arn).collect())
+}
+
+fn show(output: &Output, found: &Assessment) {
+    let title = format!("Execution {}", found.execution.name());
+    output.line(&paint(output::HEADING, title));
+    output.text("  ended   ", &found.ended);
+    if let Some(failed) = &found.failed {
+        output.text("  failed  ", failed);
+    }
+    if let Some(job) = &found.job {
+        output.text("  job     ", job);
+    }
+    for instance in &found.instances {
+        output.text("  node    ", instance);
+    }
+    let style = match found.way {
+        Way::Refuse => output::WARNING,
+        _ => output::GOOD,
+    };
+    let word = match found.way {
+        Way::Redrive => "redrive",
+        Way::StartAnew => "start anew",
+        Way::Nothing => "nothing to do",
+        Way::Refuse => "refused",
+    };
+    output.text(
+        "  replay  ",
+        &format!("{}: {}", paint(style, word), found.why),
+    );
+    for step in &found.again {
+        output.text("          ", &format!("- {step}"));
+    }
+}
+
+fn tell(output: &Output, outcome: &Outcome, arguments: &Arguments) {
+    let text = match &outcome.done {
+        Some(Done::Redriven) => paint(output::GOOD, "redriven"),
+        Some(Done::Started { execution }) => paint(output::GOOD, format!("started {execution}")),
+        Some(Done::Already { execution }) => format!("replayed before: {execution}"),
+        None if arguments.dry_run => "nothing was done (--dry-run)".to_owned(),
+        None => "nothing was done".to_owned(),
+    };
+    output.text("  done    ", &text);
+    let running = match &outcome.done {
+        Some(Done::Redriven) => Some(&outcome.assessment.execution),
+        Some(Done::Started { execution } | Done::Already { execution }) => Some(execution),
+        None => None,
+    };
+    if let Some(execution) = running {
+        output.text("  follow  ", &format!("gpu-recovery watch {execution}"));
+    }
+}
+
+fn summary(output: &Output, outcomes: &[Outcome]) {
+    let count = |fits: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| fits(o)).count();
+    let replayed = count(&|o| o.done.is_some());
+    let refused = count(&|o| o.assessment.way == Way::Refuse && o.done.is_none());
+    let all = counted(outcomes.len() as u64, "execution");
+    output.line(&format!(
+        "{all} ended badly: {replayed} replayed, {refused} refused"
+    ));
+}

@@ -1,0 +1,306 @@
+//! The same for people.
+
+use super::read::{Everything, Instance, InstanceClosely, Job, JobClosely, Recovery};
+use crate::{
+    history,
+    output::{self, Output, counted, paint, span},
+};
+use anstyle::Style;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use workers::{
+    context::parse_time,
+    records::{InstanceStatus, JobStatus, RankStatus},
+};
+
+const DAY: i64 = 24 * 3600;
+
+/// Jobs and instances.
+pub fn everything(output: &Output, all: &Everything, now: f64) {
+    output.line(&paint(output::HEADING, "Jobs"));
+    if all.jobs.is_empty() {
+        output.line("  none at work");
+    }
+    let rows = all.jobs.iter().map(|job| {
+        let since = parse_time(&job.updated_at).map_or(String::new(), |at| ago(now - at as f64));
+        let recovery = job.recovery.as_ref();
+        vec![
+            job.job_id.to_string(),
+            job.status.to_string(),
+            job.attempt.to_string(),
+            job.nodes.to_string(),
+            recovery.map_or_else(
+                || job.reason.clone().unwrap_or_default(),
+                |recovery| standing(recovery, now),
+            ),
+            since,
+        ]
+    });
+    table(
+        output,
+        [
+            "job",
+            "status",
+            "attempt",
+            "nodes",
+            "recovery or reason",
+            "changed",
+        ],
+        &[4],
+        rows.collect(),
+    );
+    if all.ended_jobs > 0 {
+        let text = format!(
+            "{} ended and not shown; --all shows them",
+            counted(all.ended_jobs as u64, "job")
+        );
+        output.line(&format!("  {}", paint(output::DIM, text)));
+    }
+    output.heading("Instances");
+    if all.instances.is_empty() {
+        output.line("  none is recorded");
+    }
+    let rows = all.instances.iter().map(|instance| {
+        vec![
+            instance.instance_id.to_string(),
+            instance.status.to_string(),
+            ecs(instance),
+            instance
+                .job_id
+                .as_ref()
+                .map_or("-".to_owned(), ToString::to_string),
+            recent(instance, now as i64).to_string(),
+            verdict(instance),
+        ]
+    });
+    table(
+        output,
+        ["instance", "record", "ECS", "job", "reboots", "last check"],
+        &[2, 5],
+        rows.collect(),
+    );
+    let stuck: Vec<&Job> = all
+        .jobs
+        .iter()
+        .filter(|job| job.recovery.as_ref().is_some_and(Recovery::needs_a_person))
+        .collect();
+    if !stuck.is_empty() {
+        output.heading("Needs a person");
+    }
+    for job in stuck {
+        let text = format!(
+            "job {0} stands still: gpu-recovery replay {0} --dry-run",
+            job.job_id
+        );
+        output.text("  ", &paint(output::BAD, text));
+    }
+    if !all.complete {
+        output.line("");
+        let text = "The tables are larger than what was read of them: name a job (status JOB), or raise --pages.";
+        output.text("", &paint(output::WARNING, text));
+    }
+}
+
+/// One job.
+pub fn job(output: &Output, closely: &JobClosely) {
+    let job = &closely.job;
+    let title = format!("Job {}", job.job_id);
+    output.line(&paint(output::HEADING, title));
+    let status = paint(job_style(job.status), job.status);
+    output.line(&format!(
+        "  status    {status}, attempt {}, {}",
+        job.attempt,
+        counted(u64::from(job.nodes), "rank")
+    ));
+    if let Some(reason) = &job.reason {
+        output.text("  reason    ", reason);
+    }
+    output.line(&format!("  submitted {}", job.created_at));
+    output.line(&format!("  changed   {}", job.updated_at));
+    if let Some(recovery) = &job.recovery {
+        show_recovery(output, recovery, job.job_id.as_str());
+    }
+    output.heading("Ranks");
+    let rows = closely.ranks.iter().map(|rank| {
+        let end = match (rank.status, rank.exit_code) {
+            (status, Some(code)) => format!("{}, exit {code}", rank_word(status)),
+            (status, None) => rank_word(status).to_owned(),
+        };
+        let instance = rank.instance.as_ref();
+        vec![
+            rank.rank.to_string(),
+            end,
+            rank.instance_id
+                .as_ref()
+                .map_or("-".to_owned(), ToString::to_string),
+            instance.map_or("-".to_owned(), |instance| instance.status.to_string()),
+            instance.map_or("-".to_owned(), ecs),
+            instance.map_or("-".to_owned(), verdict),
+        ]
+    });
+    table(
+        output,
+        ["rank", "task", "instance", "record", "ECS", "last check"],
+        &[2, 5],
+        rows.collect(),
+    );
+}
+
+/// One instance.
+pub fn instance(output: &Output, closely: &InstanceClosely) {
+    let instance = &closely.instance;
+    let title = format!("Instance {}", instance.instance_id);
+    output.line(&paint(output::HEADING, title));
+    output.line(&format!(
+        "  record    {}",
+        paint(instance_style(instance.status), instance.status)
+    ));
+    output.line(&format!("  ECS       {}", ecs(instance)));
+    let job = instance.job_id.as_ref();
+    output.line(&format!(
+        "  job       {}",
+        job.map_or("none", |job| job.as_str())
+    ));
+    output.text("  checked   ", &verdict(instance));
+    let reboots: Vec<String> = instance
+        .reboots
+        .iter()
+        .map(|at| history::date_and_clock(*at as f64))
+        .collect();
+    output.text(
+        "  reboots   ",
+        &if reboots.is_empty() {
+            "none".to_owned()
+        } else {
+            reboots.join(", ")
+        },
+    );
+    output.line(&format!("  changed   {}", instance.updated_at));
+    if let Some(reason) = &instance.quarantine_reason {
+        output.text("  because   ", reason);
+    }
+    if let Some(hand) = &closely.by_hand {
+        output.text(
+            "  by hand   ",
+            &format!(
+                "{} by {} at {}: {}",
+                hand.action, hand.who, hand.at, hand.why
+            ),
+        );
+    }
+    if let Some(recovery) = &closely.recovery {
+        show_recovery(output, recovery, recovery.execution.as_str());
+    }
+}
+
+fn show_recovery(output: &Output, recovery: &Recovery, replay: &str) {
+    let state = recovery.state.as_deref().unwrap_or("an unknown state");
+    let since = recovery.since.map_or(String::new(), |at| {
+        format!(" since {}", history::date_and_clock(at))
+    });
+    output.text(
+        "  recovery  ",
+        &format!("{} at {state}{since}", recovery.status),
+    );
+    output.text("  execution ", recovery.execution.as_str());
+    if recovery.needs_a_person() {
+        let text = format!("it stands still: gpu-recovery replay {replay} --dry-run");
+        output.text("  next      ", &paint(output::BAD, text));
+    }
+}
+
+fn standing(recovery: &Recovery, now: f64) -> String {
+    let state = recovery.state.as_deref().unwrap_or("an unknown state");
+    let since = recovery.since.map_or(String::new(), |at| {
+        format!(" for {}", span((now - at).max(0.0)))
+    });
+    match recovery.status.as_str() {
+        "RUNNING" => format!("{state}{since}"),
+        status => format!("{status} at {state}"),
+    }
+}
+
+fn ago(seconds: f64) -> String {
+    format!("{} ago", span(seconds.max(0.0)))
+}
+
+fn recent(instance: &Instance, now: i64) -> usize {
+    instance
+        .reboots
+        .iter()
+        .filter(|at| now - **at < DAY)
+        .count()
+}
+
+fn ecs(instance: &Instance) -> String {
+    match &instance.ecs {
+        None => "not in the cluster".to_owned(),
+        Some(ecs) if ecs.agent_connected => ecs.status.clone(),
+        Some(ecs) => format!("{}, agent away", ecs.status),
+    }
+}
+
+fn verdict(instance: &Instance) -> String {
+    let reason = instance.quarantine_reason.as_ref();
+    let verdict = instance.last_verdict.as_ref();
+    reason
+        .or(verdict)
+        .map_or("-".to_owned(), |text| crate::drill::words::cut(text))
+}
+
+fn rank_word(status: RankStatus) -> &'static str {
+    match status {
+        RankStatus::Running => "RUNNING",
+        RankStatus::Stopped => "STOPPED",
+        RankStatus::Complete => "COMPLETE",
+    }
+}
+
+fn job_style(status: JobStatus) -> Style {
+    match status {
+        JobStatus::InProgress | JobStatus::Complete => output::GOOD,
+        JobStatus::Failed => output::BAD,
+        _ => output::WARNING,
+    }
+}
+
+fn instance_style(status: InstanceStatus) -> Style {
+    match status {
+        InstanceStatus::Available | InstanceStatus::InProgress => output::GOOD,
+        InstanceStatus::Quarantined => output::BAD,
+        _ => output::WARNING,
+    }
+}
+
+fn table<const N: usize>(
+    output: &Output,
+    header: [&str; N],
+    wraps: &[usize],
+    rows: Vec<Vec<String>>,
+) {
+    if rows.is_empty() {
+        return;
+    }
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(output.width().saturating_sub(2)).unwrap_or(u16::MAX))
+        .set_header(header)
+        .add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        // Ids and statuses stay whole, so that they can be copied.
+        if !wraps.contains(&index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    for (place, line) in table.lines().enumerate() {
+        let line = format!("  {}", line.trim_end());
+        let style = if place == 0 {
+            output::DIM
+        } else {
+            Style::new()
+        };
+        output.line(&paint(style, line));
+    }
+}

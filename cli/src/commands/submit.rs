@@ -1,0 +1,370 @@
+//! `submit` and `adopt`: jobs that can be recovered.
+
+pub mod pick;
+
+use crate::{
+    Failure,
+    account::{self, Account, Desk, Needs},
+    files,
+    output::{self, Output, counted, paint},
+};
+use clap::Args;
+use serde_json::json;
+use std::collections::BTreeMap;
+use workers::{
+    ids::{InstanceId, JobId, TaskArn},
+    launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
+    submit::{self, Adoption, Submission, SubmitError},
+};
+
+const SUBMIT_HELP: &str = "\
+One task a rank, one rank an instance: all of them, or none. In --env and in the command {rank}, {world_size},
+{master_addr} and {job} stand for the rank's own; RANK and WORLD_SIZE are always set, MASTER_ADDR with --master-addr.
+A job id is used once.
+
+Examples:
+  gpu-recovery submit llama-7b --task-definition train:7 --nodes 8 --master-addr 10.0.0.10
+  gpu-recovery submit llama-7b --task-definition train:7 --instances i-0f3a9c5d7e0000000,i-0f3a9c5d7e0000001 --dry-run
+  gpu-recovery submit eval-3 --task-definition eval --nodes 1 --env SHARD={rank} --tag team=vision -- python eval.py
+
+Exit codes:
+  0  the job runs and is recorded; its id is on standard output
+  1  it was not started, and no task is left running
+  2  bad arguments; standard error says which";
+
+const ADOPT_HELP: &str = "\
+The tasks run on untouched. Give them in the order of their ranks.
+
+Examples:
+  gpu-recovery adopt llama-7b --tasks ARN0,ARN1
+  gpu-recovery adopt llama-7b --tasks \"$(aws ecs list-tasks --cluster training --family train --query 'taskArns' --output text | tr '\\t' ',')\"
+
+Exit codes:
+  0  the job is recorded; its id is on standard output
+  1  it was not, and nothing was written
+  2  bad arguments; standard error says which";
+
+/// What both have.
+#[derive(Args)]
+struct Common {
+    /// Id of the job: letters, digits, dots, underscores, hyphens.
+    #[arg(value_name = "JOB", value_parser = account::job)]
+    job: JobId,
+
+    /// Subnets of awsvpc tasks.
+    #[arg(
+        long,
+        value_name = "ID",
+        value_delimiter = ',',
+        requires = "security_groups"
+    )]
+    subnets: Vec<String>,
+
+    /// Security groups of awsvpc tasks.
+    #[arg(long, value_name = "ID", value_delimiter = ',', requires = "subnets")]
+    security_groups: Vec<String>,
+
+    /// Gives awsvpc tasks a public address.
+    #[arg(long, requires = "subnets")]
+    assign_public_ip: bool,
+
+    /// How often the job may be relaunched; the functions' setting when left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    recovery_attempts: Option<u32>,
+
+    /// Writes JSON, and nothing else.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    account: Account,
+}
+
+impl Common {
+    fn network(&self) -> Option<Network> {
+        (!self.subnets.is_empty()).then(|| Network {
+            subnets: self.subnets.clone(),
+            security_groups: self.security_groups.clone(),
+            assign_public_ip: self.assign_public_ip,
+        })
+    }
+}
+
+/// Starts a job so that it can be recovered: every rank or none, and its records.
+#[derive(Args)]
+#[command(after_help = SUBMIT_HELP)]
+pub struct Submit {
+    #[command(flatten)]
+    common: Common,
+
+    /// Task definition: family, family:revision or ARN.
+    #[arg(long, value_name = "NAME")]
+    task_definition: String,
+
+    /// The instances, rank 0's first.
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = account::instance, required_unless_present = "nodes", conflicts_with = "nodes")]
+    instances: Vec<InstanceId>,
+
+    /// Chooses so many instances that are ACTIVE, connected, free in their record, and have the GPUs free.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    nodes: Option<u32>,
+
+    /// The container that trains; of a task definition with one container, that one.
+    #[arg(long, value_name = "NAME")]
+    container: Option<String>,
+
+    /// Sets a variable of the container.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    env: Vec<(String, String)>,
+
+    /// Address of rank 0, for MASTER_ADDR.
+    #[arg(long, value_name = "ADDRESS")]
+    master_addr: Option<String>,
+
+    /// Tags of the tasks.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    tag: Vec<(String, String)>,
+
+    /// Task group.
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+
+    /// Allows `aws ecs execute-command` in the tasks.
+    #[arg(long)]
+    enable_execute_command: bool,
+
+    /// Shows what would be started, and starts nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// The container's command, instead of the task definition's.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Records tasks that run already as a job, so that it can be recovered.
+#[derive(Args)]
+#[command(after_help = ADOPT_HELP)]
+pub struct Adopt {
+    #[command(flatten)]
+    common: Common,
+
+    /// ARNs of the tasks, rank 0's first.
+    #[arg(long, value_name = "ARN", value_delimiter = ',', required = true, value_parser = task)]
+    tasks: Vec<TaskArn>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("'{text}' is no NAME=VALUE")),
+    }
+}
+
+fn task(text: &str) -> Result<TaskArn, String> {
+    if text.starts_with("arn:") && text.contains(":task/") {
+        Ok(TaskArn::new(text))
+    } else {
+        Err(format!(
+            "'{text}' is no task ARN; one reads arn:aws:ecs:us-east-1:123456789012:task/CLUSTER/ID"
+        ))
+    }
+}
+
+/// Submits.
+///
+/// # Errors
+/// When the job could not be started whole.
+pub fn submit(arguments: &Submit) -> Result<u8, Failure> {
+    let output = Output::new();
+    account::run(async {
+        let desk = Desk::open(&arguments.common.account, Needs::Cluster).await?;
+        submit_at(arguments, &desk, &output).await
+    })
+}
+
+/// Adopts.
+///
+/// # Errors
+/// When the tasks cannot be adopted.
+pub fn adopt(arguments: &Adopt) -> Result<u8, Failure> {
+    let output = Output::new();
+    account::run(async {
+        let desk = Desk::open(&arguments.common.account, Needs::Cluster).await?;
+        adopt_at(arguments, &desk, &output).await
+    })
+}
+
+/// The same with what it works with.
+pub async fn submit_at(arguments: &Submit, desk: &Desk, output: &Output) -> Result<u8, Failure> {
+    output.progress("looking at the task definition and the instances");
+    let definition = pick::definition(desk, &arguments.task_definition).await?;
+    let network = arguments.common.network();
+    if definition.awsvpc && network.is_none() {
+        return Err(Failure::BadInput(format!(
+            "{} uses awsvpc; give --subnets and --security-groups: a relaunch needs them, too, and ECS does not tell them",
+            arguments.task_definition
+        )));
+    }
+    let container = definition.container(arguments.container.as_deref())?;
+    let instances = match arguments.nodes {
+        Some(nodes) => pick::instances(desk, nodes as usize, definition.gpus).await?,
+        None => arguments.instances.clone(),
+    };
+    let world = instances.len();
+    let mut ranks = Vec::with_capacity(world);
+    for (rank, instance) in instances.into_iter().enumerate() {
+        ranks.push((
+            instance,
+            launch(arguments, &container, network.clone(), rank, world)?,
+        ));
+    }
+    let submission = Submission {
+        job_id: arguments.common.job.clone(),
+        ranks,
+        recovery_attempts: arguments.common.recovery_attempts,
+    };
+    if arguments.dry_run {
+        output.still();
+        show(output, arguments, &submission)?;
+        return Ok(0);
+    }
+    output.progress(&format!("starting {}", counted(world as u64, "task")));
+    let job = submit::submit(&desk.context, &submission)
+        .await
+        .map_err(worded)?;
+    output.still();
+    if arguments.common.json {
+        output.raw(&files::pretty(&job)?);
+    } else {
+        output.raw(job.job_id.as_str());
+    }
+    Ok(0)
+}
+
+/// The same with what it works with.
+pub async fn adopt_at(arguments: &Adopt, desk: &Desk, output: &Output) -> Result<u8, Failure> {
+    output.progress("looking at the tasks");
+    let adoption = Adoption {
+        job_id: arguments.common.job.clone(),
+        tasks: arguments.tasks.clone(),
+        network: arguments.common.network(),
+        recovery_attempts: arguments.common.recovery_attempts,
+    };
+    let adopted = submit::adopt(&desk.context, &adoption).await;
+    output.still();
+    let (job, stopped) = adopted.map_err(worded)?;
+    if !stopped.is_empty() {
+        let ranks: Vec<String> = stopped.iter().map(u32::to_string).collect();
+        let text = format!(
+            "ranks that stopped meanwhile: {}; their events may have come too early to start a recovery",
+            ranks.join(", ")
+        );
+        output::warning(&text);
+    }
+    if arguments.common.json {
+        output.raw(&files::pretty(&job)?);
+    } else {
+        output.raw(job.job_id.as_str());
+    }
+    Ok(0)
+}
+
+fn worded(error: SubmitError) -> Failure {
+    match error {
+        SubmitError::Aws(error) => error.into(),
+        SubmitError::NoRanks | SubmitError::InstanceTwice(_) => {
+            Failure::BadInput(error.to_string())
+        }
+        other => Failure::Broken(other.to_string()),
+    }
+}
+
+/// How a rank is started.
+fn launch(
+    arguments: &Submit,
+    container: &str,
+    network: Option<Network>,
+    rank: usize,
+    world: usize,
+) -> Result<LaunchSpec, Failure> {
+    let fill = |text: &str| -> Result<String, Failure> {
+        let mut text = text
+            .replace("{rank}", &rank.to_string())
+            .replace("{world_size}", &world.to_string())
+            .replace("{job}", arguments.common.job.as_str());
+        if text.contains("{master_addr}") {
+            let Some(address) = &arguments.master_addr else {
+                return Err(Failure::BadInput(format!(
+                    "'{text}' needs the address of rank 0; give --master-addr ADDRESS"
+                )));
+            };
+            text = text.replace("{master_addr}", address);
+        }
+        Ok(text)
+    };
+    let mut environment: BTreeMap<String, String> = BTreeMap::from([
+        ("RANK".to_owned(), rank.to_string()),
+        ("WORLD_SIZE".to_owned(), world.to_string()),
+    ]);
+    if let Some(address) = &arguments.master_addr {
+        environment.insert("MASTER_ADDR".to_owned(), address.clone());
+    }
+    for (name, value) in &arguments.env {
+        environment.insert(name.clone(), fill(value)?);
+    }
+    let command: Result<Vec<String>, Failure> = arguments.command.iter().map(|w| fill(w)).collect();
+    Ok(LaunchSpec {
+        task_definition: arguments.task_definition.clone(),
+        overrides: Some(Overrides {
+            container_overrides: vec![ContainerOverrides {
+                name: container.to_owned(),
+                command: command?,
+                environment: environment.into_iter().collect(),
+                ..ContainerOverrides::default()
+            }],
+            ..Overrides::default()
+        }),
+        tags: arguments.tag.iter().cloned().collect(),
+        group: arguments.group.clone(),
+        network,
+        enable_execute_command: arguments.enable_execute_command,
+    })
+}
+
+fn show(output: &Output, arguments: &Submit, submission: &Submission) -> Result<(), Failure> {
+    if arguments.common.json {
+        let ranks: Vec<_> = submission
+            .ranks
+            .iter()
+            .enumerate()
+            .map(|(rank, (instance, launch))| {
+                json!({ "rank": rank, "instanceId": instance, "launch": launch })
+            })
+            .collect();
+        output.raw(&files::pretty(
+            &json!({ "jobId": submission.job_id, "ranks": ranks }),
+        )?);
+        return Ok(());
+    }
+    let ranks = counted(submission.ranks.len() as u64, "rank");
+    output.line(&format!(
+        "job {} of {ranks} would be started:",
+        submission.job_id
+    ));
+    for (rank, (instance, launch)) in submission.ranks.iter().enumerate() {
+        let container = launch
+            .overrides
+            .iter()
+            .flat_map(|o| &o.container_overrides)
+            .next();
+        let variables: Vec<String> = container
+            .iter()
+            .flat_map(|container| &container.environment)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let place = paint(output::NAME, instance);
+        output.text(&format!("  rank {rank}  {place}  "), &variables.join(" "));
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What a submission needs to know of its task definition, and instances for it.
+
+use crate::{
+    Failure,
+    account::{Desk, refused},
+};
+use aws_sdk_ecs::types::{
+    ContainerInstance, ContainerInstanceStatus, NetworkMode, Resource, ResourceType,
+};
+use std::collections::BTreeMap;
+use workers::{
+    ids::{ContainerInstanceArn, InstanceId},
+    records::InstanceStatus,
+};
+
+/// A task definition.
+pub struct Definition {
+    name: String,
+    containers: Vec<String>,
+    pub awsvpc: bool,
+    /// GPUs of all containers.
+    pub gpus: usize,
+}
+
+impl Definition {
+    /// The container that trains.
+    ///
+    /// # Errors
+    /// When it is not there, or there are several and none is named.
+    pub fn container(&self, named: Option<&str>) -> Result<String, Failure> {
+        let all = self.containers.join(", ");
+        match (named, self.containers.as_slice()) {
+            (Some(name), all) if all.iter().any(|known| known == name) => Ok(name.to_owned()),
+            (Some(name), _) => Err(Failure::BadInput(format!(
+                "{} has no container {name}; it has {all}",
+                self.name
+            ))),
+            (None, [one]) => Ok(one.clone()),
+            (None, _) => Err(Failure::BadInput(format!(
+                "{} has several containers; give --container, one of {all}",
+                self.name
+            ))),
+        }
+    }
+}
+
+/// Reads a task definition.
+///
+/// # Errors
+/// When ECS does not know it.
+pub async fn definition(desk: &Desk, name: &str) -> Result<Definition, Failure> {
+    let answer = desk
+        .ecs
+        .describe_task_definition()
+        .task_definition(name)
+        .send()
+        .await;
+    let answer = answer.map_err(|error| {
+        let code = workers::error::code_of(&error);
+        if matches!(code.as_str(), "ClientException" | "InvalidParameterException") {
+            Failure::BadInput(format!(
+                "ECS does not know the task definition {name}; check the name, the region and the account"
+            ))
+        } else {
+            refused("ecs:DescribeTaskDefinition", name)(error)
+        }
+    })?;
+    let described = answer
+        .task_definition
+        .unwrap_or_else(|| aws_sdk_ecs::types::TaskDefinition::builder().build());
+    let containers = described.container_definitions();
+    let gpus = containers
+        .iter()
+        .flat_map(|container| container.resource_requirements())
+        .filter(|requirement| *requirement.r#type() == ResourceType::Gpu)
+        .filter_map(|requirement| requirement.value().parse::<usize>().ok())
+        .sum();
+    Ok(Definition {
+        name: name.to_owned(),
+        containers: containers
+            .iter()
+            .filter_map(|container| container.name().map(str::to_owned))
+            .collect(),
+        awsvpc: described.network_mode() == Some(&NetworkMode::Awsvpc),
+        gpus,
+    })
+}
+
+/// The cluster's instances.
+pub type Instances = BTreeMap<ContainerInstanceArn, ContainerInstance>;
+
+/// Every ACTIVE instance of the cluster.
+///
+/// # Errors
+/// When ECS does not list them.
+pub async fn all(desk: &Desk) -> Result<Instances, Failure> {
+    let cluster = &desk.context.settings.cluster;
+    let arns = desk
+        .ecs
+        .list_container_instances()
+        .cluster(cluster)
+        .status(ContainerInstanceStatus::Active)
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<Vec<String>, _>>()
+        .await
+        .map_err(refused("ecs:ListContainerInstances", cluster))?;
+    let arns: Vec<ContainerInstanceArn> = arns.into_iter().map(ContainerInstanceArn::new).collect();
+    Ok(desk.context.fleet.container_instances(&arns).await?)
+}
+
+/// So many instances that are free, by their ids.
+///
+/// # Errors
+/// When there are not so many.
+pub async fn instances(
+    desk: &Desk,
+    nodes: usize,
+    needed: usize,
+) -> Result<Vec<InstanceId>, Failure> {
+    let context = &desk.context;
+    let cluster = &context.settings.cluster;
+    let described = all(desk).await?;
+    let mut fitting: Vec<InstanceId> = described
+        .values()
+        .filter(|instance| {
+            instance.agent_connected() && gpus(instance.remaining_resources()) >= needed
+        })
+        .filter_map(|instance| instance.ec2_instance_id().map(InstanceId::new))
+        .collect();
+    fitting.sort_unstable();
+    let found = fitting.len();
+    let mut picked = Vec::with_capacity(nodes);
+    for id in fitting {
+        if picked.len() == nodes {
+            break;
+        }
+        let record = context.instances.get(&id).await?;
+        if record.is_none_or(|r| r.status == InstanceStatus::Available && r.holder.is_none()) {
+            picked.push(id);
+        }
+    }
+    if picked.len() < nodes {
+        return Err(Failure::Broken(format!(
+            "{nodes} instances are asked for, {} are free: of {} ACTIVE ones in cluster {cluster}, {found} are connected \
+             with {needed} GPUs free, and the records of the others say that they are in use; see gpu-recovery status",
+            picked.len(),
+            described.len()
+        )));
+    }
+    Ok(picked)
+}
+
+/// The GPUs among an instance's resources.
+pub fn gpus(resources: &[Resource]) -> usize {
+    let gpus = resources
+        .iter()
+        .find(|resource| resource.name() == Some("GPU"));
+    gpus.map_or(0, |gpus| gpus.string_set_value().len())
+}

@@ -1,0 +1,258 @@
+//! What `graph` and `explain` promise to who calls them, on the histories that drills write.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+fn program(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-recovery"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("AWS_") || name.contains("COLOR") || name == "CARGO" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("COLUMNS", "100")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .args(arguments)
+        .output()
+        .expect("the program runs")
+}
+
+/// With credentials, and an endpoint where nobody listens.
+fn unanswered(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_gpu-recovery"))
+        .args(arguments)
+        .args([
+            "--endpoint-url",
+            "http://127.0.0.1:9",
+            "--region",
+            "us-east-1",
+        ])
+        .env("AWS_ACCESS_KEY_ID", "simulated")
+        .env("AWS_SECRET_ACCESS_KEY", "simulated")
+        .output()
+        .expect("the program runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "");
+    text(&output.stderr)
+}
+
+#[test]
+fn an_account_that_does_not_answer_is_told_in_plain_words() {
+    let arn = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:x";
+    for line in [&["explain", arn][..], &["status", "--cluster", "training"]] {
+        let error = unanswered(line);
+        assert!(
+            error.contains("check the network, --region and --endpoint-url"),
+            "{error}"
+        );
+        assert!(!error.contains('{'), "{error}");
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn well(arguments: &[&str]) -> String {
+    let output = program(arguments);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+    text(&output.stdout)
+}
+
+fn refused(arguments: &[&str], says: &str) {
+    let output = program(arguments);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+    assert_eq!(text(&output.stdout), "");
+    assert!(error.contains(says), "'{says}' is not in: {error}");
+    assert!(
+        !error.contains("Some(") && !error.contains("panicked"),
+        "{error}"
+    );
+}
+
+fn path(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// The history of a scenario's recovery, in a file.
+fn history(scenario: &str, of: &str) -> String {
+    let file = path(&format!("{of}-{scenario}.json"));
+    let output = program(&["drill", scenario, "--history", &file, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    file
+}
+
+#[test]
+fn a_picture_shows_the_path_that_an_execution_took() {
+    let file = history("gpu-fault", "picture");
+    let svg = well(&["graph", "--history", &file]);
+    assert!(
+        svg.starts_with("<svg") && svg.ends_with("</svg>\n"),
+        "{svg}"
+    );
+    let state = |name: &str| {
+        let mark = format!(r#"data-state="{name}""#);
+        let line = svg.lines().find(|line| line.contains(&mark));
+        line.expect("it is drawn").to_owned()
+    };
+    assert!(state("RelaunchJob").contains(r#"class="succeeded""#));
+    assert!(state("RunDcgm").contains("Error caught"));
+    assert!(state("WaitForInstanceActive").contains("6 min 49 s · 1 retry"));
+    assert!(state("FailJob").contains("unvisited"));
+    assert!(
+        svg.contains(r#"<g class="edge taken" data-from="RelaunchJob" data-to="NotifyOperators""#)
+    );
+    let mermaid = well(&["graph", "--history", &file, "--format", "mermaid"]);
+    assert!(mermaid.starts_with("flowchart TD\n"), "{mermaid}");
+    assert!(mermaid.contains("Error caught"), "{mermaid}");
+}
+
+#[test]
+fn the_plain_picture_is_that_of_the_readme() {
+    let file = path("plain.svg");
+    assert_eq!(well(&["graph", "--output", &file]), "");
+    let kept = include_str!("../../statemachine/recovery.svg");
+    let drawn = fs::read_to_string(&file).expect("it was written");
+    assert!(drawn == kept, "it is not statemachine/recovery.svg");
+}
+
+#[test]
+fn an_execution_of_another_version_is_named_with_the_mend() {
+    let file = history("user-stop", "version");
+    let definition = path("small.asl.json");
+    let small = r#"{ "StartAt": "Done", "States": { "Done": { "Type": "Succeed" } } }"#;
+    fs::write(&definition, small).expect("it can be written");
+    refused(
+        &["graph", "--history", &file, "--definition", &definition],
+        "describe-state-machine-for-execution",
+    );
+}
+
+#[test]
+fn a_recovery_is_told_in_plain_sentences_with_times() {
+    let file = history("gpu-fault", "told");
+    let story = well(&["explain", "--history", &file]);
+    for part in [
+        "Recovery of job llama-7b: recovered, runs as attempt 2",
+        "rank 3 on i-0f3a9c5d7e0000003 of job llama-7b (attempt 1, 8 ranks) ended with exit code 1",
+        "DCGM found i-0f3a9c5d7e0000003 (rank 3) faulty (exit 226)",
+        "its reboot is proven",
+        "healthy after its reboot",
+        "job llama-7b was started again as attempt 2",
+        "it began 2026-01-05",
+    ] {
+        let flat = story.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            flat.to_lowercase().contains(&part.to_lowercase()),
+            "'{part}' is not in:\n{story}"
+        );
+    }
+    let markdown = well(&["explain", "--history", &file, "--markdown"]);
+    assert!(
+        markdown.starts_with("## Recovery of job llama-7b"),
+        "{markdown}"
+    );
+    assert!(markdown.contains("\n- **03:"), "{markdown}");
+    let json: serde_json::Value =
+        serde_json::from_str(&well(&["explain", "--history", &file, "--json"])).expect("JSON");
+    assert!(
+        json["moments"]
+            .as_array()
+            .is_some_and(|moments| moments.len() > 8)
+    );
+}
+
+#[test]
+fn every_scenario_can_be_told_and_drawn() {
+    let list = well(&["drill", "--list"]);
+    let names = list.lines().filter(|line| !line.starts_with(' '));
+    for name in names.filter_map(|line| line.split_whitespace().next()) {
+        let file = history(name, "every");
+        let story = well(&["explain", "--history", &file]);
+        assert!(story.lines().count() > 4, "{name}: {story}");
+        assert!(
+            !story.contains("{}") && !story.contains(".."),
+            "{name}: {story}"
+        );
+        assert!(
+            well(&["graph", "--history", &file]).contains(" taken"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_same_of_many_instances_is_told_once() {
+    let file = history("all-ranks-fail-at-once", "many");
+    let story = well(&["explain", "--history", &file]);
+    assert!(story.contains("each of 7 instances healthy"), "{story}");
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_with_the_mend() {
+    refused(
+        &["explain"],
+        "give the ARN of an execution, or --history FILE",
+    );
+    refused(&["explain", "--history", "/nowhere.json"], "/nowhere.json");
+    let file = path("no-history.json");
+    fs::write(&file, "{}").expect("it can be written");
+    refused(&["explain", "--history", &file], "is no execution history");
+    refused(&["graph", "llama-7b"], "one reads arn:aws:states:");
+    let arn = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:x";
+    refused(&["explain", arn], "no AWS region is set; give --region");
+    refused(
+        &["explain", arn, "--region", "us-east-1"],
+        "no AWS credentials can be used",
+    );
+}
+
+#[test]
+fn every_command_has_examples_exit_codes_completions_and_a_man_page() {
+    let help = well(&["--help"]);
+    let commands = help.split("Commands:").nth(1).expect("it lists them");
+    let commands = commands.split("Options:").next().expect("options follow");
+    let names: Vec<&str> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(names.len() >= 11, "{help}");
+    let pages = path("man");
+    assert_eq!(well(&["man", &pages]), "");
+    let bash = well(&["completions", "bash"]);
+    for name in names {
+        let help = well(&[name, "--help"]);
+        assert!(
+            help.contains("Examples:") && help.contains("Exit codes:"),
+            "{help}"
+        );
+        assert!(
+            bash.contains(&format!("gpu__recovery__subcmd__{name}"))
+                || bash.contains(&format!("gpu__recovery__{name}")),
+            "{name}"
+        );
+        let page = fs::read_to_string(format!("{pages}/gpu-recovery-{name}.1"));
+        let page = page.expect("it was written");
+        assert!(
+            page.contains(".TH gpu") && page.contains("Exit codes"),
+            "{name}: {page}"
+        );
+    }
+    for shell in ["zsh", "fish", "elvish", "powershell"] {
+        assert!(
+            well(&["completions", shell]).contains("quarantine"),
+            "{shell}"
+        );
+    }
+    refused(&["man", "/dev/null/x"], "/dev/null/x cannot be written");
+}
