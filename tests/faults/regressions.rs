@@ -3,7 +3,9 @@
 
 use serde_json::json;
 use simulator::{
-    chaos::{ChaosOptions, ChaosReport, Deed, FaultKind, Later, Plan, Strike, play_plan},
+    chaos::{
+        ChaosOptions, ChaosReport, Deed, FaultKind, Later, Plan, Strike, play_chaos, play_plan,
+    },
     cloud::TRAINING,
     ecs::RebootOutcome,
     scenario::builtin,
@@ -104,4 +106,23 @@ async fn promise_2_a_task_of_a_launch_that_is_not_recorded_yet_keeps_its_node() 
         .await;
     assert_eq!(answer["refusal"], "RunsAnotherJob");
     assert_eq!(world.ecs_status(1), "ACTIVE");
+}
+
+fn keeps_its_promises(seed: u64) {
+    let report = play_chaos(seed, &ChaosOptions::default()).expect("it can be played");
+    assert!(report.passed(), "{report}");
+}
+
+/// A recovery that lost its job was redriven at the same time as the one that had it: the new one saw the old one run,
+/// left it its instance, and failed the job; the instance stayed DRAINING and held for ever.
+#[test]
+fn promise_3_no_instance_stays_with_a_recovery_that_has_lost_the_job() {
+    [2637, 2669, 2788].into_iter().for_each(keeps_its_promises);
+}
+
+/// The instance that an aborted recovery had cordoned left the cluster; it could not be set ACTIVE, so StopSiblings
+/// failed at every redrive and the job was never decided on.
+#[test]
+fn promise_3_a_cordoned_instance_that_leaves_the_cluster_stops_no_recovery() {
+    keeps_its_promises(2091);
 }

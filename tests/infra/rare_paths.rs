@@ -12,6 +12,8 @@ pub fn calls() -> Vec<CallRecord> {
         played(a_half_started_relaunch_is_undone_when_the_job_is_failed()),
         played(a_half_started_relaunch_is_undone_by_the_recovery_that_takes_over()),
         played(an_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
+        played(an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it()),
+        played(an_instance_of_a_lost_job_is_taken_back_when_it_is_complete()),
         played(an_instance_that_another_recovery_holds_is_refused()),
         played(a_reboot_that_ended_before_the_token_came("Success")),
         played(a_reboot_that_ended_before_the_token_came("Failed")),
@@ -82,11 +84,40 @@ async fn an_instance_that_an_ended_recovery_left_cordoned_is_checked_again() -> 
     w
 }
 
+async fn an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it() -> World {
+    let w = World::with_job(2).await;
+    let first = w.claim_and_cordon(1).await;
+    w.end(&first.execution);
+    let event = w.stop_event(&w.task(1).await);
+    let second = w.claim_with(event.clone()).await;
+    let input = json!({ "execution": second.execution, "event": event });
+    w.outcome("record-user-stop", input, "Recorded").await;
+    assert_eq!(w.ecs_status(1), "ACTIVE");
+    w
+}
+
+async fn an_instance_of_a_lost_job_is_taken_back_when_it_is_complete() -> World {
+    let w = World::with_job(1).await;
+    let first = w.claim_and_cordon(0).await;
+    let event = w.stop_event(&w.task(0).await);
+    // As after a relaunch by the recovery that took the job over.
+    w.edit_job(tests::JOB, "job", "status", json!({ "S": "IN_PROGRESS" }))
+        .await;
+    w.edit_job(tests::JOB, "job", "holder", Value::Null).await;
+    w.end(&first.execution);
+    let input = json!({ "execution": w.running_execution(), "event": event });
+    w.outcome("record-completion", input, "JobComplete").await;
+    assert_eq!(w.ecs_status(0), "ACTIVE");
+    w
+}
+
 async fn an_instance_that_another_recovery_holds_is_refused() -> World {
     let w = World::with_job(2).await;
     let recovery = w.claim_and_stop(1).await;
     let other = json!({ "S": w.running_execution() });
     w.edit_instance(&instance_id(1), "holder", other).await;
+    w.edit_instance(&instance_id(1), "job_id", json!({ "S": "another" }))
+        .await;
     w.outcome("cordon-instance", recovery.cordon(1), "Refused")
         .await;
     w

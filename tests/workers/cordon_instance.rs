@@ -113,9 +113,25 @@ async fn an_instance_that_another_running_recovery_holds_is_refused() {
     let other = w.running_execution();
     w.edit_instance(&instance_id(1), "holder", json!({ "S": other }))
         .await;
+    w.edit_instance(&instance_id(1), "job_id", json!({ "S": OTHER }))
+        .await;
     let detail = refused(&w, recovery.cordon(1), "HeldByAnother").await;
     assert!(detail.contains(&other), "{detail}");
     assert_eq!(state_changes(&w), 0);
+}
+
+/// Who has lost the job has no say in its instances, even when it runs because it was redriven.
+#[tokio::test(start_paused = true)]
+async fn a_hold_for_this_job_of_an_execution_that_has_lost_it_is_void() {
+    let (w, recovery) = stopped_job().await;
+    let other = w.running_execution();
+    w.edit_instance(&instance_id(1), "holder", json!({ "S": other }))
+        .await;
+    w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    assert_eq!(
+        w.instance_record(1).await.holder,
+        Some(World::arn(&recovery.execution))
+    );
 }
 
 #[tokio::test(start_paused = true)]

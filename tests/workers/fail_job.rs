@@ -176,6 +176,8 @@ async fn instances_that_work_for_another_job_by_now_or_that_another_recovery_hol
         json!({ "S": w.running_execution() }),
     )
     .await;
+    w.edit_instance(&instance_id(2), "job_id", json!({ "S": "another-job" }))
+        .await;
     let held = w.instance_record(2).await;
     let answer = w
         .outcome(

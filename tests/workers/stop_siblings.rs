@@ -262,6 +262,7 @@ async fn what_a_running_recovery_holds_and_what_is_quarantined_stays_as_it_is() 
         ("holder", json!({ "S": other })),
         ("status", json!({ "S": "REBOOTING" })),
         ("cordoned", json!({ "BOOL": true })),
+        ("job_id", json!({ "S": "another-job" })),
     ] {
         w.edit_instance(&instance_id(1), attribute, value).await;
     }

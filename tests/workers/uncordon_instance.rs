@@ -59,20 +59,13 @@ async fn an_instance_without_a_record_is_not_ours() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_has_left_the_cluster_needs_a_person() {
+async fn an_instance_that_has_left_the_cluster_is_left_to_the_verification() {
     let (w, recovery) = cordoned().await;
     w.cloud.fleet.deregister(&instance_id(1));
-    let error = w
-        .call(UNCORDON, recovery.on(1, json!({})))
-        .await
-        .unwrap_err();
-    assert_eq!(error.name(), "AwsRejected");
-    assert!(
-        error
-            .to_string()
-            .contains("ecs:UpdateContainerInstancesState failed with INACTIVE"),
-        "{error}"
-    );
+    // DCGM cannot be placed on it, and it is quarantined; to fail here would leave the job undecided for ever.
+    w.outcome(UNCORDON, recovery.on(1, json!({})), "Uncordoned")
+        .await;
+    assert_eq!(w.ecs_status(1), "INACTIVE");
 }
 
 #[tokio::test(start_paused = true)]

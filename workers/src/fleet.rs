@@ -177,9 +177,17 @@ impl Fleet {
             .await
     }
 
-    /// Sets an instance ACTIVE.
+    /// Sets an instance ACTIVE. One that has left the cluster stays as it is: nothing can be placed on it anyway.
     pub async fn activate(&self, arn: &ContainerInstanceArn) -> Result<(), WorkerError> {
-        self.set_status(arn, ContainerInstanceStatus::Active).await
+        // Reasons: ECS developer guide, api_failures_messages.
+        match self.set_status(arn, ContainerInstanceStatus::Active).await {
+            Err(WorkerError::AwsRejected(gone))
+                if matches!(gone.code.as_str(), "INACTIVE" | "MISSING") =>
+            {
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     async fn set_status(

@@ -17,6 +17,7 @@ pub mod uncordon_instance;
 mod find;
 mod partial_launch;
 mod reboot_wait;
+mod take_back;
 
 use crate::Worker;
 

@@ -97,7 +97,7 @@ impl Step for CordonInstance {
         let now = ctx.clock.epoch_seconds();
         let before = ctx.instances.get(&input.instance).await?;
         if let Some(record) = &before
-            && let Some(refusal) = refusal_of(ctx, record, &input.execution, now).await?
+            && let Some(refusal) = refusal_of(ctx, record, &input, now).await?
         {
             return Ok(refusal);
         }
@@ -167,7 +167,7 @@ fn refuse(refusal: Refusal, detail: String) -> CordonInstanceOutcome {
 async fn refusal_of(
     ctx: &Context,
     record: &InstanceRecord,
-    by: &ExecutionArn,
+    input: &CordonInstanceInput,
     now: i64,
 ) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
     if record.status == InstanceStatus::Quarantined {
@@ -179,7 +179,9 @@ async fn refusal_of(
         return Ok(Some(refuse(Refusal::Quarantined, detail)));
     }
     match &record.holder {
-        Some(holder) if holder == by => return Ok(None),
+        Some(holder) if *holder == input.execution => return Ok(None),
+        // This execution holds the job: a hold of another one for it is void.
+        Some(_) if record.job_id.as_ref() == Some(&input.job_id) => {}
         Some(holder) if ctx.executions.is_running(holder).await? => {
             let detail = format!("held by execution {holder}");
             return Ok(Some(refuse(Refusal::HeldByAnother, detail)));

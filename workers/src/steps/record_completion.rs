@@ -1,6 +1,9 @@
 //! RecordCompletion: a rank ended with exit 0; with the last one the job is COMPLETE.
 
-use super::find::{Found, rank_of};
+use super::{
+    find::{Found, rank_of},
+    take_back::take_back,
+};
 use crate::{
     Context, Step, WorkerError,
     events::TaskStateChange,
@@ -104,7 +107,7 @@ impl Step for RecordCompletion {
     }
 }
 
-/// Frees every instance of an attempt whose job has ended.
+/// Frees every instance of an attempt whose job has ended, also those that an execution holds which has lost the job.
 pub(super) async fn release_all(
     ctx: &Context,
     job: &JobId,
@@ -115,9 +118,12 @@ pub(super) async fn release_all(
     let instances: std::collections::BTreeSet<_> =
         ranks.into_iter().filter_map(|r| r.instance_id).collect();
     let freed = pace::DYNAMODB
-        .each(&instances, |i| ctx.instances.release(i, job, by))
+        .each(&instances, |i| async {
+            Ok(ctx.instances.release(i, job, by).await?
+                || (take_back(ctx, i, job, by).await? && ctx.instances.release(i, job, by).await?))
+        })
         .await
         .into_iter()
-        .collect::<Result<Vec<bool>, _>>()?;
+        .collect::<Result<Vec<bool>, WorkerError>>()?;
     Ok(freed.into_iter().filter(|freed| *freed).count())
 }

@@ -1,6 +1,6 @@
 //! StopSiblings: stops every task of the attempt, waits until they ARE stopped, and says which instances to check.
 
-use super::partial_launch;
+use super::{partial_launch, take_back::take_back};
 use crate::{
     Context, Step, WorkerError,
     diagnosis::Suspect,
@@ -207,8 +207,8 @@ fn instances_to_check(
         .collect()
 }
 
-/// Marks the instances as about to be checked. One that an ended recovery of this job left cordoned is set ACTIVE
-/// first: DCGM cannot be placed on a DRAINING instance, and nobody else would ever release it.
+/// Marks the instances as about to be checked. One that a recovery which has lost this job left cordoned is taken back
+/// first.
 async fn prepare(
     ctx: &Context,
     input: &StopSiblingsInput,
@@ -222,19 +222,16 @@ async fn prepare(
     pace::DYNAMODB
         .each(to_check, |suspect| async {
             let instance = &suspect.instance;
-            if let Some(left) = ctx.instances.get(instance).await?
-                && let Some(holder) = left.holder.as_ref().filter(|h| **h != input.execution)
-                && left.job_id.as_ref() == Some(&input.job_id)
-                && !ctx.executions.is_running(holder).await?
-            {
-                if left.cordoned
-                    && let Some(arn) = &left.container_instance_arn
-                {
-                    ctx.fleet.activate(arn).await?;
-                }
-                ctx.instances
-                    .let_go(instance, holder, &left.reboots)
+            let foreign = ctx.instances.get(instance).await?.is_some_and(|left| {
+                left.holder.is_some_and(|holder| holder != input.execution)
+                    && left.job_id.as_ref() == Some(&input.job_id)
+            });
+            if foreign {
+                // Watching the tasks takes a while: the job may be another's by now, and the hold a good one.
+                ctx.jobs
+                    .held(&input.job_id, input.attempt, &input.execution)
                     .await?;
+                take_back(ctx, instance, &input.job_id, &input.execution).await?;
             }
             let arn = arn_of.get(&suspect.rank).copied().flatten();
             let status = InstanceStatus::PendingHealthcheck;
