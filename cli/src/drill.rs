@@ -1,5 +1,6 @@
 //! `drill`: plays a recovery in virtual time and shows it.
 
+mod chaos;
 mod inputs;
 pub(crate) mod live;
 mod machine;
@@ -25,6 +26,7 @@ Examples:
   gpu-recovery drill --list                           what else can happen
   gpu-recovery drill isolate --nodes 64 --seed 7
   gpu-recovery drill --scenario mine.yaml --json > report.json
+  gpu-recovery drill --chaos --seed 7                 a bad day drawn from a seed
   gpu-recovery drill --definition statemachine/recovery.asl.json
   gpu-recovery drill --definition flow.asl.json --input event.json --mocks MockConfigFile.json
 
@@ -57,6 +59,13 @@ pub struct Arguments {
         conflicts_with_all = ["name", "scenario", "nodes", "seed", "json", "history", "definition", "input", "mocks", "test_case"],
     )]
     list: bool,
+
+    /// Plays a schedule drawn from the seed instead of a scenario: cluster, jobs, faults and people; checks every promise.
+    #[arg(
+        long,
+        conflicts_with_all = ["name", "list", "scenario", "nodes", "history", "definition", "input", "mocks", "test_case"],
+    )]
+    chaos: bool,
 
     /// Plays the scenario in this file, YAML or JSON.
     #[arg(long, value_name = "FILE", conflicts_with = "mocks")]
@@ -116,6 +125,9 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
     if arguments.list {
         return list();
+    }
+    if arguments.chaos {
+        return chaos::run(arguments.seed, arguments.json);
     }
     if arguments.json && arguments.history_to_stdout() {
         return Err(Failure::BadInput(

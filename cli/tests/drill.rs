@@ -642,3 +642,16 @@ fn the_help_shows_examples_and_exit_codes() {
         assert!(help.contains(part), "{help}");
     }
 }
+
+#[test]
+fn a_bad_day_is_drawn_from_its_seed() {
+    let output = drill(&["--chaos", "--seed", "7"]);
+    assert_eq!(code(&output), 0);
+    let told = text(&output.stdout);
+    assert!(told.starts_with("Seed 7\n"), "{told}");
+    assert!(told.ends_with("No promise was broken.\n"), "{told}");
+    assert_eq!(told, text(&drill(&["--chaos", "--seed", "7"]).stdout));
+    let report = json_of(&drill(&["--chaos", "--seed", "7", "--json"]));
+    assert_eq!(report["seed"], 7);
+    refused(&drill(&["--chaos", "gpu-fault"]), &["--chaos"]);
+}
