@@ -241,7 +241,12 @@ async fn settle(cloud: &Cloud, plan: &Plan, start: Instant, done: &mut Done) -> 
         if rounds.elapsed() >= people::ROUNDS {
             rounds = Instant::now();
             if dice.chance(0.5) {
+                let before = done.redrives;
                 people::redrive(cloud, done, |execution| execution.redrive_count < 3);
+                // It may have run and ended before the next look.
+                if done.redrives > before {
+                    last = Instant::now();
+                }
             }
         }
     }
