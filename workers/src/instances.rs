@@ -6,7 +6,7 @@
 use crate::{
     WorkerError,
     context::Clock,
-    dynamo::{n, read, s, write},
+    dynamo::{n, read, s, scan, write},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{InstanceRecord, InstanceStatus},
 };
@@ -351,26 +351,7 @@ impl Instances {
     /// The instances in the first `pages` pages (1 MB each) of the table, and whether that was all of it: for a person
     /// who looks on, not for a worker.
     pub async fn list(&self, pages: usize) -> Result<(Vec<InstanceRecord>, bool), WorkerError> {
-        let mut instances = Vec::new();
-        let mut start = None;
-        for _ in 0..pages {
-            let answer = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(WorkerError::aws("dynamodb:Scan"))?;
-            for item in answer.items.unwrap_or_default() {
-                instances.push(read(&self.table, item)?);
-            }
-            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return Ok((instances, true));
-            }
-        }
-        Ok((instances, false))
+        scan(self.client.scan(), &self.table, pages).await
     }
 
     /// What a person did to the instance last.

@@ -6,7 +6,7 @@
 use crate::{
     WorkerError,
     context::Clock,
-    dynamo::{Item, n, read, s, write},
+    dynamo::{Item, n, read, s, scan, write},
     ids::{ExecutionArn, JobId, TaskArn},
     pace,
     records::{JobRecord, JobStatus, RankRecord, parse_rank_key, rank_key, rank_prefix},
@@ -169,29 +169,13 @@ impl Jobs {
     /// The jobs in the first `pages` pages (1 MB each) of the table, and whether that was all of it. It reads the rank
     /// items, too: for a person who looks on, not for a worker.
     pub async fn list(&self, pages: usize) -> Result<(Vec<JobRecord>, bool), WorkerError> {
-        let mut jobs = Vec::new();
-        let mut start = None;
-        for _ in 0..pages {
-            let answer = self
-                .client
-                .scan()
-                .table_name(&self.table)
-                .filter_expression("#r = :job")
-                .expression_attribute_names("#r", "record")
-                .expression_attribute_values(":job", s(JobRecord::SORT_KEY))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(WorkerError::aws("dynamodb:Scan"))?;
-            for item in answer.items.unwrap_or_default() {
-                jobs.push(read(&self.table, item)?);
-            }
-            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return Ok((jobs, true));
-            }
-        }
-        Ok((jobs, false))
+        let jobs_only = self
+            .client
+            .scan()
+            .filter_expression("#r = :job")
+            .expression_attribute_names("#r", "record")
+            .expression_attribute_values(":job", s(JobRecord::SORT_KEY));
+        scan(jobs_only, &self.table, pages).await
     }
 
     /// Writes rank items whole.
