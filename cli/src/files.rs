@@ -74,6 +74,15 @@ pub fn write_text(file: &Path, text: &str) -> Result<(), Failure> {
     fs::write(file, format!("{text}\n")).map_err(|error| not_written(file, &error))
 }
 
+/// Writes bytes, and nothing else, to a file or standard output.
+pub fn write_bytes(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if is_standard(file) {
+        output::bytes(bytes);
+        return Ok(());
+    }
+    fs::write(file, bytes).map_err(|error| not_written(file, &error))
+}
+
 fn not_written(file: &Path, error: &std::io::Error) -> Failure {
     Failure::BadInput(format!(
         "{} cannot be written: {}",

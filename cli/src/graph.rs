@@ -1,5 +1,5 @@
-//! Draws a state machine as the AWS Step Functions console does, from its definition (Amazon States Language): as SVG for
-//! people, and as Mermaid text. With an [`Overlay`] the picture shows the path of an execution as well.
+//! Draws a state machine as the AWS Step Functions console does, from its definition (Amazon States Language): as SVG or
+//! PNG for people, and as Mermaid text. With an [`Overlay`] the picture shows the path of an execution as well.
 //!
 //! The same definition and overlay give the same text, byte for byte, so `statemachine/recovery.svg` can be compared
 //! with the definition in a test.
@@ -8,6 +8,7 @@ mod columns;
 mod layout;
 mod mermaid;
 mod model;
+mod png;
 mod rows;
 mod setting;
 mod svg;
@@ -49,6 +50,17 @@ pub enum Status {
     TimedOut,
 }
 
+/// Which colours a picture has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Theme {
+    /// As the reader of an SVG prefers; a PNG is light
+    Auto,
+    /// Light
+    Light,
+    /// Dark
+    Dark,
+}
+
 /// Why a definition cannot be drawn. Each says what to mend in it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
@@ -64,20 +76,39 @@ pub enum GraphError {
         "the execution entered {state}, which the definition does not have: it ran another version"
     )]
     NotInDefinition { state: String },
+    #[error("the picture cannot be made a PNG: {0}; --format svg has no such bound")]
+    NoPixels(String),
 }
 
-/// Draws the definition as an SVG document of its own: light or dark as the reader prefers, no script, no outside file.
+/// Draws the definition as an SVG document of its own: no script, no outside file.
 ///
 /// # Errors
 /// When the definition cannot be drawn, or the overlay speaks of a state that it does not have.
-pub fn svg(definition: &Value, overlay: Option<&Overlay>) -> Result<String, GraphError> {
+pub fn svg(
+    definition: &Value,
+    overlay: Option<&Overlay>,
+    theme: Theme,
+) -> Result<String, GraphError> {
     let scope = read(definition, overlay)?;
     let picture = layout::lay_out(&scope, overlay, true);
     Ok(svg::draw(
         &picture,
         definition["Comment"].as_str().unwrap_or_default(),
         overlay,
+        theme,
     ))
+}
+
+/// Draws the definition as the bytes of a PNG file, with two pixels for each of the SVG's.
+///
+/// # Errors
+/// As [`svg`], and when the picture is too large.
+pub fn png(
+    definition: &Value,
+    overlay: Option<&Overlay>,
+    theme: Theme,
+) -> Result<Vec<u8>, GraphError> {
+    png::draw(&svg(definition, overlay, theme)?)
 }
 
 /// Draws the definition as a Mermaid flowchart.
@@ -237,7 +268,7 @@ mod tests {
     #[test]
     fn the_picture_is_drawn_from_the_definition() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../statemachine/recovery.svg");
-        let drawn = svg(&definition(), None).expect("the definition can be drawn");
+        let drawn = svg(&definition(), None, Theme::Auto).expect("the definition can be drawn");
         if std::env::var_os("UPDATE_PICTURE").is_some_and(|value| value == "1") {
             std::fs::write(&path, &drawn).expect("the picture can be written");
         }
@@ -251,7 +282,7 @@ mod tests {
 
     #[test]
     fn every_state_and_every_transition_is_in_the_svg() {
-        let drawn = svg(&definition(), None).expect("the definition can be drawn");
+        let drawn = svg(&definition(), None, Theme::Auto).expect("the definition can be drawn");
         let (states, ways) = all_told();
         for state in states {
             let mark = format!(r#"data-state="{}""#, text::xml(&state));
@@ -342,7 +373,8 @@ mod tests {
 
     #[test]
     fn special_characters_are_escaped() {
-        let drawn = svg(&small(), Some(&overlay(Status::Failed))).expect("can be drawn");
+        let drawn =
+            svg(&small(), Some(&overlay(Status::Failed)), Theme::Auto).expect("can be drawn");
         assert!(drawn.contains(r#"data-state="A &amp; &lt;B&gt;""#));
         assert!(drawn.contains("a &lt; b &amp; &quot;c&quot;"));
         assert!(drawn.contains(r#"data-state="Well?""#));
@@ -364,7 +396,7 @@ mod tests {
             from: "A & <B>".to_owned(),
             to: "Nowhere".to_owned(),
         };
-        assert_eq!(svg(&definition, None), Err(error));
+        assert_eq!(svg(&definition, None, Theme::Auto), Err(error));
         let text = mermaid(&definition, None)
             .expect_err("a target is missing")
             .to_string();
@@ -382,7 +414,7 @@ mod tests {
             from: "WaitForStop".to_owned(),
             to: "RunDcgm".to_owned(),
         };
-        assert_eq!(svg(&definition, None), Err(error));
+        assert_eq!(svg(&definition, None, Theme::Auto), Err(error));
     }
 
     #[test]
@@ -393,7 +425,7 @@ mod tests {
         let error = GraphError::NotInDefinition {
             state: "OldState".to_owned(),
         };
-        assert_eq!(svg(&small(), Some(&overlay)), Err(error));
+        assert_eq!(svg(&small(), Some(&overlay), Theme::Auto), Err(error));
     }
 
     #[test]
@@ -407,7 +439,7 @@ mod tests {
         ] {
             let says = format!("{word} · 12 m 04 s · 2 times · 1 retry");
             assert!(
-                svg(&small(), Some(&overlay(status)))
+                svg(&small(), Some(&overlay(status)), Theme::Auto)
                     .expect("can be drawn")
                     .contains(&says)
             );
@@ -421,8 +453,8 @@ mod tests {
 
     #[test]
     fn the_same_definition_gives_the_same_picture() {
-        let first = svg(&definition(), None);
-        assert!((0..3).all(|_| svg(&definition(), None) == first));
+        let first = svg(&definition(), None, Theme::Auto);
+        assert!((0..3).all(|_| svg(&definition(), None, Theme::Auto) == first));
     }
 
     #[test]
@@ -434,7 +466,7 @@ mod tests {
                 "Never": { "Type": "Pass", "End": true },
             },
         });
-        let drawn = svg(&definition, None).expect("can be drawn");
+        let drawn = svg(&definition, None, Theme::Auto).expect("can be drawn");
         assert!(
             drawn.contains(r#"data-from="Again" data-to="Again""#)
                 && drawn.contains(r#"data-state="Never""#)

@@ -200,6 +200,12 @@ pub fn raw(text: &str) {
     written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
 }
 
+/// Writes bytes as they are, for programs.
+pub fn bytes(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    written(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+}
+
 /// Writes an error for people.
 pub fn error(error: &dyn Display) {
     let mark = paint(BAD, "error:");

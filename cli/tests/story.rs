@@ -125,6 +125,40 @@ fn the_plain_picture_is_that_of_the_readme() {
     assert!(drawn == kept, "it is not statemachine/recovery.svg");
 }
 
+/// The first bytes of every PNG file.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+#[test]
+fn a_png_goes_to_a_file_or_a_pipe_byte_by_byte() {
+    let history = history("gpu-fault", "png");
+    let file = path("path.png");
+    assert_eq!(well(&["graph", "--history", &history, "-o", &file]), "");
+    let written = fs::read(&file).expect("it was written");
+    assert!(written.starts_with(PNG) && written.ends_with(b"IEND\xaeB`\x82"));
+    let dark = ["graph", "--history", &history, "--theme", "dark"];
+    let piped = program(&[&dark[..], &["--format", "png"]].concat());
+    assert_eq!(piped.status.code(), Some(0), "{}", text(&piped.stderr));
+    assert!(piped.stdout.starts_with(PNG) && piped.stdout.ends_with(b"IEND\xaeB`\x82"));
+    assert_ne!(written, piped.stdout);
+}
+
+#[test]
+fn the_format_of_a_picture_is_what_is_asked_for_and_else_what_the_file_is_called() {
+    let drawn = |name: &str, more: &[&str]| {
+        let file = path(name);
+        well(&[&["graph", "--output", &file], more].concat());
+        text(&fs::read(&file).expect("it was written"))
+    };
+    assert!(drawn("a.SVG", &[]).starts_with("<svg"));
+    assert!(drawn("a.mmd", &[]).starts_with("flowchart"));
+    assert!(drawn("a.txt", &[]).starts_with("<svg"));
+    assert!(drawn("b.png", &["--format", "svg"]).starts_with("<svg"));
+    refused(
+        &["graph", "--format", "mermaid", "--theme", "dark"],
+        "leave --theme out",
+    );
+}
+
 #[test]
 fn an_execution_of_another_version_is_named_with_the_mend() {
     let file = history("user-stop", "version");

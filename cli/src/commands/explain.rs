@@ -30,9 +30,6 @@ Exit codes:
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    #[command(flatten)]
-    pub told: Told,
-
     /// Writes Markdown.
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
@@ -40,6 +37,9 @@ pub struct Arguments {
     /// Writes JSON: headline, moments with seconds since the epoch and sentence, ending.
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    pub told: Told,
 }
 
 /// Tells.

@@ -3,7 +3,7 @@
 use super::Told;
 use crate::{
     Failure, files,
-    graph::{self, GraphError, Overlay, Status, Visit},
+    graph::{self, GraphError, Overlay, Status, Theme, Visit},
     history::{
         self,
         path::{Path, Visit as Seen},
@@ -12,16 +12,20 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::{
+    io::IsTerminal,
+    path::{self, PathBuf},
+};
 
 const AFTER_HELP: &str = "\
 Examples:
   gpu-recovery graph --output recovery.svg
-  gpu-recovery graph arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME --output recovery.svg
+  gpu-recovery graph arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME --output recovery.png
   gpu-recovery drill isolate --history history.json && gpu-recovery graph --history history.json > isolate.svg
+  gpu-recovery graph --format png --theme dark | wl-copy
   gpu-recovery graph --format mermaid
 
-An SVG follows the reader's light or dark mode. For a PNG: rsvg-convert -z 2 recovery.svg -o recovery.png
+A PNG has two pixels for each of the SVG's, and needs no font of the machine.
 
 Exit codes:
   0  drawn
@@ -32,25 +36,69 @@ Exit codes:
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    #[command(flatten)]
-    pub told: Told,
-
     /// Draws this definition instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     definition: Option<PathBuf>,
 
-    #[arg(long, value_enum, default_value_t = Format::Svg)]
-    format: Format,
+    /// What to write; when left out, what the name of --output ends in says, and svg otherwise.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+
+    /// The colours of an SVG or a PNG.
+    #[arg(long, value_enum, default_value_t = Theme::Auto)]
+    theme: Theme,
 
     /// Writes the picture to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub told: Told,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     Svg,
+    Png,
     Mermaid,
+}
+
+impl Format {
+    /// By the ending of a file's name; upper case is as good.
+    fn of(file: &path::Path) -> Option<Self> {
+        let ending = file.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "svg" => Some(Self::Svg),
+            "png" => Some(Self::Png),
+            "mmd" | "mermaid" => Some(Self::Mermaid),
+            _ => None,
+        }
+    }
+}
+
+impl Arguments {
+    fn format(&self) -> Format {
+        let named = self.output.as_deref().and_then(Format::of);
+        self.format.or(named).unwrap_or(Format::Svg)
+    }
+
+    /// Refuses early what cannot be written.
+    fn check(&self) -> Result<(), Failure> {
+        let file = self.output.as_deref();
+        let standard = file.is_none_or(files::is_standard);
+        if self.format() == Format::Png && standard && std::io::stdout().is_terminal() {
+            return Err(Failure::BadInput(
+                "a terminal cannot show a PNG: give --output FILE.png, or pipe it to a program"
+                    .to_owned(),
+            ));
+        }
+        if self.format() == Format::Mermaid && self.theme != Theme::Auto {
+            return Err(Failure::BadInput(
+                "--theme is for svg and png: what draws Mermaid chooses its colours; leave --theme out".to_owned(),
+            ));
+        }
+        files::writable(file)
+    }
 }
 
 /// Draws.
@@ -58,7 +106,7 @@ enum Format {
 /// # Errors
 /// When the definition or the history cannot be used.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    files::writable(arguments.output.as_deref())?;
+    arguments.check()?;
     at(arguments, arguments.told.events()?)
 }
 
@@ -70,13 +118,19 @@ pub fn at(arguments: &Arguments, events: Option<Vec<Value>>) -> Result<u8, Failu
             .map_err(|error| Failure::Broken(error.to_string()))?,
     };
     let overlay = events.map(|events| overlay(&Path::of(&events), &definition));
-    let drawn = match arguments.format {
-        Format::Svg => graph::svg(&definition, overlay.as_ref()),
-        Format::Mermaid => graph::mermaid(&definition, overlay.as_ref()),
-    };
-    let drawn = drawn.map_err(|error| worded(&error, arguments))?;
+    let overlay = overlay.as_ref();
     let file = arguments.output.clone().unwrap_or_else(|| "-".into());
-    files::write_text(&file, drawn.trim_end())?;
+    let text = match arguments.format() {
+        Format::Svg => graph::svg(&definition, overlay, arguments.theme),
+        Format::Mermaid => graph::mermaid(&definition, overlay),
+        Format::Png => {
+            let drawn = graph::png(&definition, overlay, arguments.theme);
+            let drawn = drawn.map_err(|error| worded(&error, arguments))?;
+            return files::write_bytes(&file, &drawn).map(|()| 0);
+        }
+    };
+    let text = text.map_err(|error| worded(&error, arguments))?;
+    files::write_text(&file, text.trim_end())?;
     Ok(0)
 }
 

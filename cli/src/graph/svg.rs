@@ -9,7 +9,7 @@ use super::layout::{
 };
 use super::model::{Kind, State};
 use super::text::{width, xml};
-use super::{Overlay, Status, Visit};
+use super::{Overlay, Status, Theme, Visit};
 
 const MARGIN: f64 = 20.0;
 const LEGEND: f64 = 34.0;
@@ -80,7 +80,12 @@ text { font-family: Arial, 'Liberation Sans', Helvetica, sans-serif; }
 .unvisited path, .unvisited rect { opacity: 0.55; }
 ";
 
-pub(super) fn draw(picture: &Picture, comment: &str, overlay: Option<&Overlay>) -> String {
+pub(super) fn draw(
+    picture: &Picture,
+    comment: &str,
+    overlay: Option<&Overlay>,
+    theme: Theme,
+) -> String {
     let width = picture.width.max(legend_width(overlay)) + 2.0 * MARGIN;
     let height = picture.height + 2.0 * MARGIN + LEGEND;
     let left = (width - picture.width) / 2.0;
@@ -100,7 +105,7 @@ pub(super) fn draw(picture: &Picture, comment: &str, overlay: Option<&Overlay>) 
     line(&mut out, format_args!("<desc>{}</desc>", xml(comment)));
     line(
         &mut out,
-        format_args!("<style>{SHAPES}{}</style>", colours()),
+        format_args!("<style>{SHAPES}{}</style>", colours(theme)),
     );
     line(
         &mut out,
@@ -116,13 +121,17 @@ pub(super) fn draw(picture: &Picture, comment: &str, overlay: Option<&Overlay>) 
     out
 }
 
-fn colours() -> String {
+fn colours(theme: Theme) -> String {
     let mut rules = String::new();
-    for (class, property, light, _) in COLOURS {
+    for (class, property, light, dark) in COLOURS {
+        let colour = if theme == Theme::Dark { dark } else { light };
         line(
             &mut rules,
-            format_args!("{class} {{ {property}: {light}; }}"),
+            format_args!("{class} {{ {property}: {colour}; }}"),
         );
+    }
+    if theme != Theme::Auto {
+        return rules;
     }
     line(
         &mut rules,
