@@ -15,7 +15,7 @@ mod spec;
 mod tests;
 
 pub use builtin::{builtin, builtins, names};
-pub use figures::{Cost, Phases};
+pub use figures::{Billed, Cost, Phases};
 pub use play::{Observer, PlayError, PlayOptions, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{

@@ -88,36 +88,62 @@ pub(super) fn calls(cloud: &Cloud, since: SystemTime) -> Calls {
     calls
 }
 
-/// Prices of us-east-1 in US dollars, from the services' pricing pages (2026-11).
+/// What is on the bill.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Billed {
+    pub state_transitions: u64,
+    pub lambda_invocations: u64,
+    pub lambda_milliseconds: u64,
+    pub write_units: f64,
+    pub read_units: f64,
+    pub sns_messages: u64,
+}
+
+impl Cost {
+    /// The bill of `billed`, line by line: prices of us-east-1 in US dollars, without free tiers (2026-11), from
+    /// <https://aws.amazon.com/step-functions/pricing/>, <https://aws.amazon.com/lambda/pricing/>,
+    /// <https://aws.amazon.com/dynamodb/pricing/on-demand/> and <https://aws.amazon.com/sns/pricing/>. Events of AWS
+    /// services, Run Command on EC2 instances and the ECS API are free.
+    pub fn bill(billed: &Billed) -> Vec<Self> {
+        const MILLION: f64 = 1e6;
+        /// Lambda, arm64, per GB-second; the functions have 128 MB.
+        const GB_SECOND: f64 = 0.000_013_333_4;
+        const FUNCTION_GB: f64 = 0.125;
+        let line = |item, quantity: f64, price: f64| Self {
+            item,
+            quantity,
+            dollars: quantity * price,
+        };
+        let gb_seconds = billed.lambda_milliseconds as f64 / 1000.0 * FUNCTION_GB;
+        vec![
+            line(
+                "Step Functions state transitions",
+                billed.state_transitions as f64,
+                25.0 / MILLION,
+            ),
+            line(
+                "Lambda requests",
+                billed.lambda_invocations as f64,
+                0.20 / MILLION,
+            ),
+            line("Lambda GB-seconds", gb_seconds, GB_SECOND),
+            line("DynamoDB write units", billed.write_units, 0.625 / MILLION),
+            line("DynamoDB read units", billed.read_units, 0.125 / MILLION),
+            line("SNS messages", billed.sns_messages as f64, 0.50 / MILLION),
+        ]
+    }
+}
+
 pub(super) fn cost(report: &Report) -> Vec<Cost> {
-    const MILLION: f64 = 1e6;
-    /// Lambda, arm64, per GB-second; the functions have 128 MB.
-    const GB_SECOND: f64 = 0.000_013_333_4;
-    const FUNCTION_GB: f64 = 0.125;
-    let calls = |action: &str| report.calls.get(action).copied().unwrap_or(0) as f64;
     let units = |kind: &str| report.dynamodb_units.get(kind).copied().unwrap_or(0.0);
-    let line = |item, quantity: f64, price: f64| Cost {
-        item,
-        quantity,
-        dollars: quantity * price,
-    };
-    let gb_seconds = report.lambda_milliseconds as f64 / 1000.0 * FUNCTION_GB;
-    vec![
-        line(
-            "Step Functions state transitions",
-            report.state_transitions as f64,
-            25.0 / MILLION,
-        ),
-        line(
-            "Lambda requests",
-            report.lambda_invocations as f64,
-            0.20 / MILLION,
-        ),
-        line("Lambda GB-seconds", gb_seconds, GB_SECOND),
-        line("DynamoDB write units", units("write"), 0.625 / MILLION),
-        line("DynamoDB read units", units("read"), 0.125 / MILLION),
-        line("SNS messages", calls("sns:Publish"), 0.50 / MILLION),
-    ]
+    Cost::bill(&Billed {
+        state_transitions: report.state_transitions,
+        lambda_invocations: report.lambda_invocations,
+        lambda_milliseconds: report.lambda_milliseconds,
+        write_units: units("write"),
+        read_units: units("read"),
+        sns_messages: report.calls.get("sns:Publish").copied().unwrap_or(0),
+    })
 }
 
 /// From the history of the recovery's execution and what the fleet really did.
