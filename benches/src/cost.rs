@@ -1,0 +1,130 @@
+//! What a recovery costs, by the size of the job.
+
+use crate::{
+    page::{table, thousands},
+    site::{Plan, SiteError, play},
+    usage::Usage,
+};
+
+/// Sizes of the job, in ranks.
+pub const SIZES: [u32; 5] = [1, 8, 64, 512, 1024];
+/// More bad instances at once are not rebooted: MAX_FAULTY_INSTANCES.
+const MANY: u32 = 16;
+/// Unrelated items in each table, for the rows that have them.
+pub const UNRELATED: u32 = 100_000;
+
+/// One measured recovery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub ranks: u32,
+    pub faulty: u32,
+    pub usage: Usage,
+}
+
+/// How many of the ranks have bad GPUs: one, or as many as are rebooted at once.
+pub fn faulty(ranks: u32) -> Vec<u32> {
+    let mut counts = vec![1, ranks.min(MANY)];
+    counts.dedup();
+    counts
+}
+
+/// Plays one recovery, beside so many unrelated items in each table.
+///
+/// # Errors
+/// [`SiteError`].
+pub fn measure(ranks: u32, faulty: u32, unrelated: u32) -> Result<Row, SiteError> {
+    let plan = Plan {
+        faulty,
+        unrelated,
+        ..Plan::job(ranks)
+    };
+    play(&plan, async |site| {
+        let context = site.cloud.lambda.context("report");
+        let job = context.jobs.get(&site.jobs[0]).await?;
+        if job.is_none_or(|job| job.attempt != 2 || job.status.to_string() != "IN_PROGRESS") {
+            return Err(SiteError::NotRecovered(site.jobs[0].to_string()));
+        }
+        Ok(Row {
+            ranks,
+            faulty,
+            usage: Usage::since(&site.cloud, site.dies_at),
+        })
+    })
+}
+
+/// One row for each size and number of bad instances.
+///
+/// # Errors
+/// [`SiteError`].
+pub fn measure_all() -> Result<Vec<Row>, SiteError> {
+    let sizes = SIZES.into_iter();
+    sizes
+        .flat_map(|ranks| faulty(ranks).into_iter().map(move |n| (ranks, n)))
+        .map(|(ranks, n)| measure(ranks, n, 0))
+        .collect()
+}
+
+/// What is counted.
+pub fn counts_table(rows: &[Row]) -> String {
+    let head = [
+        "ranks",
+        "bad",
+        "AWS calls",
+        "DynamoDB",
+        "ECS",
+        "read units",
+        "write units",
+        "transitions",
+        "events",
+        "largest payload, bytes",
+        "Lambda runs",
+        "Lambda ms",
+    ];
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let usage = &row.usage;
+            vec![
+                thousands(row.ranks.into()),
+                row.faulty.to_string(),
+                thousands(usage.calls_to("")),
+                thousands(usage.calls_to("dynamodb")),
+                thousands(usage.calls_to("ecs")),
+                format!("{:.1}", usage.read_units),
+                format!("{:.1}", usage.write_units),
+                thousands(usage.state_transitions),
+                thousands(usage.history_events),
+                thousands(usage.largest_payload as u64),
+                thousands(usage.lambda_invocations),
+                thousands(usage.lambda_milliseconds),
+            ]
+        })
+        .collect();
+    table(&head, &rows)
+}
+
+/// What it costs in US dollars, with one bad instance.
+pub fn bill_table(rows: &[Row]) -> String {
+    let single: Vec<&Row> = rows.iter().filter(|row| row.faulty == 1).collect();
+    let names: Vec<String> = single
+        .iter()
+        .map(|row| format!("{} ranks", thousands(row.ranks.into())))
+        .collect();
+    let mut head = vec!["US dollars"];
+    head.extend(names.iter().map(String::as_str));
+    let bills: Vec<_> = single.iter().map(|row| row.usage.bill()).collect();
+    let mut lines: Vec<Vec<String>> = (0..bills.first().map_or(0, Vec::len))
+        .map(|line| {
+            let name = bills[0][line].item.to_owned();
+            let dollars = bills
+                .iter()
+                .map(|bill| format!("{:.6}", bill[line].dollars));
+            std::iter::once(name).chain(dollars).collect()
+        })
+        .collect();
+    let sums = single
+        .iter()
+        .map(|row| format!("**{:.6}**", row.usage.dollars()));
+    lines.push(std::iter::once("**all**".to_owned()).chain(sums).collect());
+    table(&head, &lines)
+}

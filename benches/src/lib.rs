@@ -1,0 +1,8 @@
+//! What a recovery costs and how fast it is: counted and timed in the simulated account, and checked against
+//! docs/benchmarks.md.
+
+pub mod cost;
+pub mod page;
+pub mod site;
+mod unrelated;
+pub mod usage;

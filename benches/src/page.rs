@@ -1,0 +1,97 @@
+//! Tables of docs/benchmarks.md, each between `<!-- name -->` and `<!-- end -->`.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, Write},
+    path::PathBuf,
+};
+
+/// A table in Markdown; the first column is text, the others are numbers.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let names: Vec<String> = head.iter().map(|name| (*name).to_owned()).collect();
+    let rule: Vec<String> = (0..head.len())
+        .map(|column| if column == 0 { "---" } else { "---:" }.to_owned())
+        .collect();
+    let rows: String = rows.iter().map(|row| line(row)).collect();
+    line(&names) + &line(&rule) + &rows
+}
+
+/// A number with thousands marked: 1,024.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut marked = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            marked.push(',');
+        }
+        marked.push(digit);
+    }
+    marked
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md")
+}
+
+/// The page's text with `content` between the marks of `name`.
+fn with(text: &str, name: &str, content: &str) -> io::Result<String> {
+    let mark = format!("<!-- {name} -->\n");
+    let parts = text
+        .split_once(&mark)
+        .and_then(|(before, rest)| Some((before, rest.split_once("<!-- end -->")?.1)));
+    let Some((before, after)) = parts else {
+        return Err(io::Error::other(format!(
+            "docs/benchmarks.md has no place for the table `{name}`"
+        )));
+    };
+    Ok(format!("{before}{mark}{content}<!-- end -->{after}"))
+}
+
+/// Puts a table into the page. Several tests may do so at once.
+///
+/// # Errors
+/// When the page cannot be read or written, or has no such marks.
+pub fn write(name: &str, content: &str) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(path())?;
+    file.lock()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let new = with(&text, name, content)?;
+    if new == text {
+        return Ok(());
+    }
+    file.rewind()?;
+    file.set_len(0)?;
+    file.write_all(new.as_bytes())
+}
+
+/// Checks that the page says what was counted; with `UPDATE_BENCHES` set, makes it say so.
+///
+/// # Errors
+/// What to do when it does not.
+pub fn check(name: &str, content: &str) -> Result<(), String> {
+    if std::env::var_os("UPDATE_BENCHES").is_some() {
+        return write(name, content).map_err(|e| e.to_string());
+    }
+    let text = fs::read_to_string(path()).map_err(|e| e.to_string())?;
+    let new = with(&text, name, content).map_err(|e| e.to_string())?;
+    if text == new {
+        return Ok(());
+    }
+    Err(format!(
+        "docs/benchmarks.md does not say what was counted in `{name}`; if the change is meant: \
+         UPDATE_BENCHES=1 cargo test -p benches\n\n{content}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_marked() {
+        let marked = [0, 999, 1_000, 1_234_567].map(thousands);
+        assert_eq!(marked, ["0", "999", "1,000", "1,234,567"]);
+    }
+}
