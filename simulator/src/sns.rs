@@ -8,7 +8,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
@@ -19,6 +19,9 @@ const MESSAGE_BYTES: usize = 262_144;
 /// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>: fewer than 100 characters are promised, 100 are taken.
 const SUBJECT_CHARACTERS: usize = 100;
 
+/// "Each call returns a limited list of subscriptions, up to 100."
+const SUBSCRIPTIONS_PAGE: usize = 100;
+
 /// A published message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
@@ -28,6 +31,15 @@ pub struct Notification {
     pub message: String,
     /// String attributes; subscription filters see them.
     pub attributes: BTreeMap<String, String>,
+}
+
+/// Who gets a topic's messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    pub protocol: String,
+    pub endpoint: String,
+    /// The subscriber has opened the link that SNS sent; until then it gets nothing.
+    pub confirmed: bool,
 }
 
 /// The account's topics. Clones are the same topics.
@@ -42,7 +54,8 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    topics: BTreeSet<String>,
+    /// By ARN.
+    topics: BTreeMap<String, Vec<Subscription>>,
     published: Vec<Notification>,
 }
 
@@ -62,8 +75,15 @@ impl Sns {
     /// Makes a topic; the answer is its ARN.
     pub fn create_topic(&self, name: &str) -> String {
         let arn = format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}");
-        self.state().topics.insert(arn.clone());
+        self.state().topics.entry(arn.clone()).or_default();
         arn
+    }
+
+    /// Subscribes to a topic; to one that does not exist, nobody.
+    pub fn subscribe(&self, topic: &str, subscription: Subscription) {
+        if let Some(subscriptions) = self.state().topics.get_mut(topic) {
+            subscriptions.push(subscription);
+        }
     }
 
     /// Everything that was published, in order.
@@ -76,17 +96,58 @@ impl Sns {
     /// # Errors
     /// `NotFound`, `InvalidParameter`, `ParameterValueInvalid`: the codes on the wire.
     pub fn api(&self, operation: &str, body: &Value) -> Result<Value, ApiError> {
-        if operation != "Publish" {
-            return Err(ApiError::new(
+        match operation {
+            "Publish" => self.publish(body),
+            "ListSubscriptionsByTopic" => self.list_subscriptions(body),
+            _ => Err(ApiError::new(
                 "InvalidAction",
                 format!("SNS {operation} is not simulated"),
-            ));
+            )),
         }
+    }
+
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html>
+    fn list_subscriptions(&self, body: &Value) -> Result<Value, ApiError> {
+        let topic = topic(body)?;
+        let state = self.state();
+        let subscriptions = state.topics.get(topic).ok_or_else(no_topic)?;
+        let from = match body.get("NextToken").and_then(Value::as_str) {
+            None => 0,
+            Some(token) => token
+                .parse()
+                .ok()
+                .filter(|from| *from <= subscriptions.len())
+                .ok_or_else(|| invalid("NextToken"))?,
+        };
+        let to = subscriptions.len().min(from + SUBSCRIPTIONS_PAGE);
+        let page: Vec<Value> = subscriptions[from..to]
+            .iter()
+            .zip(from..)
+            .map(|(subscription, number)| {
+                let arn = match subscription.confirmed {
+                    true => format!("{topic}:00000000-0000-4000-8000-{number:012x}"),
+                    false => "PendingConfirmation".to_owned(),
+                };
+                json!({
+                    "SubscriptionArn": arn,
+                    "Owner": ACCOUNT,
+                    "Protocol": subscription.protocol,
+                    "Endpoint": subscription.endpoint,
+                    "TopicArn": topic,
+                })
+            })
+            .collect();
+        let mut answer = json!({ "Subscriptions": page });
+        if to < subscriptions.len() {
+            answer["NextToken"] = json!(to.to_string());
+        }
+        Ok(answer)
+    }
+
+    fn publish(&self, body: &Value) -> Result<Value, ApiError> {
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         let attributes = attributes(body)?;
-        let topic = text("TopicArn").ok_or_else(|| {
-            invalid("TopicArn or TargetArn Reason: no value for required parameter")
-        })?;
+        let topic = topic(body)?;
         let message = text("Message").unwrap_or_default();
         let size = message.len()
             + attributes
@@ -104,8 +165,8 @@ impl Sns {
             check_subject(subject)?;
         }
         let mut state = self.state();
-        if !state.topics.contains(topic) {
-            return Err(ApiError::new("NotFound", "Topic does not exist").with_status(404));
+        if !state.topics.contains_key(topic) {
+            return Err(no_topic());
         }
         state.published.push(Notification {
             at: self.0.clock.now(),
@@ -125,6 +186,16 @@ impl Sns {
             Box::pin(async move { answer })
         })
     }
+}
+
+fn topic(body: &Value) -> Result<&str, ApiError> {
+    body.get("TopicArn")
+        .and_then(Value::as_str)
+        .ok_or_else(|| invalid("TopicArn or TargetArn Reason: no value for required parameter"))
+}
+
+fn no_topic() -> ApiError {
+    ApiError::new("NotFound", "Topic does not exist").with_status(404)
 }
 
 fn invalid(what: &str) -> ApiError {

@@ -19,6 +19,7 @@ mod redrive;
 mod service;
 mod start;
 mod tokens;
+mod versions;
 
 #[cfg(test)]
 mod tests;

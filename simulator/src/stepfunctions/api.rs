@@ -40,7 +40,21 @@ impl StepFunctions {
                 self.redrive(arn)?;
                 Ok(json!({ "redriveDate": epoch_seconds(self.0.clock.now()) }))
             }
+            "ListStateMachines" => self.list_machines(body),
             "DescribeStateMachine" => self.describe_machine(body),
+            "DescribeStateMachineForExecution" => self.describe_machine_of(body),
+            "ListStateMachineAliases" => {
+                let aliases = self.aliases(required(body, "stateMachineArn")?)?;
+                let (from, to, next) = page(body, aliases.len())?;
+                Ok(paged(
+                    "stateMachineAliases",
+                    aliases[from..to].to_vec(),
+                    next,
+                ))
+            }
+            "DescribeStateMachineAlias" => {
+                self.describe_alias(required(body, "stateMachineAliasArn")?)
+            }
             "SendTaskSuccess" => {
                 let output = required(body, "output")?;
                 self.send_task_success(required(body, "taskToken")?, output)?;
@@ -160,10 +174,40 @@ impl StepFunctions {
         Ok(json!({ "stopDate": stopped.map(epoch_seconds) }))
     }
 
-    fn describe_machine(&self, body: &Value) -> Result<Value, ApiError> {
-        let machine = self.machine(required(body, "stateMachineArn")?)?;
+    fn list_machines(&self, body: &Value) -> Result<Value, ApiError> {
+        let state = self.0.state();
+        let machines: Vec<_> = state.machines.values().collect();
+        let (from, to, next) = page(body, machines.len())?;
+        let machines = machines[from..to].iter().map(|machine| {
+            json!({
+                "stateMachineArn": machine.arn,
+                "name": machine.name,
+                "type": "STANDARD",
+                "creationDate": epoch_seconds(machine.created),
+            })
+        });
+        Ok(paged("stateMachines", machines.collect(), next))
+    }
+
+    /// The definition that an execution runs, which a later one of its machine does not change.
+    fn describe_machine_of(&self, body: &Value) -> Result<Value, ApiError> {
+        let execution = self.execution(arn(body, "executionArn")?)?;
+        let machine = &execution.machine;
         Ok(json!({
             "stateMachineArn": machine.arn,
+            "name": machine.name,
+            "definition": machine.definition.text(),
+            "roleArn": ROLE_ARN,
+            "updateDate": epoch_seconds(machine.created),
+        }))
+    }
+
+    fn describe_machine(&self, body: &Value) -> Result<Value, ApiError> {
+        let arn = required(body, "stateMachineArn")?;
+        let machine = self.machine(arn)?;
+        Ok(json!({
+            // Of a version, its own.
+            "stateMachineArn": arn,
             "name": machine.name,
             "status": "ACTIVE",
             "definition": machine.definition.text(),

@@ -9,6 +9,7 @@ use super::{
     interpreter::Run,
     json::Json,
     tokens::Tokens,
+    versions::Published,
 };
 use crate::{ACCOUNT, REGION, clock::Clock, eventbridge::Bus, seeded::Seeded, wire::ApiError};
 use indexmap::IndexMap;
@@ -39,6 +40,8 @@ pub(super) struct Inner {
 pub(super) struct State {
     /// By ARN.
     pub(super) machines: BTreeMap<String, Arc<StateMachine>>,
+    /// By the machine's ARN.
+    pub(super) published: BTreeMap<String, Published>,
     /// By ARN, in the order of their start.
     pub(super) executions: IndexMap<Arc<str>, Arc<Execution>>,
     hooks: Vec<Hook>,
@@ -154,8 +157,14 @@ impl StepFunctions {
         if unqualified.len() < 7 || unqualified[5] != "stateMachine" {
             return Err(ApiError::new("InvalidArn", format!("Invalid Arn: '{arn}'")));
         }
-        let machine = self.0.state().machines.get(&unqualified.join(":")).cloned();
-        machine.ok_or_else(|| {
+        let plain = unqualified.join(":");
+        let state = self.0.state();
+        let machine = match (state.published.get(&plain), arn.splitn(8, ':').nth(7)) {
+            (Some(published), Some(qualifier)) => published.find(qualifier),
+            // Nothing is published: whatever version or alias is named is the machine as it is.
+            _ => state.machines.get(&plain),
+        };
+        machine.cloned().ok_or_else(|| {
             let message = format!("State Machine Does Not Exist: '{arn}'");
             ApiError::new("StateMachineDoesNotExist", message)
         })

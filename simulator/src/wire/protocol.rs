@@ -161,7 +161,6 @@ fn json_response(answer: Result<Value, ApiError>) -> Result<HttpResponse, Connec
     respond(status, "application/x-amz-json-1.1", body.to_string())
 }
 
-/// Answers with flat members; SNS Publish needs no more.
 fn query_response(
     action: &str,
     answer: &Result<Value, ApiError>,
@@ -170,17 +169,7 @@ fn query_response(
     const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
     let (status, body) = match answer {
         Ok(body) => {
-            let members: String = body
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(name, value)| {
-                    let text = value
-                        .as_str()
-                        .map_or_else(|| value.to_string(), str::to_owned);
-                    format!("<{name}>{}</{name}>", escape(&text))
-                })
-                .collect();
+            let members = xml(body);
             let body = format!(
                 "<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{members}</{action}Result>\
                  <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
@@ -203,6 +192,22 @@ fn query_response(
         }
     };
     respond(status, "text/xml", body)
+}
+
+/// A structure's members by name, a list's as `member`.
+fn xml(value: &Value) -> String {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| format!("<{name}>{}</{name}>", xml(value)))
+            .collect(),
+        Value::Array(members) => members
+            .iter()
+            .map(|value| format!("<member>{}</member>", xml(value)))
+            .collect(),
+        Value::String(text) => escape(text),
+        other => escape(&other.to_string()),
+    }
 }
 
 fn escape(text: &str) -> String {

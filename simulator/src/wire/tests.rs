@@ -1,5 +1,9 @@
 use super::*;
-use crate::{dynamodb::DynamoDb, sns::Sns, throttle::Limit};
+use crate::{
+    dynamodb::DynamoDb,
+    sns::{Sns, Subscription},
+    throttle::Limit,
+};
 use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata,
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
@@ -251,6 +255,39 @@ async fn sns_keeps_its_limits_and_records_what_is_published() {
         .unwrap_err();
     assert!(refused.into_service_error().is_not_found_exception());
     assert_eq!(w.sns.published().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sns_lists_who_is_subscribed_page_by_page_and_who_has_not_confirmed() {
+    let w = world().await;
+    let topic = w.sns.create_topic("operators");
+    for number in 0..101 {
+        let subscription = Subscription {
+            protocol: "email".to_owned(),
+            endpoint: format!("ops+{number}&<x>@example.com"),
+            confirmed: number > 0,
+        };
+        w.sns.subscribe(&topic, subscription);
+    }
+    let client = w.wire.sns("operator");
+    let list = || client.list_subscriptions_by_topic().topic_arn(&topic);
+    let first = list().send().await.unwrap();
+    assert_eq!(first.subscriptions().len(), 100);
+    let (waits, subscribed) = (&first.subscriptions()[0], &first.subscriptions()[1]);
+    assert_eq!(waits.subscription_arn(), Some("PendingConfirmation"));
+    assert_eq!(waits.endpoint(), Some("ops+0&<x>@example.com"));
+    let arn = subscribed.subscription_arn().unwrap();
+    assert!(arn.starts_with(&format!("{topic}:")), "{arn}");
+    let last = list()
+        .set_next_token(first.next_token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!((last.subscriptions().len(), last.next_token()), (1, None));
+    let refused = client.list_subscriptions_by_topic();
+    let refused = refused.topic_arn(format!("{topic}-none")).send().await;
+    let refused = refused.unwrap_err().into_service_error();
+    assert!(refused.is_not_found_exception());
 }
 
 #[tokio::test(start_paused = true)]

@@ -258,3 +258,60 @@ async fn lists_and_histories_come_in_pages() {
         .into_service_error();
     assert!(bad.is_invalid_token());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alias_stands_for_the_version_that_was_published_last() {
+    let cloud = waiting_cloud();
+    let sfn = client(&cloud);
+    let aliases = || sfn.list_state_machine_aliases().state_machine_arn(MACHINE);
+    let none = aliases().send().await.unwrap();
+    assert!(none.state_machine_aliases().is_empty());
+    let live = cloud.sfn.publish(MACHINE, "live").unwrap();
+    let definition = machine(json!({ "B": { "Type": "Wait", "Seconds": 1, "End": true } }));
+    cloud
+        .sfn
+        .create_state_machine("m", parse(&definition).unwrap());
+
+    let all = sfn.list_state_machines().send().await.unwrap();
+    assert_eq!(all.state_machines()[0].state_machine_arn(), MACHINE);
+    let listed = aliases().send().await.unwrap();
+    let listed = listed.state_machine_aliases();
+    assert_eq!(listed[0].state_machine_alias_arn(), live);
+    let described = || {
+        sfn.describe_state_machine_alias()
+            .state_machine_alias_arn(&live)
+    };
+    let version = |number: u32| format!("{MACHINE}:{number}");
+    let alias = described().send().await.unwrap();
+    let route = &alias.routing_configuration()[0];
+    assert_eq!(
+        (route.state_machine_version_arn(), route.weight()),
+        (version(1).as_str(), 100)
+    );
+
+    // What the alias runs is the version, and what the machine is has changed since.
+    let arn = cloud.sfn.start(&live, Some("x"), json!({})).unwrap();
+    let run = sfn.describe_state_machine_for_execution();
+    let run = run.execution_arn(&arn).send().await.unwrap();
+    assert!(run.definition().contains("\"A\""), "{}", run.definition());
+    for (of, state) in [(version(1), "\"A\""), (MACHINE.to_owned(), "\"B\"")] {
+        let machine = sfn.describe_state_machine().state_machine_arn(&of);
+        let machine = machine.send().await.unwrap();
+        assert_eq!(machine.state_machine_arn(), of);
+        assert!(machine.definition().contains(state), "{of}");
+    }
+    cloud.sfn.publish(MACHINE, "live").unwrap();
+    let alias = described().send().await.unwrap();
+    let route = &alias.routing_configuration()[0];
+    assert_eq!(route.state_machine_version_arn(), version(2));
+
+    let unknown = sfn
+        .describe_state_machine_alias()
+        .state_machine_alias_arn(format!("{MACHINE}:none"))
+        .send()
+        .await
+        .unwrap_err();
+    assert!(unknown.into_service_error().is_resource_not_found());
+    let unknown = cloud.sfn.start(&version(3), None, json!({})).unwrap_err();
+    assert_eq!(unknown.code, "StateMachineDoesNotExist");
+}
