@@ -128,3 +128,14 @@ pub fn bill_table(rows: &[Row]) -> String {
     lines.push(std::iter::once("**all**".to_owned()).chain(sums).collect());
     table(&head, &lines)
 }
+
+/// What the original design reads beside nothing and beside unrelated items, in words.
+pub fn reads_line(ours: &Row, [alone, crowded]: [f64; 2]) -> String {
+    format!(
+        "The original design reads its whole table four times to find 8 ranks: {alone:.1} read units when nothing else is in it, {} \
+         beside {} unrelated items. This system: {:.1} in both.\n",
+        thousands(crowded as u64),
+        thousands(UNRELATED.into()),
+        ours.usage.read_units
+    )
+}

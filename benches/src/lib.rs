@@ -2,6 +2,7 @@
 //! docs/benchmarks.md.
 
 pub mod cost;
+pub mod overhead;
 pub mod page;
 pub mod site;
 mod unrelated;

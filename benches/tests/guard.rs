@@ -3,6 +3,7 @@
 
 use benches::{
     cost::{self, Row},
+    overhead::{self, ledger::Owner, original, picture},
     page,
 };
 
@@ -50,4 +51,31 @@ fn what_else_is_in_the_tables_costs_nothing() {
     let alone = cost::measure(8, 1, 0).expect("it can be played");
     let crowded = cost::measure(8, 1, cost::UNRELATED).expect("it can be played");
     assert_eq!(alone.usage, crowded.usage);
+    let original = [0, cost::UNRELATED].map(|unrelated| {
+        let measured = original::measure(8, unrelated).expect("it can be played");
+        measured.read_units
+    });
+    agrees("reads", &cost::reads_line(&crowded, original));
+}
+
+#[test]
+fn the_systems_own_part_stays_below_its_bound() {
+    let compared: Vec<_> = overhead::SIZES
+        .into_iter()
+        .map(|nodes| overhead::compare(nodes).expect("it can be played"))
+        .collect();
+    for size in &compared {
+        let own = size.recovery.by(Owner::System);
+        let bound = if size.nodes <= 8 { 3.25 } else { 10.0 };
+        assert!(own <= bound, "{} nodes: {own} s", size.nodes);
+    }
+    let first_function = compared.iter().map(|size| size.original.calls[0]);
+    let told = first_function.take(2).collect::<Vec<_>>();
+    assert_eq!(told, [39, 263], "the model is not the original");
+    agrees("spread", &overhead::spread(&compared));
+    agrees("pieces", &overhead::pieces_table(&compared));
+    agrees("designs", &overhead::designs_table(&compared));
+    if let Err(problem) = picture::check(&picture::svg(&compared)) {
+        panic!("{problem}");
+    }
 }
