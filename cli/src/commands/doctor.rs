@@ -1,5 +1,7 @@
 //! `doctor`: checks a deployment before it is needed.
 
+mod alias;
+mod by_hand;
 mod check;
 mod same;
 
@@ -15,6 +17,9 @@ use serde::Serialize;
 const AFTER_HELP: &str = "\
 It changes nothing, but starts one execution with an event of a task that belongs to no job: it goes through ClassifyExit
 and ClaimJob and ends with nothing to do. --no-execution leaves that out.
+
+What this program has no SDK for (rules, roles, Systems Manager) it does not check: it prints the command of the AWS CLI
+that does, with what is to be seen and the mend.
 
 Examples:
   gpu-recovery doctor --topic arn:aws:sns:us-east-1:123456789012:gpu-recovery
@@ -75,6 +80,9 @@ pub enum Level {
 pub struct Finding {
     level: Level,
     what: String,
+    /// Of what is not checked from here: the one command that checks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
@@ -85,6 +93,7 @@ impl Finding {
         Self {
             level: Level::Well,
             what: what.into(),
+            check: None,
             mend: None,
         }
     }
@@ -93,7 +102,15 @@ impl Finding {
         Self {
             level: Level::Look,
             what: what.into(),
+            check: None,
             mend: Some(mend.into()),
+        }
+    }
+
+    fn by_hand(what: &str, check: String, mend: impl Into<String>) -> Self {
+        Self {
+            check: Some(check),
+            ..Self::look(format!("not checked from here: {what}"), mend)
         }
     }
 
@@ -101,6 +118,7 @@ impl Finding {
         Self {
             level: Level::Bad,
             what: what.into(),
+            check: None,
             mend: Some(mend.into()),
         }
     }
@@ -128,7 +146,11 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
     output.progress("looking at the state machine");
     let machine = desk.machine().await;
     match &machine {
-        Ok(machine) => found.push(check::machine(desk, machine).await),
+        Ok(machine) => {
+            let plain = check::unqualified(machine);
+            found.push(check::machine(desk, &plain).await);
+            found.extend(alias::aliases(desk, &plain).await);
+        }
         Err(error) => found.push(Finding::bad(
             error.to_string(),
             "deploy infra/, or name the machine",
@@ -142,9 +164,7 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         output.progress("waiting for an execution with nothing to do");
         found.push(check::execution(desk, machine).await);
     }
-    found.extend(check::by_hand(
-        machine.as_deref().unwrap_or("STATE_MACHINE_ARN"),
-    ));
+    found.extend(by_hand::checks(desk, machine.ok().as_deref(), &arguments.dcgm_task).await);
     output.still();
     if arguments.json {
         output.raw(&files::pretty(&found)?);
@@ -162,6 +182,10 @@ fn show(output: &Output, found: &[Finding]) {
             Level::Bad => (output::BAD, "bad "),
         };
         output.text(&format!("{}  ", paint(style, word)), &finding.what);
+        if let Some(check) = &finding.check {
+            // Whole, so that it can be copied.
+            output.line(&format!("      {check}"));
+        }
         if let Some(mend) = &finding.mend {
             output.text("      ", mend);
         }

@@ -8,9 +8,10 @@ use simulator::{
     cloud::{Cloud, CloudOptions, TRAINING},
     ecs::{Behaviour, GpuHealth, NewInstance},
     faults::Fault,
-    stepfunctions::{ExecutionStatus, ExecutionView},
+    sns::Subscription,
+    stepfunctions::{Definition, ExecutionStatus, ExecutionView},
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::sleep;
 use workers::{
     context::Clients,
@@ -47,11 +48,34 @@ fn launch(rank: usize) -> LaunchSpec {
     }
 }
 
+/// The operator's; the state machine is found by its name when it is not given.
+fn desk(cloud: &Cloud, state_machine: Option<String>) -> Desk {
+    let wire = &cloud.wire;
+    let clients = Clients {
+        dynamodb: wire.dynamodb("operator"),
+        ecs: wire.ecs("operator"),
+        sfn: wire.sfn("operator"),
+        sns: wire.sns("operator"),
+    };
+    Desk::new(cloud.lambda.context("operator"), clients, state_machine)
+}
+
 impl World {
     async fn new() -> Self {
         let cloud = Cloud::new(CloudOptions::default())
             .await
             .expect("an account");
+        let published = cloud
+            .stepfunctions
+            .publish(&cloud.state_machine_arn, "live");
+        published.expect("the machine is there");
+        let subscription = Subscription {
+            protocol: "email".to_owned(),
+            endpoint: "ops@example.com".to_owned(),
+            confirmed: true,
+        };
+        let topic = cloud.lambda.context("operator").settings.topic_arn.clone();
+        cloud.sns.subscribe(&topic, subscription);
         let ids: Vec<String> = (0..2).map(|nth| format!("i-0f3a9c5d7e{nth:07x}")).collect();
         for id in &ids {
             cloud.fleet.add_instance(NewInstance::p5(id));
@@ -78,15 +102,7 @@ impl World {
         submit(&cloud.lambda.context("launcher"), &job)
             .await
             .expect("it starts");
-        let wire = &cloud.wire;
-        let clients = Clients {
-            dynamodb: wire.dynamodb("operator"),
-            ecs: wire.ecs("operator"),
-            sfn: wire.sfn("operator"),
-            sns: wire.sns("operator"),
-        };
-        let context = cloud.lambda.context("operator");
-        let desk = Desk::new(context, clients, Some(cloud.state_machine_arn.clone()));
+        let desk = desk(&cloud, Some(cloud.state_machine_arn.clone()));
         Self {
             cloud,
             desk,
@@ -712,15 +728,92 @@ async fn doctor_finds_a_good_deployment_good() {
             "well the table ecs_container_instance has its keys",
             "well the state machine gpu-recovery is this version's",
             "well dcgm-health-check fits the 2 instances",
+            "well the alias live is version 1, which is this version's",
             "well every agent of the cluster is connected",
+            "well the topic has 1 confirmed subscription",
             "well an execution went through ClaimJob and found nothing to do",
-            "aws events list-rules",
+            "look not checked from here: the rules are there and enabled aws events list-rules",
+            "--target-arn arn:aws:states:us-east-1:123456789012:stateMachine:gpu-recovery:live",
+            "--filters Key=tag:gpu-recovery-cluster,Values=gpu-training",
+            "aws iam simulate-principal-policy --policy-source-arn arn:aws:iam::123456789012:role/",
         ],
+    );
+    assert_eq!(
+        found.matches(" not checked from here: ").count(),
+        5,
+        "{found}"
     );
     assert_eq!(world.cloud.stepfunctions.executions().len(), 1);
     let found = world.json(&["doctor", "--no-execution", "--json"]).await;
+    let by_hand = &found.as_array().expect("findings")[found.as_array().map_or(0, Vec::len) - 1];
+    assert!(
+        by_hand["check"]
+            .as_str()
+            .is_some_and(|command| command.starts_with("aws iam ")),
+        "{by_hand}"
+    );
     assert!(found.as_array().is_some_and(|all| all.len() > 6), "{found}");
     assert_eq!(world.cloud.stepfunctions.executions().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn doctor_tells_what_the_alias_runs_from_what_the_machine_is() {
+    let world = World::new().await;
+    let line = ["doctor", "--no-execution"];
+    let changed = simulator::cloud::RECOVERY.replace("\"StopSiblings\"", "\"StopOthers\"");
+    let substitutions = simulator::cloud::substitutions(&BTreeMap::new()).expect("defaults");
+    let changed = Definition::parse(&changed, &substitutions).expect("a definition");
+    let service = &world.cloud.stepfunctions;
+    service.create_state_machine("gpu-recovery", changed);
+    let found = world.gives(0, &line).await;
+    let differs = "not this version's: they differ at /States/";
+    has(
+        &found,
+        &[
+            &format!("look the state machine gpu-recovery is {differs}"),
+            "well the alias live is version 1, which is this version's",
+        ],
+    );
+    let published = service.publish(&world.cloud.state_machine_arn, "live");
+    published.expect("the machine is there");
+    let found = world.gives(0, &line).await;
+    has(
+        &found,
+        &[
+            &format!("look the alias live is version 2, which is {differs}"),
+            "aws stepfunctions update-state-machine-alias",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn doctor_says_when_nothing_is_published_and_nobody_is_told() {
+    let cloud = Cloud::new(CloudOptions::default())
+        .await
+        .expect("an account");
+    // The state machine is found by its name.
+    let world = World {
+        desk: desk(&cloud, None),
+        cloud,
+        output: Output::keeping(),
+    };
+    let topic = world.desk.context.settings.topic_arn.clone();
+    let line = ["doctor", "--no-execution", "--topic", &topic];
+    has(
+        &world.gives(1, &line).await,
+        &[
+            "well the state machine gpu-recovery is this version's",
+            "look the state machine has no alias live, which the template's rules start",
+            "bad nobody gets the messages: the topic has no confirmed subscription",
+            "look the cluster gpu-training has no ACTIVE instance",
+        ],
+    );
+    let missing = format!("{topic}-none");
+    let line = ["doctor", "--no-execution", "--topic", &missing];
+    has(
+        &world.gives(0, &line).await,
+        &["NotFound", "Topic does not exist"],
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use super::{Finding, same};
 use crate::{
+    Failure,
     account::{Desk, refused},
     commands::submit::pick,
     drill::words,
@@ -86,28 +87,41 @@ fn keyed(name: &str, keys: &[(&str, &KeyType)], wanted: &[(&str, &KeyType)]) -> 
     )
 }
 
+/// A state machine's ARN without version or alias.
+pub fn unqualified(arn: &str) -> String {
+    arn.splitn(8, ':').take(7).collect::<Vec<_>>().join(":")
+}
+
 /// The state machine's definition.
 pub async fn machine(desk: &Desk, arn: &str) -> Finding {
-    let answer = desk
-        .sfn
-        .describe_state_machine()
-        .state_machine_arn(arn)
-        .send()
-        .await;
-    let answer = match answer.map_err(refused("states:DescribeStateMachine", arn)) {
+    let (name, difference) = match definition(desk, arn).await {
         Ok(answer) => answer,
         Err(error) => return Finding::bad(error.to_string(), "deploy infra/"),
     };
-    let ours: Value = serde_json::from_str(simulator::cloud::RECOVERY).unwrap_or_default();
-    let theirs: Value = serde_json::from_str(answer.definition()).unwrap_or_default();
-    let name = answer.name();
-    match same::difference(&ours, &theirs, "") {
+    match difference {
         None => Finding::well(format!("the state machine {name} is this version's")),
         Some(place) => Finding::look(
             format!("the state machine {name} is not this version's: they differ at {place}"),
             "deploy this version, or use the program of that one: graph and replay judge by its states",
         ),
     }
+}
+
+/// The name of a state machine, or of a version of one, and where it differs from this program's.
+pub async fn definition(desk: &Desk, arn: &str) -> Result<(String, Option<String>), Failure> {
+    let answer = desk
+        .sfn
+        .describe_state_machine()
+        .state_machine_arn(arn)
+        .send()
+        .await
+        .map_err(refused("states:DescribeStateMachine", arn))?;
+    let ours: Value = serde_json::from_str(simulator::cloud::RECOVERY).unwrap_or_default();
+    let theirs: Value = serde_json::from_str(answer.definition()).unwrap_or_default();
+    Ok((
+        answer.name().to_owned(),
+        same::difference(&ours, &theirs, ""),
+    ))
 }
 
 /// The health check's task definition, and the cluster's instances.
@@ -201,14 +215,14 @@ pub async fn topic(desk: &Desk, topic: Option<&str>) -> Finding {
         .sns
         .list_subscriptions_by_topic()
         .topic_arn(topic)
+        .into_paginator()
+        .items()
         .send()
+        .collect::<Result<Vec<_>, _>>()
         .await;
     match answer.map_err(refused("sns:ListSubscriptionsByTopic", topic)) {
-        Ok(answer) => {
-            let arns = answer
-                .subscriptions()
-                .iter()
-                .filter_map(|s| s.subscription_arn());
+        Ok(all) => {
+            let arns = all.iter().filter_map(|s| s.subscription_arn());
             subscribed(topic, &arns.collect::<Vec<_>>())
         }
         Err(error) => Finding::look(
@@ -318,23 +332,6 @@ async fn judged(desk: &Desk, arn: &str, status: &ExecutionStatus) -> Finding {
         format!("the dry execution ended {}: {why}", status.as_str()),
         format!("mend what the error names; gpu-recovery explain {arn}"),
     )
-}
-
-/// What this program has no SDK for.
-pub fn by_hand(machine: &str) -> Vec<Finding> {
-    let rules = format!("aws events list-rule-names-by-target --target-arn {machine}");
-    vec![
-        Finding::look(
-            "not checked from here: the rules that start the machine are enabled",
-            format!(
-                "{rules}, then aws events list-rules --query 'Rules[].[Name,State]' --output table"
-            ),
-        ),
-        Finding::look(
-            "not checked from here: Systems Manager reaches the instances",
-            "aws ssm describe-instance-information --query 'InstanceInformationList[].[InstanceId,PingStatus]' --output table",
-        ),
-    ]
 }
 
 #[cfg(test)]
