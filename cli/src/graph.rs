@@ -1,5 +1,5 @@
 //! Draws a state machine as the AWS Step Functions console does, from its definition (Amazon States Language): as SVG or
-//! PNG for people, and as Mermaid text. With an [`Overlay`] the picture shows the path of an execution as well.
+//! PNG for people, as rows of a terminal, and as Mermaid text. With an [`Overlay`] the picture shows the path of an execution as well.
 //!
 //! The same definition and overlay give the same text, byte for byte, so `statemachine/recovery.svg` can be compared
 //! with the definition in a test.
@@ -12,7 +12,10 @@ mod png;
 mod rows;
 mod setting;
 mod svg;
+mod terminal;
 mod text;
+
+pub use terminal::Row;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +40,8 @@ pub struct Visit {
     pub retries: u32,
     /// What else to show, for example `12 m 04 s`.
     pub label: Option<String>,
+    /// How often it was entered and not left: of a Map's items, those that stand there.
+    pub standing: usize,
 }
 
 /// How a state came out. Colour is never the only sign: each has its own icon, border and word.
@@ -120,6 +125,15 @@ pub fn mermaid(definition: &Value, overlay: Option<&Overlay>) -> Result<String, 
     Ok(mermaid::draw(&scope, overlay))
 }
 
+/// Draws the definition and the path as rows of a terminal.
+///
+/// # Errors
+/// As [`svg`].
+pub fn terminal(definition: &Value, overlay: &Overlay) -> Result<Vec<Row>, GraphError> {
+    let scope = read(definition, Some(overlay))?;
+    Ok(terminal::rows(&scope, overlay))
+}
+
 fn read(definition: &Value, overlay: Option<&Overlay>) -> Result<model::Scope, GraphError> {
     let scope = model::read(definition)?;
     let known: BTreeSet<_> = scope.all().into_iter().map(|state| &state.name).collect();
@@ -141,6 +155,9 @@ impl Visit {
         match self.entered.len() {
             0 | 1 => {}
             times => parts.push(format!("{times} times")),
+        }
+        if self.standing > 1 {
+            parts.push(format!("{} under way", self.standing));
         }
         match self.retries {
             0 => {}
@@ -258,6 +275,7 @@ mod tests {
             entered,
             retries: 1,
             label: Some("12 m 04 s".to_owned()),
+            standing: 0,
         };
         Overlay {
             states: BTreeMap::from([("Well?".to_owned(), visit)]),

@@ -89,6 +89,17 @@ pub async fn newer_than(
     }
 }
 
+/// The definition that an execution runs; `None` when Step Functions does not give it.
+pub async fn definition_of(client: &Client, execution: &str) -> Option<Value> {
+    let answer = client
+        .describe_state_machine_for_execution()
+        .execution_arn(execution)
+        .send()
+        .await
+        .ok()?;
+    serde_json::from_str(answer.definition()).ok()
+}
+
 /// The newest state that an execution has entered and not left, and when; from its last events.
 ///
 /// # Errors

@@ -1,7 +1,10 @@
 //! What is written: plain lines, coloured where the reader wants colour, wrapped to the terminal.
 
+mod spinner;
+
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
+use spinner::spinner;
 use std::{
     fmt::Display,
     io::{ErrorKind, IsTerminal, Write},
@@ -20,12 +23,19 @@ pub const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Without a terminal, and the most that a line of text may have on a wide one.
 const WIDTH: usize = 80;
 const WIDEST: usize = 100;
+const ROWS: usize = 24;
+
+/// The exit code after Ctrl-C, as shells have it.
+const INTERRUPTED: i32 = 130;
 const NARROWEST: usize = 40;
 
 /// A text in a style; colours are taken out again where they are not wanted.
 pub fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
+
+/// Home, erase the screen (ECMA-48: CUP, ED).
+const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Standard output. Clones write to the same.
 #[derive(Clone)]
@@ -43,12 +53,35 @@ impl Output {
         let watched = std::io::stdout().is_terminal()
             && std::io::stderr().is_terminal()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        Self {
+        let output = Self {
             width: width(),
             spinner: watched.then(spinner),
             #[cfg(test)]
             kept: None,
+        };
+        if watched {
+            output.tidy_on_interrupt();
         }
+        output
+    }
+
+    /// Ctrl-C takes the spinner off the terminal before it ends the program.
+    fn tidy_on_interrupt(&self) {
+        let output = self.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build();
+            // Where it cannot be waited for, it ends the program as ever.
+            if let Ok(runtime) = runtime
+                && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
+            {
+                output.still();
+                // The terminal has written ^C: back, erase the line (ECMA-48: EL).
+                control("\r\x1b[K");
+                process::exit(INTERRUPTED);
+            }
+        });
     }
 
     /// Keeps what is written, without colours.
@@ -89,13 +122,29 @@ impl Output {
         raw(text);
     }
 
+    /// Whether a person looks on, at a terminal that can be drawn on.
+    pub fn watched(&self) -> bool {
+        self.spinner.is_some()
+    }
+
     /// Takes everything off the terminal, when this is one.
     pub fn clear(&self) {
-        if self.spinner.is_some() {
-            // Home, erase the screen (ECMA-48: CUP, ED).
-            let mut stdout = anstream::stdout().lock();
-            written(write!(stdout, "\x1b[H\x1b[2J").and_then(|()| stdout.flush()));
+        if self.watched() {
+            control(CLEAR);
         }
+    }
+
+    /// Writes lines in the place of the last `before` ones; of all that is on the terminal, when that is not known.
+    pub fn replace(&self, before: Option<usize>, lines: &[String]) {
+        if self.watched() {
+            match before {
+                Some(0) => {}
+                // Up, erase what is below (ECMA-48: CPL, ED).
+                Some(before) => control(&format!("\x1b[{before}F\x1b[J")),
+                None => control(CLEAR),
+            }
+        }
+        self.lines(lines);
     }
 
     /// Columns that a line may have.
@@ -114,8 +163,9 @@ impl Output {
             written(writeln!(stdout, "{}", line.trim_end()).and_then(|()| stdout.flush()));
         };
         match &self.spinner {
-            Some(spinner) => spinner.suspend(write),
-            None => write(),
+            // One that has not begun would be drawn after the line, and stay.
+            Some(spinner) if !spinner.message().is_empty() => spinner.suspend(write),
+            _ => write(),
         }
     }
 
@@ -157,13 +207,10 @@ impl Output {
     }
 }
 
-fn spinner() -> ProgressBar {
-    let spinner = ProgressBar::new_spinner();
-    spinner.set_draw_target(ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-        spinner.set_style(style);
-    }
-    spinner
+/// Writes what moves the cursor or erases: also where colours are not wanted, which takes every escape out of lines.
+fn control(sequence: &str) {
+    let mut stdout = std::io::stdout().lock();
+    written(write!(stdout, "{sequence}").and_then(|()| stdout.flush()));
 }
 
 fn width() -> usize {
@@ -173,6 +220,13 @@ fn width() -> usize {
         .or_else(told)
         .unwrap_or(WIDTH)
         .clamp(NARROWEST, WIDEST)
+}
+
+/// Columns and rows of the terminal as it is now.
+pub fn size() -> (usize, usize) {
+    terminal_size::terminal_size().map_or((WIDTH, ROWS), |(width, height)| {
+        (usize::from(width.0), usize::from(height.0))
+    })
 }
 
 /// Text wrapped at blanks, but not at non-breaking ones, which come out as blanks. A long word, such as a link, stays
@@ -192,6 +246,21 @@ pub fn wrapped(text: &str, width: usize, first: &str, rest: &str) -> Vec<String>
 /// Columns that a text takes on a terminal.
 pub fn columns(text: &str) -> usize {
     textwrap::core::display_width(text)
+}
+
+/// At most so many columns of it; `…` stands for the rest.
+pub fn cut(text: &str, most: usize) -> String {
+    if columns(text) <= most {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    for letter in text.chars() {
+        if columns(&kept) + columns(letter.encode_utf8(&mut [0; 4])) >= most {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept + "…"
 }
 
 /// Writes text as it is, for programs.
@@ -283,6 +352,14 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000_000), "1,000,000");
         assert_eq!(counted(1, "task"), "1 task");
+    }
+
+    #[test]
+    fn what_is_cut_says_so_and_keeps_within_its_columns() {
+        assert_eq!(cut("four", 4), "four");
+        assert_eq!(cut("fives", 4), "fiv…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(cut("x", 0), "…");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
 use clap::Args;
 use serde_json::Value;
 use story::Story;
-pub use story::decision;
+pub use story::{decision, headline};
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -1,16 +1,15 @@
 //! `graph`: draws the state machine, plain or with an execution's path.
 
+mod overlay;
+
 use super::Told;
 use crate::{
     Failure, files,
-    graph::{self, GraphError, Overlay, Status, Theme, Visit},
-    history::{
-        self,
-        path::{Path, Visit as Seen},
-    },
-    output::span,
+    graph::{self, GraphError, Theme},
+    history::path::Path,
 };
 use clap::{Args, ValueEnum};
+pub use overlay::overlay;
 use serde_json::Value;
 use std::{
     io::IsTerminal,
@@ -117,7 +116,7 @@ pub fn at(arguments: &Arguments, events: Option<Vec<Value>>) -> Result<u8, Failu
         None => serde_json::from_str(simulator::cloud::RECOVERY)
             .map_err(|error| Failure::Broken(error.to_string()))?,
     };
-    let overlay = events.map(|events| overlay(&Path::of(&events), &definition));
+    let overlay = events.map(|events| overlay(&Path::of(&events), &definition, None));
     let overlay = overlay.as_ref();
     let file = arguments.output.clone().unwrap_or_else(|| "-".into());
     let text = match arguments.format() {
@@ -147,95 +146,4 @@ fn worded(error: &GraphError, arguments: &Arguments) -> Failure {
         _ => "",
     };
     Failure::BadInput(format!("{place}: {error}{mend}"))
-}
-
-/// The path laid over the picture.
-fn overlay(path: &Path, definition: &Value) -> Overlay {
-    let mut overlay = Overlay::default();
-    let mut seconds: std::collections::BTreeMap<&str, f64> = std::collections::BTreeMap::new();
-    for (number, seen) in path.visits.iter().enumerate() {
-        let status = status(path, number, definition);
-        let retries = seen.tries.saturating_sub(1);
-        let entered = history::clock(seen.entered);
-        let end = seen.exited.or(path.ended).unwrap_or(path.last);
-        *seconds.entry(&seen.name).or_default() += end - seen.entered;
-        match overlay.states.get_mut(&seen.name) {
-            Some(visit) => {
-                visit.status = worse(visit.status, status);
-                visit.entered.push(entered);
-                visit.retries += retries;
-            }
-            None => {
-                let visit = Visit {
-                    status,
-                    entered: vec![entered],
-                    retries,
-                    label: None,
-                };
-                overlay.states.insert(seen.name.clone(), visit);
-            }
-        }
-        if let Some(from) = seen.from {
-            let way = (path.visits[from].name.clone(), seen.name.clone());
-            overlay.taken.insert(way);
-        }
-    }
-    for (name, seconds) in seconds {
-        if let Some(visit) = overlay.states.get_mut(name).filter(|_| seconds >= 1.0) {
-            visit.label = Some(span(seconds));
-        }
-    }
-    overlay
-}
-
-fn status(path: &Path, number: usize, definition: &Value) -> Status {
-    let seen = &path.visits[number];
-    let timed_out = |seen: &Seen| {
-        let last = seen.failures.last();
-        seen.unwell && last.is_some_and(|failed| failed.error == "States.Timeout")
-    };
-    if seen.exited.is_none() {
-        return match path.status {
-            "RUNNING" => Status::InProgress,
-            "TIMED_OUT" => Status::TimedOut,
-            _ if timed_out(seen) => Status::TimedOut,
-            _ => Status::Failed,
-        };
-    }
-    // A Fail state is left, too, and is what failed.
-    if seen.kind == "Fail" || (seen.unwell && !catches(definition, &seen.name)) {
-        Status::Failed
-    } else if seen.unwell {
-        Status::Caught
-    } else {
-        Status::Succeeded
-    }
-}
-
-/// Whether the state has a Catch.
-fn catches(level: &Value, name: &str) -> bool {
-    let states = level["States"].as_object().into_iter().flatten();
-    states.into_iter().any(|(known, state)| {
-        (known == name && state["Catch"].is_array())
-            || catches(&state["ItemProcessor"], name)
-            || state["Branches"]
-                .as_array()
-                .is_some_and(|branches| branches.iter().any(|branch| catches(branch, name)))
-    })
-}
-
-/// Of several visits the one that a person must see.
-fn worse(one: Status, other: Status) -> Status {
-    let weight = |status| match status {
-        Status::Succeeded => 0,
-        Status::Caught => 1,
-        Status::InProgress => 2,
-        Status::TimedOut => 3,
-        Status::Failed => 4,
-    };
-    if weight(other) > weight(one) {
-        other
-    } else {
-        one
-    }
 }

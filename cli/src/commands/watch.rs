@@ -1,31 +1,38 @@
 //! `watch`: follows an execution live.
 
+mod lines;
+mod screen;
+mod wait;
+
 use super::{explain, status::unknown_job};
 use crate::{
     Failure,
     account::{self, Account, Desk, Named, Needs},
-    drill::live::{Audience, Live},
     history::{self, path::Path},
     output::{self, Output, paint},
 };
 use clap::Args;
+use lines::Lines;
+use screen::Screen;
 use serde_json::Value;
 use std::time::Duration;
 use workers::ids::ExecutionArn;
 
 const AFTER_HELP: &str = "\
-Each state is a line, as in `drill`: time since the start, name, what came of it. A state that waits is shown below
-with its bound, on a terminal.
+On a terminal it draws the graph with the way taken, times, retries, and what is waited for with its bound. With
+--lines, and to a pipe or a file, it writes a line for each state, as `drill` does, and nothing is drawn over.
 
 Examples:
   gpu-recovery watch llama-7b
   gpu-recovery watch arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME && ./next-step
+  gpu-recovery watch llama-7b --lines
 
 Exit codes:
   0  it SUCCEEDED, and the job was recovered, is complete, or nothing was to be done
   1  it ended FAILED, TIMED_OUT or ABORTED: a person is needed; or AWS failed
   2  bad arguments; standard error says which
-  4  it SUCCEEDED and declared the job FAILED";
+  4  it SUCCEEDED and declared the job FAILED
+  130  Ctrl-C: it was looked at, and goes on";
 
 /// Exit code of a job that is given up.
 const GIVEN_UP: u8 = 4;
@@ -41,6 +48,10 @@ pub struct Arguments {
     /// Asks every so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
+
+    /// Writes a line for each state instead of drawing the graph.
+    #[arg(long)]
+    lines: bool,
 
     #[command(flatten)]
     account: Account,
@@ -83,13 +94,8 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         },
         Named::Instance(id) => return Err(Failure::BadInput(format!("{id} has no execution"))),
     };
-    let path = follow(
-        desk,
-        output,
-        &execution,
-        Duration::from_secs(arguments.every),
-    )
-    .await?;
+    output.progress("asking AWS");
+    let path = follow(desk, output, &execution, arguments).await?;
     let decision = explain::decision(&path);
     let given_up = path.answer("FailJob").is_some();
     let code = match (path.status, given_up) {
@@ -115,53 +121,60 @@ async fn follow(
     desk: &Desk,
     output: &Output,
     execution: &ExecutionArn,
-    every: Duration,
+    arguments: &Arguments,
 ) -> Result<Path, Failure> {
-    let live = Live::new(output.clone(), simulator::cloud::RECOVERY, Audience::Mocks);
-    let observer = live.observer();
     let mut events: Vec<Value> = Vec::new();
+    let definition = match history::definition_of(&desk.sfn, execution.as_str()).await {
+        Some(definition) => definition,
+        None => serde_json::from_str(simulator::cloud::RECOVERY)
+            .map_err(|error| Failure::Broken(error.to_string()))?,
+    };
+    let mut view = if output.watched() && !arguments.lines {
+        output.still();
+        View::Graph(Screen::new(output, &definition))
+    } else {
+        View::Lines(Lines::new(output, &definition))
+    };
     loop {
         let known = events
             .last()
             .and_then(|event| event["id"].as_u64())
             .unwrap_or_default();
         let new = history::newer_than(&desk.sfn, execution.as_str(), known).await?;
-        let started = events
-            .first()
-            .or(new.first())
-            .map(history::at)
-            .unwrap_or_default();
-        for event in &new {
-            let at = Duration::try_from_secs_f64(history::at(event) - started).unwrap_or_default();
-            observer(at, execution.as_str(), event);
-        }
+        let seen = events.len();
         events.extend(new);
         let path = Path::of(&events);
+        view.show(execution, &events[seen..], &path, desk.now());
         if path.status != "RUNNING" {
-            live.finish();
-            output.still();
             return Ok(path);
         }
-        if let Some(visit) = path.standing().last() {
-            let bound = bound(&events, &visit.name);
-            let since = output::span((desk.now() - visit.entered).max(0.0));
-            output.progress(&format!("{} for {since}{bound}", visit.name));
+        for _ in 0..arguments.every {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            view.tick(&path, desk.now());
         }
-        tokio::time::sleep(every).await;
     }
 }
 
-/// How long the task that was scheduled last may take, if it is told.
-fn bound(events: &[Value], state: &str) -> String {
-    let entered = events
-        .iter()
-        .rposition(|event| event["stateEnteredEventDetails"]["name"] == state)
-        .unwrap_or_default();
-    let scheduled = events[entered..].iter().rev();
-    let seconds = scheduled
-        .filter_map(|event| event["taskScheduledEventDetails"]["timeoutInSeconds"].as_f64())
-        .next();
-    seconds.map_or(String::new(), |seconds| {
-        format!(", at most {}", output::span(seconds))
-    })
+/// How it is shown.
+enum View<'a> {
+    Graph(Screen<'a>),
+    Lines(Lines<'a>),
+}
+
+impl View<'_> {
+    /// What has come since the last look.
+    fn show(&mut self, execution: &ExecutionArn, new: &[Value], path: &Path, now: f64) {
+        match self {
+            Self::Graph(screen) => screen.draw(path, now),
+            Self::Lines(lines) => lines.show(execution, new, path, now),
+        }
+    }
+
+    /// A second has passed.
+    fn tick(&mut self, path: &Path, now: f64) {
+        match self {
+            Self::Graph(screen) => screen.draw(path, now),
+            Self::Lines(lines) => lines.tick(path, now),
+        }
+    }
 }

@@ -180,18 +180,18 @@ fn size_of(state: &State, inner: Option<&Picture>, visit: Option<&Visit>) -> (f6
 
 /// A walk through a level that tries the ways in the order of the definition, `Next` first, so that the usual way
 /// is the straight one.
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     states: HashMap<&'a str, &'a State>,
     /// The states as they are met; those that no way leads to come last.
-    met: Vec<&'a State>,
+    pub met: Vec<&'a State>,
     seen: HashSet<&'a str>,
     on_the_way: HashSet<&'a str>,
     /// The transitions that lead back to a state already on the way: laid out turned round, every edge leads down.
-    back: HashSet<(&'a str, &'a str)>,
+    pub back: HashSet<(&'a str, &'a str)>,
 }
 
 impl<'a> Walk<'a> {
-    fn through(scope: &'a Scope) -> Self {
+    pub fn through(scope: &'a Scope) -> Self {
         let names = scope.states.iter().map(|state| &state.name);
         let mut walk = Self {
             states: scope

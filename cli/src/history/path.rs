@@ -40,6 +40,9 @@ pub struct Visit {
     pub parameters: Value,
     pub result: Value,
     pub tries: u32,
+    /// When its last try began, and after how many seconds that is timed out.
+    pub tried: f64,
+    pub timeout: Option<f64>,
     /// Failed tries, oldest first.
     pub failures: Vec<Failed>,
     /// Its last try failed.
@@ -117,7 +120,10 @@ impl Path {
                 if let Some(visit) = before.visit.and_then(|v| self.visits.get_mut(v)) {
                     visit.tries += 1;
                     visit.unwell = false;
-                    visit.parameters = parsed(&event["taskScheduledEventDetails"]["parameters"]);
+                    let details = &event["taskScheduledEventDetails"];
+                    visit.tried = now;
+                    visit.timeout = details["timeoutInSeconds"].as_f64();
+                    visit.parameters = parsed(&details["parameters"]);
                 }
                 before
             }

@@ -463,7 +463,8 @@ pub fn decision(path: &Path) -> Option<String> {
     (path.status == "SUCCEEDED").then(|| "nothing to do".to_owned())
 }
 
-fn headline(path: &Path) -> String {
+/// Whose recovery it is, and what came of it.
+pub fn headline(path: &Path) -> String {
     let what = what(path);
     match (path.status, decision(path)) {
         ("RUNNING", _) => format!("Recovery of {what}: under way"),
