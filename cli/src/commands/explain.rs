@@ -1,14 +1,18 @@
 //! `explain`: the story of one recovery in plain sentences.
 
+mod now;
 mod story;
 
 use super::Told;
 use crate::{
     Failure,
+    account::{self, Desk, Needs},
     history::{self, path::Path},
     output::{self, Output, paint},
 };
 use clap::Args;
+use now::Now;
+use serde::Serialize;
 use serde_json::Value;
 use story::Story;
 pub use story::{decision, headline};
@@ -19,14 +23,15 @@ Examples:
   gpu-recovery explain --markdown ARN >> incident.md
   gpu-recovery drill isolate --history history.json && gpu-recovery explain --history history.json
 
-All times are UTC.
+All times are UTC. After the story of an execution, not of a file, it says under \"Now\" what the records of the job and
+of the instances say at this moment: a person or another recovery may have been there since.
 
 Exit codes:
   0  told
   1  AWS did not give the history
   2  bad arguments, or a file that cannot be used; standard error says what and where";
 
-/// Tells one recovery in plain sentences with times, from its history: fit for an incident report.
+/// Tells one recovery in plain sentences with times, from its history and the records: fit for an incident report.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
@@ -34,7 +39,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
 
-    /// Writes JSON: headline, moments with seconds since the epoch and sentence, ending.
+    /// Writes JSON: headline, moments with seconds since the epoch and sentence, ending, and now what the records say.
     #[arg(long)]
     json: bool,
 
@@ -42,18 +47,51 @@ pub struct Arguments {
     pub told: Told,
 }
 
+/// What is told.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    story: Story,
+    /// None of a history in a file.
+    now: Option<Now>,
+}
+
 /// Tells.
 ///
 /// # Errors
 /// When the history cannot be used.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    at(arguments, arguments.told.events()?, &Output::new())
+    let output = Output::new();
+    if arguments.told.execution.is_none() {
+        return tell(arguments, arguments.told.events()?, None, &output);
+    }
+    account::run(async {
+        let desk = Desk::open(&arguments.told.account, Needs::Nothing).await?;
+        at(arguments, &desk, &output).await
+    })
 }
 
-/// The same with the history.
-pub fn at(
+/// The same with what it works with.
+pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u8, Failure> {
+    output.progress("asking AWS");
+    let events = arguments.told.events_at(desk).await?;
+    let now = match (&arguments.told.execution, &events) {
+        (Some(execution), Some(events)) => {
+            let now = Now::read(desk, execution, &Path::of(events)).await;
+            // The story can be told without.
+            now.inspect_err(|error| output::warning(&format!("the records were not read: {error}")))
+                .ok()
+        }
+        _ => None,
+    };
+    output.still();
+    tell(arguments, events, now, output)
+}
+
+fn tell(
     arguments: &Arguments,
     events: Option<Vec<Value>>,
+    now: Option<Now>,
     output: &Output,
 ) -> Result<u8, Failure> {
     let Some(events) = events else {
@@ -62,21 +100,29 @@ pub fn at(
         ));
     };
     let story = Story::of(&Path::of(&events));
+    let report = Report { story, now };
     if arguments.json {
-        output.raw(&crate::files::pretty(&story)?);
+        output.raw(&crate::files::pretty(&report)?);
     } else if arguments.markdown {
-        output.raw(&markdown(&story));
+        output.raw(&markdown(&report));
     } else {
-        show(output, &story);
+        show(output, &report);
     }
     Ok(0)
 }
 
-fn markdown(story: &Story) -> String {
+fn markdown(Report { story, now }: &Report) -> String {
     let mut text = format!("## {}\n\n{}\n\n", story.headline, story.ending);
     for moment in &story.moments {
         let sentence = escaped(&moment.sentence);
         text += &format!("- **{}** {sentence}\n", history::clock(moment.at));
+    }
+    if let Some(now) = now {
+        let at = history::date_and_clock(now.at);
+        text += &format!("\nNow, at {at}:\n\n");
+        for sentence in now.sentences() {
+            text += &format!("- {}\n", escaped(&sentence));
+        }
     }
     text += &format!(
         "\nTimes are UTC; it began {}.",
@@ -107,13 +153,20 @@ fn unbroken(sentence: &str) -> String {
     }
 }
 
-fn show(output: &Output, story: &Story) {
+fn show(output: &Output, Report { story, now }: &Report) {
     output.line(&paint(output::HEADING, &story.headline));
     output.text("", &story.ending);
     output.line("");
     for moment in &story.moments {
         let time = paint(output::DIM, history::clock(moment.at));
         output.text(&format!("{time}  "), &unbroken(&moment.sentence));
+    }
+    if let Some(now) = now {
+        let at = history::date_and_clock(now.at);
+        output.heading(&format!("Now, at {at}"));
+        for sentence in now.sentences() {
+            output.text("  ", &sentence);
+        }
     }
     output.line("");
     let began = history::date_and_clock(story.began);

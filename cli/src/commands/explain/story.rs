@@ -421,10 +421,17 @@ fn ended(path: &Path) -> String {
 }
 
 /// The job, as far as the history names it.
-fn job(path: &Path) -> Option<String> {
+pub fn job(path: &Path) -> Option<String> {
     let visits = path.visits.iter();
     let named = visits.filter_map(|visit| visit.result["Payload"]["jobId"].as_str());
     named.map(str::to_owned).next()
+}
+
+/// The attempt that it left the job in, when it started or claimed one.
+pub fn attempt(path: &Path) -> Option<u32> {
+    let told = |state| path.answer(state)?["attempt"].as_u64();
+    let attempt = told("RelaunchJob").or_else(|| told("ClaimJob"))?;
+    u32::try_from(attempt).ok()
 }
 
 fn what(path: &Path) -> String {
