@@ -46,7 +46,7 @@ pub fn unmet(scenario: &Scenario, report: &Report) -> Vec<String> {
     equal("notifications".into(), &expect.notifications, &events);
     if !expect.path.is_empty() {
         let path = report.recovery().map_or(&[][..], |e| e.path.as_slice());
-        equal("path".into(), &expect.path, &path);
+        unmet.extend(other_path(&expect.path, path));
     }
     if let Some(words) = &expect.reason {
         let reason = report.job.reason.as_deref().unwrap_or_default();
@@ -55,4 +55,55 @@ pub fn unmet(scenario: &Scenario, report: &Report) -> Vec<String> {
         }
     }
     unmet
+}
+
+/// The first state where the path is another one.
+fn other_path(expected: &[String], found: &[String]) -> Option<String> {
+    let same = expected
+        .iter()
+        .zip(found)
+        .take_while(|(one, other)| one == other);
+    let same = same.count();
+    let place = match same.checked_sub(1) {
+        Some(last) => format!("path: after {}", expected[last]),
+        None => "path: at its start".to_owned(),
+    };
+    match (expected.get(same), found.get(same)) {
+        (None, None) => None,
+        (Some(expected), Some(found)) => {
+            Some(format!("{place} expected {expected}, found {found}"))
+        }
+        (Some(expected), None) => Some(format!("{place} expected {expected}, found no state more")),
+        (None, Some(found)) => Some(format!("{place} expected no state more, found {found}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::other_path;
+
+    #[test]
+    fn another_path_is_told_by_the_first_state_that_differs() {
+        let path = |states: &str| -> Vec<String> {
+            states.split_whitespace().map(str::to_owned).collect()
+        };
+        let other = |one, two| other_path(&path(one), &path(two));
+        assert_eq!(other("A B", "A B"), None);
+        assert_eq!(
+            other("A B C D", "A B X Y").as_deref(),
+            Some("path: after B expected C, found X")
+        );
+        assert_eq!(
+            other("A B", "A").as_deref(),
+            Some("path: after A expected B, found no state more")
+        );
+        assert_eq!(
+            other("A", "A B").as_deref(),
+            Some("path: after A expected no state more, found B")
+        );
+        assert_eq!(
+            other("A", "B").as_deref(),
+            Some("path: at its start expected A, found B")
+        );
+    }
 }
