@@ -352,7 +352,8 @@ pub fn execution(text: &str) -> Result<ExecutionArn, String> {
         Ok(ExecutionArn::new(text))
     } else {
         Err(format!(
-            "'{text}' is no execution ARN; one reads arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME"
+            "'{text}' is no execution ARN; one reads arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME, and \
+             `gpu-recovery status JOB` shows the one at work on a job"
         ))
     }
 }

@@ -87,8 +87,14 @@ impl Output {
     /// Keeps what is written, without colours.
     #[cfg(test)]
     pub fn keeping() -> Self {
+        Self::keeping_width(WIDEST)
+    }
+
+    /// The same, on so many columns.
+    #[cfg(test)]
+    pub fn keeping_width(width: usize) -> Self {
         Self {
-            width: WIDEST,
+            width,
             spinner: None,
             kept: Some(std::sync::Arc::default()),
         }

@@ -154,7 +154,7 @@ fn unbroken(sentence: &str) -> String {
 }
 
 fn show(output: &Output, Report { story, now }: &Report) {
-    output.line(&paint(output::HEADING, &story.headline));
+    output.text("", &paint(output::HEADING, &story.headline));
     output.text("", &story.ending);
     output.line("");
     for moment in &story.moments {

@@ -46,7 +46,7 @@ pub struct Arguments {
     watch: bool,
 
     /// With --watch: so many seconds between two looks.
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..), requires = "watch")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600), requires = "watch")]
     every: u64,
 
     /// Shows jobs that have ended, too.

@@ -8,7 +8,7 @@ use crate::{
     files,
     output::{self, Output, counted, paint},
 };
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::collections::BTreeMap;
 use workers::{
@@ -92,7 +92,7 @@ impl Common {
 
 /// Starts a job so that it can be recovered: every rank or none, and its records.
 #[derive(Args)]
-#[command(after_help = SUBMIT_HELP)]
+#[command(after_help = SUBMIT_HELP, group = ArgGroup::new("where").required(true).args(["nodes", "instances"]))]
 pub struct Submit {
     #[command(flatten)]
     common: Common,
@@ -102,7 +102,7 @@ pub struct Submit {
     task_definition: String,
 
     /// The instances, rank 0's first.
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = account::instance, required_unless_present = "nodes", conflicts_with = "nodes")]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = account::instance)]
     instances: Vec<InstanceId>,
 
     /// Chooses so many instances that are ACTIVE, connected, free in their record, and have the GPUs free.

@@ -46,7 +46,7 @@ pub struct Arguments {
     name: Named,
 
     /// Asks every so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
 
     /// Writes a line for each state instead of drawing the graph.

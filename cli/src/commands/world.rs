@@ -1,7 +1,11 @@
 //! The operators' commands on a simulated account, in virtual time.
 
 use super::{doctor, explain, graph, hand, replay, status, submit as submits, watch};
-use crate::{Cli, Command, Failure, account::Desk, output::Output};
+use crate::{
+    Cli, Command, Failure,
+    account::Desk,
+    output::{Output, columns},
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser;
 use serde_json::Value;
@@ -277,6 +281,42 @@ async fn status_shows_the_state_of_a_recovery_and_who_holds_an_instance() {
     assert_eq!(json["complete"], true);
     let job = world.json(&["status", JOB, "--json"]).await;
     assert_eq!(job["ranks"][1]["instance"]["status"], "REBOOTING", "{job}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_narrow_terminal_breaks_neither_lines_nor_ids() {
+    let (mut world, execution) = World::aborted().await;
+    for width in [100, 72, 50, 40] {
+        world.output = Output::keeping_width(width);
+        for line in [
+            &["status"][..],
+            &["status", JOB],
+            &["status", BAD],
+            &["replay", JOB, "--dry-run"],
+            &["explain", &execution],
+        ] {
+            let (code, written) = world.run(line).await;
+            assert_eq!(code, 0, "{line:?}: {written}");
+            for line in written.lines() {
+                let fits = columns(line) <= width;
+                // What is to be copied stays whole.
+                let copied = ["arn:", "gpu-recovery ", "Execution "]
+                    .iter()
+                    .any(|whole| line.contains(whole));
+                assert!(fits || copied, "{width} {line:?}");
+            }
+            let whole = written.contains(BAD) || written.contains("…");
+            assert!(whole || line[0] == "replay", "{width} {line:?}: {written}");
+        }
+    }
+    let narrow = world.run(&["status"]).await.1;
+    has(
+        &narrow,
+        &[
+            "  instance i-0f3a9c5d7e0000001\n    record      REBOOTING\n    ECS         DRAINING, agent away\n",
+            "    recovery/why  ABORTED at",
+        ],
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,7 +42,7 @@ pub fn everything(output: &Output, all: &Everything, now: f64) {
             "status",
             "attempt",
             "nodes",
-            "recovery or reason",
+            "recovery/why",
             "changed",
         ],
         &[4],
@@ -106,16 +106,19 @@ pub fn job(output: &Output, closely: &JobClosely) {
     let title = format!("Job {}", job.job_id);
     output.line(&paint(output::HEADING, title));
     let status = paint(job_style(job.status), job.status);
-    output.line(&format!(
-        "  status    {status}, attempt {}, {}",
-        job.attempt,
-        counted(u64::from(job.nodes), "rank")
-    ));
+    output.text(
+        "  status    ",
+        &format!(
+            "{status}, attempt {}, {}",
+            job.attempt,
+            counted(u64::from(job.nodes), "rank")
+        ),
+    );
     if let Some(reason) = &job.reason {
         output.text("  reason    ", reason);
     }
-    output.line(&format!("  submitted {}", job.created_at));
-    output.line(&format!("  changed   {}", job.updated_at));
+    output.text("  submitted ", &job.created_at);
+    output.text("  changed   ", &job.updated_at);
     if let Some(recovery) = &job.recovery {
         show_recovery(output, recovery, job.job_id.as_str());
     }
@@ -140,7 +143,7 @@ pub fn job(output: &Output, closely: &JobClosely) {
     table(
         output,
         ["rank", "task", "instance", "record", "ECS", "last check"],
-        &[2, 5],
+        &[4, 5],
         rows.collect(),
     );
 }
@@ -150,16 +153,11 @@ pub fn instance(output: &Output, closely: &InstanceClosely) {
     let instance = &closely.instance;
     let title = format!("Instance {}", instance.instance_id);
     output.line(&paint(output::HEADING, title));
-    output.line(&format!(
-        "  record    {}",
-        paint(instance_style(instance.status), instance.status)
-    ));
-    output.line(&format!("  ECS       {}", ecs(instance)));
+    let status = paint(instance_style(instance.status), instance.status);
+    output.text("  record    ", &status);
+    output.text("  ECS       ", &ecs(instance));
     let job = instance.job_id.as_ref();
-    output.line(&format!(
-        "  job       {}",
-        job.map_or("none", |job| job.as_str())
-    ));
+    output.text("  job       ", job.map_or("none", |job| job.as_str()));
     output.text("  checked   ", &verdict(instance));
     let reboots: Vec<String> = instance
         .reboots
@@ -174,7 +172,7 @@ pub fn instance(output: &Output, closely: &InstanceClosely) {
             reboots.join(", ")
         },
     );
-    output.line(&format!("  changed   {}", instance.updated_at));
+    output.text("  changed   ", &instance.updated_at);
     if let Some(reason) = &instance.quarantine_reason {
         output.text("  because   ", reason);
     }
@@ -271,6 +269,12 @@ fn instance_style(status: InstanceStatus) -> Style {
     }
 }
 
+/// A column that wraps is at least so wide: an instance's state in ECS and a verdict are readable then.
+const WRAPPED: usize = 16;
+/// Between two columns, and before the first.
+const GAP: usize = 2;
+
+/// Rows as a table; where that is too wide, each row as a block of lines.
 fn table<const N: usize>(
     output: &Output,
     header: [&str; N],
@@ -280,11 +284,23 @@ fn table<const N: usize>(
     if rows.is_empty() {
         return;
     }
+    let least = (0..N).map(|index| {
+        let cells = rows.iter().map(|row| output::columns(&row[index]));
+        let widest = cells.max().unwrap_or_default().max(header[index].len());
+        GAP + match wraps.contains(&index) {
+            true => widest.min(WRAPPED),
+            false => widest,
+        }
+    });
+    if least.sum::<usize>() > output.width() {
+        blocks(output, header, &rows);
+        return;
+    }
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(u16::try_from(output.width().saturating_sub(2)).unwrap_or(u16::MAX))
+        .set_width(u16::try_from(output.width().saturating_sub(GAP)).unwrap_or(u16::MAX))
         .set_header(header)
         .add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -302,5 +318,20 @@ fn table<const N: usize>(
             Style::new()
         };
         output.line(&paint(style, line));
+    }
+}
+
+fn blocks<const N: usize>(output: &Output, header: [&str; N], rows: &[Vec<String>]) {
+    let widest = header
+        .iter()
+        .map(|name| name.len())
+        .max()
+        .unwrap_or_default();
+    for row in rows {
+        output.line(&format!("  {} {}", paint(output::DIM, header[0]), row[0]));
+        for (name, cell) in header.iter().zip(row).skip(1) {
+            let blank = " ".repeat(widest - name.len() + GAP);
+            output.text(&format!("    {}{blank}", paint(output::DIM, name)), cell);
+        }
     }
 }
