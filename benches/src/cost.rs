@@ -129,6 +129,35 @@ pub fn bill_table(rows: &[Row]) -> String {
     table(&head, &lines)
 }
 
+/// The few figures of the README, with one bad instance.
+pub fn summary_table(rows: &[Row]) -> String {
+    let single: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.faulty == 1 && row.ranks > 1)
+        .collect();
+    let names: Vec<String> = single
+        .iter()
+        .map(|row| format!("{} ranks", thousands(row.ranks.into())))
+        .collect();
+    let mut head = vec!["one recovery"];
+    head.extend(names.iter().map(String::as_str));
+    let line = |name: &str, of: &dyn Fn(&Usage) -> String| -> Vec<String> {
+        let cells = single.iter().map(|row| of(&row.usage));
+        std::iter::once(name.to_owned()).chain(cells).collect()
+    };
+    let lines = [
+        line("AWS calls", &|usage| thousands(usage.calls_to(""))),
+        line("state transitions", &|usage| {
+            thousands(usage.state_transitions)
+        }),
+        line("DynamoDB read and write units", &|usage| {
+            thousands((usage.read_units + usage.write_units).ceil() as u64)
+        }),
+        line("US dollars", &|usage| format!("{:.4}", usage.dollars())),
+    ];
+    table(&head, &lines)
+}
+
 /// What the original design reads beside nothing and beside unrelated items, in words.
 pub fn reads_line(ours: &Row, [alone, crowded]: [f64; 2]) -> String {
     format!(

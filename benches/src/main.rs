@@ -1,8 +1,13 @@
 //! `benches`: the figures of docs/benchmarks.md. Each subcommand prints tables; `--write` puts them into the page.
 
-use benches::{cost, overhead, page};
+use benches::{cold, cost, overhead, page, speed, storm};
 use clap::{Parser, Subcommand};
-use std::{error::Error, process::ExitCode};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// Measures what a recovery costs and how fast it is.
 #[derive(Parser)]
@@ -21,6 +26,27 @@ enum Command {
     Cost,
     /// Where the time of a recovery goes, and how much of it is the system's own.
     Overhead,
+    /// Many jobs of five ranks that fail in the same second.
+    Storm {
+        /// Numbers of jobs.
+        #[arg(default_values_t = storm::SIZES)]
+        jobs: Vec<u32>,
+    },
+    /// Cold start, memory and size of each function, beside an empty one and one in Python; fails when a goal is missed.
+    Cold {
+        /// A folder for each function, with its `bootstrap`.
+        #[arg(long, default_value = "target/lambda")]
+        bootstraps: PathBuf,
+        /// The empty function's binary.
+        #[arg(long, default_value = "target/release/empty-lambda")]
+        empty: PathBuf,
+    },
+    /// How many recoveries and chaos schedules the simulator plays in a second on one core, and what ministack takes for one.
+    Speed {
+        /// Seconds for each of the two.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
 }
 
 type Tables = Vec<(&'static str, String)>;
@@ -37,7 +63,7 @@ fn main() -> ExitCode {
     for (name, table) in &tables {
         println!("{name}\n\n{table}");
         if cli.write
-            && let Err(error) = page::write(name, table)
+            && let Err(error) = page::write(page::BENCHMARKS, name, table)
         {
             eprintln!("error: {error}");
             return ExitCode::FAILURE;
@@ -66,6 +92,42 @@ fn measure(command: &Command, write: bool) -> Result<Tables, Box<dyn Error>> {
                 ("pieces", overhead::pieces_table(&compared)),
                 ("designs", overhead::designs_table(&compared)),
             ]
+        }
+        Command::Storm { jobs } => {
+            let storms: Vec<_> = jobs
+                .iter()
+                .map(|jobs| storm::measure(*jobs))
+                .collect::<Result<_, _>>()?;
+            for storm in &storms {
+                for (status, jobs) in &storm.others {
+                    println!("{} jobs: {jobs} are {status}", storm.jobs);
+                }
+                for (step, executions) in &storm.red {
+                    println!("{} jobs: {executions} stand at {step}", storm.jobs);
+                }
+            }
+            vec![
+                ("storm", storm::growth_table(&storms)),
+                ("throttled", storm::throttled_table(&storms)),
+            ]
+        }
+        Command::Cold { bootstraps, empty } => {
+            let measured = cold::measure(bootstraps, empty, &PathBuf::from("target"))?;
+            let missed = cold::missed(&measured);
+            let table = cold::starts_table(&measured);
+            if !missed.is_empty() {
+                return Err(format!("{table}\n{}", missed.join("\n")).into());
+            }
+            vec![("cold", table)]
+        }
+        Command::Speed { seconds } => {
+            let wanted = Duration::from_secs(*seconds);
+            let mut speeds = vec![speed::recoveries(wanted)?, speed::schedules(wanted)?];
+            match speed::ministack(Path::new(".")) {
+                Ok(speed) => speeds.push(speed),
+                Err(why) => println!("not compared with ministack: {why}\n"),
+            }
+            vec![("speed", speed::speed_table(&speeds))]
         }
     })
 }

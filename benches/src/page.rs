@@ -1,4 +1,4 @@
-//! Tables of docs/benchmarks.md, each between `<!-- name -->` and `<!-- end -->`.
+//! Tables in the docs, each between `<!-- name -->` and `<!-- end -->`.
 
 use std::{
     fs::{self, File},
@@ -30,11 +30,18 @@ pub fn thousands(number: u64) -> String {
     marked
 }
 
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md")
+/// The page with all figures.
+pub const BENCHMARKS: &str = "docs/benchmarks.md";
+/// The page with the few that everybody should see.
+pub const README: &str = "README.md";
+
+fn path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(file)
 }
 
-/// The page's text with `content` between the marks of `name`.
+/// The text with `content` between the marks of `name`.
 fn with(text: &str, name: &str, content: &str) -> io::Result<String> {
     let mark = format!("<!-- {name} -->\n");
     let parts = text
@@ -42,7 +49,7 @@ fn with(text: &str, name: &str, content: &str) -> io::Result<String> {
         .and_then(|(before, rest)| Some((before, rest.split_once("<!-- end -->")?.1)));
     let Some((before, after)) = parts else {
         return Err(io::Error::other(format!(
-            "docs/benchmarks.md has no place for the table `{name}`"
+            "there is no place for the table `{name}`"
         )));
     };
     Ok(format!("{before}{mark}{content}<!-- end -->{after}"))
@@ -52,8 +59,8 @@ fn with(text: &str, name: &str, content: &str) -> io::Result<String> {
 ///
 /// # Errors
 /// When the page cannot be read or written, or has no such marks.
-pub fn write(name: &str, content: &str) -> io::Result<()> {
-    let mut file = File::options().read(true).write(true).open(path())?;
+pub fn write(file: &str, name: &str, content: &str) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(path(file))?;
     file.lock()?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;
@@ -70,19 +77,34 @@ pub fn write(name: &str, content: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// What to do when it does not.
-pub fn check(name: &str, content: &str) -> Result<(), String> {
+pub fn check(file: &str, name: &str, content: &str) -> Result<(), String> {
     if std::env::var_os("UPDATE_BENCHES").is_some() {
-        return write(name, content).map_err(|e| e.to_string());
+        return write(file, name, content).map_err(|e| e.to_string());
     }
-    let text = fs::read_to_string(path()).map_err(|e| e.to_string())?;
+    let text = fs::read_to_string(path(file)).map_err(|e| e.to_string())?;
     let new = with(&text, name, content).map_err(|e| e.to_string())?;
     if text == new {
         return Ok(());
     }
     Err(format!(
-        "docs/benchmarks.md does not say what was counted in `{name}`; if the change is meant: \
+        "{file} does not say what was counted in `{name}`; if the change is meant: \
          UPDATE_BENCHES=1 cargo test -p benches\n\n{content}"
     ))
+}
+
+/// Checks that every line of `table` stands in the page: a part of a table whose other rows take too long for a test.
+///
+/// # Errors
+/// What to do when one does not.
+pub fn says(table: &str, command: &str) -> Result<(), String> {
+    let text = fs::read_to_string(path(BENCHMARKS)).map_err(|e| e.to_string())?;
+    let missing = table.lines().find(|line| !text.contains(line));
+    missing.map_or(Ok(()), |line| {
+        Err(format!(
+            "docs/benchmarks.md does not say: {line}\nif the change is meant: \
+             cargo run --profile sim -p benches -- --write {command}"
+        ))
+    })
 }
 
 #[cfg(test)]

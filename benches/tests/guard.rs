@@ -4,11 +4,11 @@
 use benches::{
     cost::{self, Row},
     overhead::{self, ledger::Owner, original, picture},
-    page,
+    page, storm,
 };
 
 fn agrees(name: &str, table: &str) {
-    if let Err(problem) = page::check(name, table) {
+    if let Err(problem) = page::check(page::BENCHMARKS, name, table) {
         panic!("{problem}");
     }
 }
@@ -31,6 +31,9 @@ fn a_recovery_stays_within_its_bounds_and_the_page_says_what_it_costs() {
     );
     agrees("counts", &cost::counts_table(&rows));
     agrees("bill", &cost::bill_table(&rows));
+    if let Err(problem) = page::check(page::README, "costs", &cost::summary_table(&rows)) {
+        panic!("{problem}");
+    }
 }
 
 fn within_bounds(row: &Row) {
@@ -76,6 +79,21 @@ fn the_systems_own_part_stays_below_its_bound() {
     agrees("pieces", &overhead::pieces_table(&compared));
     agrees("designs", &overhead::designs_table(&compared));
     if let Err(problem) = picture::check(&picture::svg(&compared)) {
+        panic!("{problem}");
+    }
+}
+
+#[test]
+fn a_storm_loses_nothing() {
+    let storms = [10, 50].map(|jobs| storm::measure(jobs).expect("it can be played"));
+    for storm in &storms {
+        assert_eq!(storm.recovered, storm.jobs, "{:?}", storm.others);
+        assert_eq!(storm.messages, storm.jobs);
+        assert!(storm.concurrency <= storm.jobs);
+        // Of one job alone: 77 calls; what is throttled is called again.
+        assert!(storm.usage.calls_to("") <= 80 * u64::from(storm.jobs));
+    }
+    if let Err(problem) = page::says(&storm::growth_table(&storms), "storm") {
         panic!("{problem}");
     }
 }
