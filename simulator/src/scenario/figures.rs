@@ -16,8 +16,8 @@ use workers::{launch_names::started_by, records::JobRecord};
 
 /// Where the time went, in seconds of virtual time.
 ///
-/// The steps follow each other; `overhead` is what is left of `total` when everything that nature and AWS take is
-/// removed: tasks stopping, health checks running, nodes rebooting, tasks starting.
+/// The steps follow each other. `overhead` is what is left of `total` when everything that nature and AWS take is
+/// removed: tasks stopping, health checks running, nodes rebooting, tasks starting; and `deliveries`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Phases {
@@ -30,6 +30,8 @@ pub struct Phases {
     pub reboot: f64,
     pub verify: f64,
     pub relaunch: f64,
+    /// What AWS takes to tell of an end and to deliver an event or a command.
+    pub deliveries: f64,
     pub overhead: f64,
 }
 
@@ -190,6 +192,12 @@ pub(super) fn phases(
     let after_stop = first(&[check, entered("FailJob"), Some(end)]);
     let after_check = first(&[recover, entered("FailJob"), Some(end)]);
     let after_recover = first(&[entered("RelaunchJob"), entered("FailJob"), Some(end)]);
+    let nature = covered(facts.nature.clone(), begin, end);
+    let ended = history
+        .iter()
+        .filter(|event| event["type"] == "TaskSucceeded" || event["type"] == "TaskFailed");
+    let told = facts.deliveries(cloud, &ended.map(at).collect::<Vec<_>>(), hosts, since);
+    let both = covered([facts.nature, told].concat(), begin, end);
     Some(Phases {
         total: whole_millis(end - begin),
         notice: whole_millis(stop - begin),
@@ -198,7 +206,8 @@ pub(super) fn phases(
         reboot: span(recover, first(&[active, after_recover])),
         verify: span(active.and(recover.and(active)), after_recover),
         relaunch: span(relaunch, Some(end)),
-        overhead: whole_millis((end - begin) - covered(facts.nature, begin, end)),
+        deliveries: whole_millis(both - nature),
+        overhead: whole_millis((end - begin) - both),
     })
 }
 
@@ -214,6 +223,12 @@ struct TaskTimes {
     relaunched_at: Option<f64>,
     /// When tasks were stopping, starting or checking, and nodes rebooting.
     nature: Vec<(f64, f64)>,
+    /// When ECS told of the first end of a rank, of the ends of health checks, and of agents that are back.
+    first_end_told: Option<f64>,
+    checks_told: Vec<f64>,
+    agents_back: Vec<f64>,
+    /// When SSM told that a command had succeeded.
+    commands_done: Vec<f64>,
 }
 
 impl TaskTimes {
@@ -227,12 +242,17 @@ impl TaskTimes {
         let mut last: BTreeMap<&str, &Value> = BTreeMap::new();
         let mut away: BTreeMap<&str, f64> = BTreeMap::new();
         let mut nature = Vec::new();
+        let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
+        let (mut agents_back, mut commands_done) = (Vec::new(), Vec::new());
         for (at, event) in &record {
             let detail = &event["detail"];
             match event["detail-type"].as_str() {
                 Some("ECS Task State Change") => {
                     let arn = detail["taskArn"].as_str().unwrap_or_default();
                     let version = |task: &Value| task["version"].as_u64();
+                    if detail["lastStatus"] == "STOPPED" {
+                        ends.entry(arn).or_insert(since(*at));
+                    }
                     if last
                         .get(arn)
                         .is_none_or(|known| version(known) < version(detail))
@@ -246,7 +266,13 @@ impl TaskTimes {
                         away.entry(id).or_insert(since(*at));
                     } else if let Some(from) = away.remove(id) {
                         nature.push((from, since(*at)));
+                        agents_back.push(since(*at));
                     }
+                }
+                Some("EC2 Command Invocation Status-change Notification")
+                    if detail["status"] == "Success" =>
+                {
+                    commands_done.push(since(*at));
                 }
                 _ => {}
             }
@@ -259,12 +285,16 @@ impl TaskTimes {
         let last_attempt = started_by(&job.job_id, job.attempt);
         let mut failed_at: Option<f64> = None;
         let mut relaunched_at: Option<f64> = None;
-        for task in last.into_values() {
+        let mut first_end_told: Option<f64> = None;
+        let mut checks_told = Vec::new();
+        for (arn, task) in last {
+            let told = ends.get(arn).copied();
             let time = |name: &str| task[name].as_str().and_then(millis).map(&since);
             let started_by = task["startedBy"].as_str().unwrap_or_default();
             let check = task["group"] == format!("family:{HEALTH_CHECK}").as_str();
             if check {
                 nature.extend(time("createdAt").zip(time("stoppedAt")));
+                checks_told.extend(told);
                 continue;
             }
             let ended = [time("stoppingAt"), time("executionStoppedAt")]
@@ -278,6 +308,7 @@ impl TaskTimes {
                 && let Some(end) = time("executionStoppedAt").or(time("stoppedAt"))
             {
                 failed_at = Some(failed_at.map_or(end, |f| f.min(end)));
+                first_end_told = told.into_iter().chain(first_end_told).reduce(f64::min);
             }
             if job.attempt > 1
                 && started_by == last_attempt
@@ -290,7 +321,53 @@ impl TaskTimes {
             failed_at,
             relaunched_at,
             nature,
+            first_end_told,
+            checks_told,
+            agents_back,
+            commands_done,
         }
+    }
+
+    /// From what was told to who heard it: EventBridge to the execution and to `instance-events`, the end of a health check
+    /// to the state machine (`ended`: when its tasks had), a command to the node and its success back.
+    fn deliveries(
+        &self,
+        cloud: &Cloud,
+        ended: &[f64],
+        hosts: &Hosts,
+        since: impl Fn(SystemTime) -> f64,
+    ) -> Vec<(f64, f64)> {
+        let next = |times: &[f64], at: f64| {
+            let later = times.iter().copied().filter(|time| *time >= at);
+            later.reduce(f64::min).map(|time| (at, time))
+        };
+        let calls = cloud.wire.calls();
+        let called = |action: &str| -> Vec<f64> {
+            let calls = calls.iter().filter(|call| call.action == action);
+            calls.map(|call| since(call.at)).collect()
+        };
+        let heard: Vec<f64> = cloud
+            .lambda
+            .invocations()
+            .into_iter()
+            .filter(|run| run.function == "instance-events")
+            .map(|run| since(run.at))
+            .collect();
+        let (starts, sent) = (called("StartExecution"), called("SendCommand"));
+        let mut spans = Vec::new();
+        spans.extend(self.first_end_told.and_then(|at| next(&starts, at)));
+        spans.extend(self.checks_told.iter().filter_map(|at| next(ended, *at)));
+        let told = self.agents_back.iter().chain(&self.commands_done);
+        spans.extend(told.filter_map(|at| next(&heard, *at)));
+        for (begin, back) in hosts.reboots() {
+            let begin = since(begin);
+            let asked = sent.iter().copied().filter(|at| *at < begin);
+            let taken = asked.reduce(f64::max).and_then(|at| next(ended, at));
+            spans.extend(taken.map(|(_, taken)| (taken, begin)));
+            let back = back.and_then(|back| next(&self.commands_done, since(back)));
+            spans.extend(back);
+        }
+        spans
     }
 }
 
