@@ -15,7 +15,7 @@ mod world;
 
 use crate::{
     Failure,
-    account::{self, Account, Desk, Needs},
+    account::{self, Account, Desk},
     history,
 };
 use clap::Args;
@@ -40,27 +40,24 @@ pub struct Told {
 }
 
 impl Told {
-    /// The events, oldest first; `None` when neither an execution nor a file is named.
+    /// The events of the file, oldest first; `None` when none is named.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no history.
+    pub fn of_file(&self) -> Result<Option<Vec<Value>>, Failure> {
+        self.history.as_deref().map(history::of_file).transpose()
+    }
+
+    /// The events of the execution, or else of the file.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn events(&self) -> Result<Option<Vec<Value>>, Failure> {
-        if self.execution.is_none() {
-            return self.history.as_deref().map(history::of_file).transpose();
-        }
-        account::run(async {
-            let desk = Desk::open(&self.account, Needs::Nothing).await?;
-            self.events_at(&desk).await
-        })
-    }
-
-    /// The same with what it works with.
-    pub async fn events_at(&self, desk: &Desk) -> Result<Option<Vec<Value>>, Failure> {
+    pub async fn events(&self, desk: &Desk) -> Result<Option<Vec<Value>>, Failure> {
         match &self.execution {
             Some(execution) => history::of_execution(&desk.sfn, execution.as_str())
                 .await
                 .map(Some),
-            None => self.history.as_deref().map(history::of_file).transpose(),
+            None => self.of_file(),
         }
     }
 }

@@ -23,7 +23,7 @@ Examples:
   gpu-recovery explain --markdown ARN >> incident.md
   gpu-recovery drill isolate --history history.json && gpu-recovery explain --history history.json
 
-All times are UTC. After the story of an execution, not of a file, it says under \"Now\" what the records of the job and
+All times are UTC. After the story of an execution, not of a file, it says under \"Now\" what the records of the job and \
 of the instances say at this moment: a person or another recovery may have been there since.
 
 Exit codes:
@@ -63,7 +63,7 @@ struct Report {
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let output = Output::new();
     if arguments.told.execution.is_none() {
-        return tell(arguments, arguments.told.events()?, None, &output);
+        return tell(arguments, arguments.told.of_file()?, None, &output);
     }
     account::run(async {
         let desk = Desk::open(&arguments.told.account, Needs::Nothing).await?;
@@ -74,7 +74,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
 /// The same with what it works with.
 pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u8, Failure> {
     output.progress("asking AWS");
-    let events = arguments.told.events_at(desk).await?;
+    let events = arguments.told.events(desk).await?;
     let now = match (&arguments.told.execution, &events) {
         (Some(execution), Some(events)) => {
             let now = Now::read(desk, execution, &Path::of(events)).await;

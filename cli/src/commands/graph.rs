@@ -4,9 +4,11 @@ mod overlay;
 
 use super::Told;
 use crate::{
-    Failure, files,
+    Failure,
+    account::{self, Desk, Needs},
+    files,
     graph::{self, GraphError, Theme},
-    history::path::Path,
+    history::{self, path::Path},
 };
 use clap::{Args, ValueEnum};
 pub use overlay::overlay;
@@ -35,7 +37,7 @@ Exit codes:
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Draws this definition instead of the built-in one.
+    /// Draws this definition instead of the one that the execution ran, or of the built-in one.
     #[arg(long, value_name = "FILE")]
     definition: Option<PathBuf>,
 
@@ -106,14 +108,36 @@ impl Arguments {
 /// When the definition or the history cannot be used.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     arguments.check()?;
-    at(arguments, arguments.told.events()?)
+    if arguments.told.execution.is_none() {
+        return draw(arguments, arguments.told.of_file()?, None);
+    }
+    account::run(async {
+        let desk = Desk::open(&arguments.told.account, Needs::Nothing).await?;
+        at(arguments, &desk).await
+    })
 }
 
-/// The same with the history.
-pub fn at(arguments: &Arguments, events: Option<Vec<Value>>) -> Result<u8, Failure> {
-    let definition = match &arguments.definition {
-        Some(file) => files::json(file)?,
-        None => serde_json::from_str(simulator::cloud::RECOVERY)
+/// The same with what it works with.
+pub async fn at(arguments: &Arguments, desk: &Desk) -> Result<u8, Failure> {
+    let events = arguments.told.events(desk).await?;
+    // The machine may have another definition since.
+    let own = match &arguments.told.execution {
+        Some(execution) => history::definition_of(&desk.sfn, execution.as_str()).await,
+        None => None,
+    };
+    draw(arguments, events, own)
+}
+
+/// `own` is the definition that the execution ran, when that is known.
+fn draw(
+    arguments: &Arguments,
+    events: Option<Vec<Value>>,
+    own: Option<Value>,
+) -> Result<u8, Failure> {
+    let definition = match (&arguments.definition, own) {
+        (Some(file), _) => files::json(file)?,
+        (None, Some(own)) => own,
+        (None, None) => serde_json::from_str(simulator::cloud::RECOVERY)
             .map_err(|error| Failure::Broken(error.to_string()))?,
     };
     let overlay = events.map(|events| overlay(&Path::of(&events), &definition, None));

@@ -8,7 +8,7 @@ use crate::{
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser;
-use serde_json::Value;
+use serde_json::{Value, json};
 use simulator::{
     cloud::{Cloud, CloudOptions, TRAINING},
     ecs::{Behaviour, GpuHealth, NewInstance},
@@ -180,10 +180,7 @@ impl World {
             Command::Release(arguments) => hand::put_back(arguments, desk, output).await,
             Command::Quarantine(arguments) => hand::take_out(arguments, desk, output).await,
             Command::Explain(arguments) => explain::at(arguments, desk, output).await,
-            Command::Graph(arguments) => match arguments.told.events_at(desk).await {
-                Ok(events) => graph::at(arguments, events),
-                Err(failure) => Err(failure),
-            },
+            Command::Graph(arguments) => graph::at(arguments, desk).await,
             _ => panic!("{line:?} needs no account"),
         };
         let written = output.take();
@@ -446,6 +443,30 @@ async fn explain_says_when_a_job_was_recovered_again_since() {
         &told,
         &["in attempt 3 (it was recovered again since this recovery left it in attempt 2)"],
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_execution_is_drawn_in_the_definition_that_it_ran() {
+    let (world, execution) = World::aborted().await;
+    let changed = simulator::cloud::RECOVERY.replace("\"StopSiblings\"", "\"StopOthers\"");
+    let substitutions = simulator::cloud::substitutions(&BTreeMap::new()).expect("defaults");
+    let changed = Definition::parse(&changed, &substitutions).expect("a definition");
+    let service = &world.cloud.stepfunctions;
+    let machine = service.create_state_machine("gpu-recovery", changed);
+    let drawn = async |execution: &str| {
+        let file = std::env::temp_dir().join(format!("own-{}.svg", std::process::id()));
+        let file = file.to_str().expect("UTF-8");
+        world.gives(0, &["graph", execution, "-o", file]).await;
+        let drawn = std::fs::read_to_string(file).expect("it was written");
+        std::fs::remove_file(file).expect("it is there");
+        drawn
+    };
+    let old = drawn(&execution).await;
+    assert!(old.contains("data-state=\"StopSiblings\""), "{old}");
+    let task = json!({ "detail": { "lastStatus": "STOPPED", "containers": [] } });
+    let started = service.start(&machine, Some("new"), task);
+    let new = drawn(&started.expect("it starts")).await;
+    assert!(new.contains("data-state=\"StopOthers\""), "{new}");
 }
 
 #[tokio::test(start_paused = true)]
