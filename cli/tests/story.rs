@@ -250,6 +250,17 @@ fn what_cannot_be_used_is_refused_with_the_mend() {
     );
 }
 
+/// The options that name the account and what is deployed in it.
+const ACCOUNT: [&str; 7] = [
+    "profile",
+    "region",
+    "endpoint-url",
+    "cluster",
+    "jobs-table",
+    "instances-table",
+    "state-machine",
+];
+
 #[test]
 fn every_command_has_examples_exit_codes_completions_and_a_man_page() {
     let help = well(&["--help"]);
@@ -270,6 +281,14 @@ fn every_command_has_examples_exit_codes_completions_and_a_man_page() {
             help.contains("Examples:") && help.contains("Exit codes:"),
             "{help}"
         );
+        // A heading goes on for what is declared after it.
+        let account = help.split("\nAccount:\n").nth(1).unwrap_or_default();
+        let strange = account
+            .lines()
+            .take_while(|line| line.is_empty() || line.starts_with(' '))
+            .filter_map(|line| line.trim_start().strip_prefix("--"))
+            .find(|option| !ACCOUNT.iter().any(|known| option.starts_with(known)));
+        assert_eq!(strange, None, "{name}");
         assert!(
             bash.contains(&format!("gpu__recovery__subcmd__{name}"))
                 || bash.contains(&format!("gpu__recovery__{name}")),

@@ -15,10 +15,10 @@ use clap::Args;
 use serde::Serialize;
 
 const AFTER_HELP: &str = "\
-It changes nothing, but starts one execution with an event of a task that belongs to no job: it goes through ClassifyExit
+It changes nothing, but starts one execution with an event of a task that belongs to no job: it goes through ClassifyExit \
 and ClaimJob and ends with nothing to do. --no-execution leaves that out.
 
-What this program has no SDK for (rules, roles, Systems Manager) it does not check: it prints the command of the AWS CLI
+What this program has no SDK for (rules, roles, Systems Manager) it does not check: it prints the command of the AWS CLI \
 that does, with what is to be seen and the mend.
 
 Examples:

@@ -12,7 +12,7 @@ use workers::{
 };
 
 const RELEASE_HELP: &str = "\
-The record becomes AVAILABLE and the instance ACTIVE in ECS. It is refused while a recovery that runs holds the
+The record becomes AVAILABLE and the instance ACTIVE in ECS. It is refused while a recovery that runs holds the \
 instance, and, without --force, when one that ended badly does: replay that instead. To repeat it is safe.
 
 Examples:
@@ -26,7 +26,7 @@ Exit codes:
   3  refused; the reason is given";
 
 const QUARANTINE_HELP: &str = "\
-The record becomes QUARANTINED and the instance DRAINING in ECS: nothing new is placed on it, and no recovery reboots
+The record becomes QUARANTINED and the instance DRAINING in ECS: nothing new is placed on it, and no recovery reboots \
 it. Tasks that run on it go on. It is refused while a recovery that runs holds the instance. To repeat it is safe.
 
 Examples:

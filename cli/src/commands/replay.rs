@@ -17,8 +17,8 @@ use serde::Serialize;
 use workers::ids::ExecutionArn;
 
 const AFTER_HELP: &str = "\
-It shows what failed, where, and what a replay does. It redrives the execution (it goes on at the step that failed)
-where Step Functions allows that; else it starts a new execution from the original event, marked with \"replayOf\".
+It shows what failed, where, and what a replay does. It redrives the execution (it goes on at the step that failed) \
+where Step Functions allows that; else it starts a new execution from the original event, marked with \"replayOf\". \
 It refuses what could relaunch a job twice or reboot an instance in use. To repeat a replay is safe.
 
 Examples:

@@ -14,7 +14,7 @@ pub use read::unknown_job;
 use std::time::Duration;
 
 const AFTER_HELP: &str = "\
-Without an argument it reads the whole table of instances and, of the table of jobs, at most --pages pages of 1 MB
+Without an argument it reads the whole table of instances and, of the table of jobs, at most --pages pages of 1 MB \
 (some thousand items), and says so when that was not all. A job that works on a recorded instance is always shown.
 
 Examples:

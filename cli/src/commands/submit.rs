@@ -18,8 +18,8 @@ use workers::{
 };
 
 const SUBMIT_HELP: &str = "\
-One task a rank, one rank an instance: all of them, or none. In --env and in the command {rank}, {world_size},
-{master_addr} and {job} stand for the rank's own; RANK and WORLD_SIZE are always set, MASTER_ADDR with --master-addr.
+One task a rank, one rank an instance: all of them, or none. In --env and in the command {rank}, {world_size}, \
+{master_addr} and {job} stand for the rank's own; RANK and WORLD_SIZE are always set, MASTER_ADDR with --master-addr. \
 A job id is used once.
 
 Examples:
@@ -75,9 +75,6 @@ struct Common {
     /// Writes JSON, and nothing else.
     #[arg(long)]
     json: bool,
-
-    #[command(flatten)]
-    account: Account,
 }
 
 impl Common {
@@ -140,6 +137,9 @@ pub struct Submit {
     /// The container's command, instead of the task definition's.
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
+
+    #[command(flatten)]
+    account: Account,
 }
 
 /// Records tasks that run already as a job, so that it can be recovered.
@@ -152,6 +152,9 @@ pub struct Adopt {
     /// ARNs of the tasks, rank 0's first.
     #[arg(long, value_name = "ARN", value_delimiter = ',', required = true, value_parser = task)]
     tasks: Vec<TaskArn>,
+
+    #[command(flatten)]
+    account: Account,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -178,7 +181,7 @@ fn task(text: &str) -> Result<TaskArn, String> {
 pub fn submit(arguments: &Submit) -> Result<u8, Failure> {
     let output = Output::new();
     account::run(async {
-        let desk = Desk::open(&arguments.common.account, Needs::Cluster).await?;
+        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
         submit_at(arguments, &desk, &output).await
     })
 }
@@ -190,7 +193,7 @@ pub fn submit(arguments: &Submit) -> Result<u8, Failure> {
 pub fn adopt(arguments: &Adopt) -> Result<u8, Failure> {
     let output = Output::new();
     account::run(async {
-        let desk = Desk::open(&arguments.common.account, Needs::Cluster).await?;
+        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
         adopt_at(arguments, &desk, &output).await
     })
 }

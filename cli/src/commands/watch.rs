@@ -19,7 +19,7 @@ use std::time::Duration;
 use workers::ids::ExecutionArn;
 
 const AFTER_HELP: &str = "\
-On a terminal it draws the graph with the way taken, times, retries, and what is waited for with its bound. With
+On a terminal it draws the graph with the way taken, times, retries, and what is waited for with its bound. With \
 --lines, and to a pipe or a file, it writes a line for each state, as `drill` does, and nothing is drawn over.
 
 Examples:
