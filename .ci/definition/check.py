@@ -14,7 +14,7 @@ from pathlib import Path
 
 # A JSONata state may give these as an expression, as the language says
 # (https://states-language.net/spec.html#timeouts), but cfn-lint and statelint know only numbers.
-SECONDS = {"TimeoutSeconds", "HeartbeatSeconds"}
+SECONDS = {"TimeoutSeconds", "HeartbeatSeconds", "Seconds"}
 
 
 def sample(name):

@@ -47,7 +47,7 @@ fn promise_1_a_relaunch_beside_a_running_task_is_noticed() {
             how_long: Duration::from_secs(7200),
         },
     )];
-    let suspect = json!([{ "instance": plan.nodes[3].id, "rank": 3 }]);
+    let suspect = json!([[{ "instance": plan.nodes[3].id, "rank": 3 }]]);
     breaks("promise 1", &plan, |definition| {
         set(
             definition,

@@ -74,6 +74,8 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
             "StopSiblings",
             "AllStopped?",
             "CheckGpus",
+            "WaitTurn",
+            "CheckGroup",
             "RunDcgm",
             "ReadVerdict",
             "GpusHealthy?",
