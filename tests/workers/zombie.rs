@@ -152,7 +152,7 @@ async fn a_zombie_of_a_stopped_execution_leaves_nothing_beside_the_execution_tha
 #[tokio::test(start_paused = true)]
 async fn two_calls_at_nearly_the_same_moment_leave_one_attempt() {
     for gpus in GPUS {
-        for millis in (0..300).step_by(20) {
+        for millis in (0..300).step_by(10) {
             let (w, recovery) = stopped_job(gpus).await;
             let second = async {
                 sleep(Duration::from_millis(millis)).await;

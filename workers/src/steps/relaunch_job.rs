@@ -50,36 +50,54 @@ impl Step for RelaunchJob {
     type Outcome = RelaunchJobOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
-        let RelaunchJobInput {
-            execution,
-            job_id,
-            attempt,
-            ..
-        } = &input;
-        if let Some(job) = ctx.jobs.get(job_id).await?
-            && job.relaunched_by.as_ref() == Some(execution)
-            && job.attempt == attempt + 1
-        {
+        if let Some(job) = committed(ctx, &input).await? {
             // An earlier call of ours committed, and its answer was lost.
             return Ok(relaunched(&job));
         }
-        let job = ctx.jobs.held(job_id, *attempt, execution).await?;
-        let job = undo(ctx, job, execution).await?;
-        let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
-        let plan = plan(&job, &ranks)?;
-        for instance in &input.instances {
-            let verdict = "healthy after its reboot (DCGM exit 0)";
-            ctx.instances
-                .note_verdict(instance, job_id, verdict)
-                .await?;
+        match relaunch(ctx, &input).await {
+            // Or it commits just now: a call that Step Functions has given up goes on for a while.
+            Err(WorkerError::ClaimLost(why)) => match committed(ctx, &input).await? {
+                Some(job) => Ok(relaunched(&job)),
+                None => Err(WorkerError::ClaimLost(why)),
+            },
+            ended => ended.map(|job| relaunched(&job)),
         }
-        let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
-        let mut started = Vec::with_capacity(plan.len());
-        let job = match launch(ctx, &job, &plan, execution, &mut started).await {
-            Ok(job) => job,
-            Err(error) => give_up(ctx, job, execution, &started, error).await?,
-        };
-        Ok(relaunched(&job))
+    }
+}
+
+/// The job, when this execution has relaunched it.
+async fn committed(
+    ctx: &Context,
+    input: &RelaunchJobInput,
+) -> Result<Option<JobRecord>, WorkerError> {
+    let job = ctx.jobs.get(&input.job_id).await?;
+    Ok(job.filter(|job| {
+        job.relaunched_by.as_ref() == Some(&input.execution) && job.attempt == input.attempt + 1
+    }))
+}
+
+async fn relaunch(ctx: &Context, input: &RelaunchJobInput) -> Result<JobRecord, WorkerError> {
+    let RelaunchJobInput {
+        execution,
+        job_id,
+        attempt,
+        ..
+    } = input;
+    let job = ctx.jobs.held(job_id, *attempt, execution).await?;
+    let job = undo(ctx, job, execution).await?;
+    let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
+    let plan = plan(&job, &ranks)?;
+    for instance in &input.instances {
+        let verdict = "healthy after its reboot (DCGM exit 0)";
+        ctx.instances
+            .note_verdict(instance, job_id, verdict)
+            .await?;
+    }
+    let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
+    let mut started = Vec::with_capacity(plan.len());
+    match launch(ctx, &job, &plan, execution, &mut started).await {
+        Ok(job) => Ok(job),
+        Err(error) => give_up(ctx, job, execution, &started, error).await,
     }
 }
 
