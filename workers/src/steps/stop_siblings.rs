@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
@@ -25,7 +26,10 @@ pub struct StopSiblings;
 
 /// How long one call watches: a little more than ECS's default stopTimeout of 30 s. The machine asks again.
 const WATCH: Duration = Duration::from_secs(45);
-const POLL: Duration = Duration::from_secs(1);
+/// Asks again after an eighth of the time that it has watched: soon where tasks stop at once, and no more often in all
+/// than once a second where they take their whole stopTimeout.
+const POLL_SHARE: u32 = 8;
+const POLL: RangeInclusive<Duration> = Duration::from_millis(400)..=Duration::from_secs(2);
 /// DescribeTasks refills at 20 calls a second for the whole account: a large job looks less often.
 const POLL_PER_TASK: Duration = Duration::from_millis(2);
 /// How many running tasks the outcome names.
@@ -150,7 +154,9 @@ async fn stop(ctx: &Context, ranks: &[RankRecord]) -> Result<Stopping, WorkerErr
         if Instant::now() >= until {
             return Ok(Stopping::StillRunning(running));
         }
-        sleep(POLL + POLL_PER_TASK * u32::try_from(running.len()).unwrap_or(u32::MAX)).await;
+        let watched = WATCH.saturating_sub(until - Instant::now());
+        let pause = (watched / POLL_SHARE).clamp(*POLL.start(), *POLL.end());
+        sleep(pause + POLL_PER_TASK * u32::try_from(running.len()).unwrap_or(u32::MAX)).await;
     }
 }
 
