@@ -11,6 +11,7 @@ use crate::{
     files,
     output::{self, Output, paint},
 };
+use alias::Live;
 use clap::Args;
 use serde::Serialize;
 
@@ -144,12 +145,13 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
     found.extend(check::jobs_table(desk, &settings.training_job_table).await);
     found.extend(check::instances_table(desk, &settings.container_instance_table).await);
     output.progress("looking at the state machine");
-    let machine = desk.machine().await;
+    let machine = desk.machine().await.map(|arn| check::unqualified(&arn));
+    let mut start = None;
     match &machine {
         Ok(machine) => {
-            let plain = check::unqualified(machine);
-            found.push(check::machine(desk, &plain).await);
-            found.extend(alias::aliases(desk, &plain).await);
+            let (findings, starts) = state_machine(desk, machine, &arguments.dcgm_task).await;
+            found.extend(findings);
+            start = starts;
         }
         Err(error) => found.push(Finding::bad(
             error.to_string(),
@@ -160,9 +162,9 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
     found.extend(check::cluster(desk, &arguments.dcgm_task).await);
     output.progress("looking at the topic");
     found.push(check::topic(desk, arguments.topic.as_deref()).await);
-    if let (Ok(machine), false) = (&machine, arguments.no_execution) {
+    if let (Some(start), false) = (start, arguments.no_execution) {
         output.progress("waiting for an execution with nothing to do");
-        found.push(check::execution(desk, machine).await);
+        found.push(check::execution(desk, &start.arn, &start.values).await);
     }
     found.extend(by_hand::checks(desk, machine.ok().as_deref(), &arguments.dcgm_task).await);
     output.still();
@@ -172,6 +174,24 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         show(output, &found);
     }
     Ok(u8::from(found.iter().any(|f| f.level == Level::Bad)))
+}
+
+/// What is found of the state machine and its aliases, and what the rules start: the alias, or, without one, the
+/// machine.
+async fn state_machine(desk: &Desk, machine: &str, task: &str) -> (Vec<Finding>, Option<Live>) {
+    let deployed = match check::deployed(desk, machine).await {
+        Ok(deployed) => deployed,
+        Err(error) => return (vec![Finding::bad(error.to_string(), "deploy infra/")], None),
+    };
+    let mut found = vec![check::machine(&deployed)];
+    let aliases = alias::aliases(desk, machine).await;
+    found.extend(aliases.found);
+    let start = aliases.live.unwrap_or_else(|| Live {
+        arn: machine.to_owned(),
+        values: deployed.values,
+    });
+    found.extend(check::settings(desk, &start.values, task));
+    (found, Some(start))
 }
 
 fn show(output: &Output, found: &[Finding]) {

@@ -19,6 +19,7 @@ use simulator::{
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::sleep;
 use workers::{
+    Settings,
     context::Clients,
     ids::{InstanceId, JobId},
     launch::{ContainerOverrides, LaunchSpec, Overrides},
@@ -870,6 +871,7 @@ async fn doctor_finds_a_good_deployment_good() {
             "well the table hybrid-gpu-training-job has the index task_arn-index",
             "well the table ecs_container_instance has its keys",
             "well the state machine gpu-recovery is this version's",
+            "well the state machine works on the cluster gpu-training, with the health check dcgm-health-check",
             "well dcgm-health-check fits the 2 instances",
             "well the alias live is version 1, which is this version's",
             "well every agent of the cluster is connected",
@@ -883,7 +885,7 @@ async fn doctor_finds_a_good_deployment_good() {
     );
     assert_eq!(
         found.matches(" not checked from here: ").count(),
-        5,
+        6,
         "{found}"
     );
     assert_eq!(world.cloud.stepfunctions.executions().len(), 1);
@@ -925,6 +927,39 @@ async fn doctor_tells_what_the_alias_runs_from_what_the_machine_is() {
         &[
             &format!("look the alias live is version 2, which is {differs}"),
             "aws stepfunctions update-state-machine-alias",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn doctor_goes_by_the_settings_that_are_deployed() {
+    let settings = [
+        ("RECOVERABLE_EXIT_CODES", "77,78"),
+        ("TRAINING_CONTAINER_NAME", "train"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let cloud = Cloud::new(CloudOptions {
+        settings: BTreeMap::from(settings),
+        ..CloudOptions::default()
+    });
+    let cloud = cloud.await.expect("an account");
+    let mut world = World {
+        desk: desk(&cloud, None),
+        cloud,
+        output: Output::keeping(),
+    };
+    // The operator was told nothing of them, and something else of the cluster.
+    let told = &mut world.desk.context.settings;
+    let mut own = Settings::clone(told);
+    own.recoverable_exit_codes = vec![1];
+    own.training_container_name = None;
+    own.cluster = "other".to_owned();
+    *told = own.into();
+    has(
+        &world.gives(1, &["doctor"]).await,
+        &[
+            "bad the state machine recovers the jobs of the cluster gpu-training, not of other",
+            "well an execution went through ClaimJob and found nothing to do",
         ],
     );
 }
@@ -987,6 +1022,7 @@ async fn doctor_names_what_is_not_well_with_its_mend() {
     has(
         &found,
         &[
+            "look the state machine's health check is dcgm-health-check, not nothing give --dcgm-task",
             "bad ECS does not know the task definition nothing",
             "i-0f3a9c5d7e0000001",
             "bad the dry execution ended FAILED",

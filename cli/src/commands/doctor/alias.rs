@@ -1,35 +1,61 @@
 //! The state machine's aliases: the rules start one, and it runs the version that it stands for, not the machine as it is.
 
-use super::{Finding, check};
+use super::{
+    Finding,
+    check::{self, Deployed},
+};
 use crate::{
     Failure,
     account::{Desk, refused},
 };
 use aws_sdk_sfn::types::RoutingConfigurationListItem;
+use std::collections::BTreeMap;
 
 /// As the template calls it.
 const LIVE: &str = "live";
 
+/// What was found, and the alias that the rules start.
+#[derive(Default)]
+pub struct Aliases {
+    pub found: Vec<Finding>,
+    pub live: Option<Live>,
+}
+
+/// The alias that the rules start.
+pub struct Live {
+    pub arn: String,
+    /// What was put in for the placeholders of its version's definition.
+    pub values: BTreeMap<String, String>,
+}
+
 /// Each alias against this program's definition.
-pub async fn aliases(desk: &Desk, machine: &str) -> Vec<Finding> {
+pub async fn aliases(desk: &Desk, machine: &str) -> Aliases {
     let arns = match list(desk, machine).await {
         Ok(arns) => arns,
         Err(error) => {
             let mend = "your role needs states:ListStateMachineAliases";
-            return vec![Finding::look(error.to_string(), mend)];
+            return Aliases {
+                found: vec![Finding::look(error.to_string(), mend)],
+                live: None,
+            };
         }
     };
     let mut found = Vec::new();
+    let mut live = None;
     if !arns.iter().any(|arn| name(arn) == LIVE) {
         found.push(Finding::look(
             format!("the state machine has no alias {LIVE}, which the template's rules start"),
             "deploy infra/; with rules of your own that start the machine itself, all is well",
         ));
     }
-    for arn in &arns {
-        found.extend(alias(desk, arn).await);
+    for arn in arns {
+        let (findings, values) = alias(desk, &arn).await;
+        found.extend(findings);
+        if name(&arn) == LIVE {
+            live = Some(Live { arn, values });
+        }
     }
-    found
+    Aliases { found, live }
 }
 
 fn name(arn: &str) -> &str {
@@ -57,7 +83,8 @@ async fn list(desk: &Desk, machine: &str) -> Result<Vec<String>, Failure> {
     }
 }
 
-async fn alias(desk: &Desk, arn: &str) -> Vec<Finding> {
+/// What was found, and what was put into the definition of the version that it stands for first.
+async fn alias(desk: &Desk, arn: &str) -> (Vec<Finding>, BTreeMap<String, String>) {
     let described = desk
         .sfn
         .describe_state_machine_alias()
@@ -69,22 +96,28 @@ async fn alias(desk: &Desk, arn: &str) -> Vec<Finding> {
         Ok(described) => described.routing_configuration(),
         Err(error) => {
             let mend = "your role needs states:DescribeStateMachineAlias";
-            return vec![Finding::look(error.to_string(), mend)];
+            return (
+                vec![Finding::look(error.to_string(), mend)],
+                BTreeMap::new(),
+            );
         }
     };
     let mut found = Vec::new();
+    let mut first = None;
     for route in routes {
-        found.push(version(desk, arn, route, routes.len() > 1).await);
+        let deployed = check::deployed(desk, route.state_machine_version_arn()).await;
+        found.push(version(arn, route, routes.len() > 1, &deployed));
+        first = first.or(deployed.ok());
     }
-    found
+    (found, first.map(|first| first.values).unwrap_or_default())
 }
 
 /// A version that an alias stands for; `shared` when it does for another one as well.
-async fn version(
-    desk: &Desk,
+fn version(
     alias: &str,
     route: &RoutingConfigurationListItem,
     shared: bool,
+    deployed: &Result<Deployed, Failure>,
 ) -> Finding {
     let arn = route.state_machine_version_arn();
     let part = match shared {
@@ -92,9 +125,12 @@ async fn version(
         false => String::new(),
     };
     let is = format!("the alias {} is version {}{part}", name(alias), name(arn));
-    match check::definition(desk, arn).await {
-        Ok((_, None)) => Finding::well(format!("{is}, which is this version's")),
-        Ok((_, Some(place))) => Finding::look(
+    let difference = deployed
+        .as_ref()
+        .map(|deployed| deployed.difference.as_deref());
+    match difference {
+        Ok(None) => Finding::well(format!("{is}, which is this version's")),
+        Ok(Some(place)) => Finding::look(
             format!("{is}, which is not this version's: they differ at {place}"),
             format!(
                 "deploy this version; when the machine itself is this version's, publish it and point the alias at \

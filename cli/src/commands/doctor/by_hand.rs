@@ -1,6 +1,6 @@
 //! What this program has no SDK for: the one command of the AWS CLI that checks it, what is to be seen, and the mend.
 
-use super::{Finding, check::unqualified};
+use super::Finding;
 use crate::account::Desk;
 
 /// As the template names it unless its parameter Prefix says otherwise.
@@ -30,7 +30,7 @@ pub async fn checks(desk: &Desk, machine: Option<&str>, task: &str) -> Vec<Findi
             ),
         ),
     ];
-    let Some(machine) = machine.map(unqualified) else {
+    let Some(machine) = machine else {
         return found;
     };
     let parts: Vec<&str> = machine.split(':').collect();
@@ -45,10 +45,18 @@ pub async fn checks(desk: &Desk, machine: Option<&str>, task: &str) -> Vec<Findi
              target)"
         ),
     ));
+    found.push(Finding::by_hand(
+        "the functions have the settings that you think",
+        format!(
+            "aws lambda get-function-configuration --function-name {PREFIX}-claim-job --qualifier live --query \
+             Environment.Variables"
+        ),
+        "README.md lists what each means; another value is a parameter of infra/template.yaml",
+    ));
     let role = desk
         .sfn
         .describe_state_machine()
-        .state_machine_arn(&machine)
+        .state_machine_arn(machine)
         .send()
         .await
         .map_or_else(|_| "ROLE_ARN".to_owned(), |described| described.role_arn);

@@ -12,7 +12,7 @@ use crate::{
 use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType, TableDescription};
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use workers::jobs::TASK_INDEX;
 
 /// An execution with nothing to do takes seconds; a cold start and retries belong to it.
@@ -92,23 +92,20 @@ pub fn unqualified(arn: &str) -> String {
     arn.splitn(8, ':').take(7).collect::<Vec<_>>().join(":")
 }
 
-/// The state machine's definition.
-pub async fn machine(desk: &Desk, arn: &str) -> Finding {
-    let (name, difference) = match definition(desk, arn).await {
-        Ok(answer) => answer,
-        Err(error) => return Finding::bad(error.to_string(), "deploy infra/"),
-    };
-    match difference {
-        None => Finding::well(format!("the state machine {name} is this version's")),
-        Some(place) => Finding::look(
-            format!("the state machine {name} is not this version's: they differ at {place}"),
-            "deploy this version, or use the program of that one: graph and replay judge by its states",
-        ),
-    }
+/// A state machine, or a version of one, beside this program's definition.
+pub struct Deployed {
+    pub name: String,
+    /// Where they differ.
+    pub difference: Option<String>,
+    /// What was put in for the placeholders, by their names.
+    pub values: BTreeMap<String, String>,
 }
 
-/// The name of a state machine, or of a version of one, and where it differs from this program's.
-pub async fn definition(desk: &Desk, arn: &str) -> Result<(String, Option<String>), Failure> {
+/// Looks at a state machine, or at a version of one.
+///
+/// # Errors
+/// When Step Functions does not describe it.
+pub async fn deployed(desk: &Desk, arn: &str) -> Result<Deployed, Failure> {
     let answer = desk
         .sfn
         .describe_state_machine()
@@ -118,10 +115,52 @@ pub async fn definition(desk: &Desk, arn: &str) -> Result<(String, Option<String
         .map_err(refused("states:DescribeStateMachine", arn))?;
     let ours: Value = serde_json::from_str(simulator::cloud::RECOVERY).unwrap_or_default();
     let theirs: Value = serde_json::from_str(answer.definition()).unwrap_or_default();
-    Ok((
-        answer.name().to_owned(),
-        same::difference(&ours, &theirs, ""),
-    ))
+    Ok(Deployed {
+        name: answer.name().to_owned(),
+        difference: same::difference(&ours, &theirs, ""),
+        values: same::values(&ours, &theirs),
+    })
+}
+
+/// The state machine's definition.
+pub fn machine(deployed: &Deployed) -> Finding {
+    let name = &deployed.name;
+    match &deployed.difference {
+        None => Finding::well(format!("the state machine {name} is this version's")),
+        Some(place) => Finding::look(
+            format!("the state machine {name} is not this version's: they differ at {place}"),
+            "deploy this version, or use the program of that one: graph and replay judge by its states",
+        ),
+    }
+}
+
+/// The settings that are part of the definition, against what this program was told.
+pub fn settings(desk: &Desk, values: &BTreeMap<String, String>, task: &str) -> Vec<Finding> {
+    let cluster = &desk.context.settings.cluster;
+    let mut found = Vec::new();
+    let other = |name: &str, told: &str| {
+        let value = values.get(name)?;
+        (value != told).then(|| value.clone())
+    };
+    if let Some(value) = other("EcsClusterName", cluster) {
+        found.push(Finding::bad(
+            format!("the state machine recovers the jobs of the cluster {value}, not of {cluster}"),
+            format!("give --cluster {value}, or deploy with EcsClusterName={cluster}"),
+        ));
+    }
+    if let Some(value) = other("DcgmHealthCheckTask", task) {
+        found.push(Finding::look(
+            format!("the state machine's health check is {value}, not {task}"),
+            format!("give --dcgm-task {value}, or deploy with DcgmHealthCheckTask={task}"),
+        ));
+    }
+    if found.is_empty() && !values.is_empty() {
+        let what = format!(
+            "the state machine works on the cluster {cluster}, with the health check {task}"
+        );
+        found.push(Finding::well(what));
+    }
+    found
 }
 
 /// The health check's task definition, and the cluster's instances.
@@ -247,22 +286,24 @@ fn subscribed(topic: &str, arns: &[&str]) -> Finding {
     )
 }
 
-/// An execution that finds nothing to do.
-pub async fn execution(desk: &Desk, machine: &str) -> Finding {
+/// An execution that finds nothing to do; `machine` is what the rules start, and `values` is part of its definition.
+pub async fn execution(desk: &Desk, machine: &str, values: &BTreeMap<String, String>) -> Finding {
     let parts: Vec<&str> = machine.split(':').collect();
     let (Some(partition), Some(region), Some(account)) = (parts.get(1), parts.get(3), parts.get(4))
     else {
         return Finding::bad(format!("{machine} is no ARN"), "give --state-machine ARN");
     };
     let settings = &desk.context.settings;
-    let code = settings
-        .recoverable_exit_codes
-        .first()
-        .copied()
-        .unwrap_or(1);
-    let container = settings
-        .training_container_name
-        .as_deref()
+    let told = values
+        .get("RecoverableExitCodes")
+        .and_then(|codes| codes.split(',').next()?.trim().parse().ok());
+    let own = settings.recoverable_exit_codes.first().copied();
+    let code = told.or(own).unwrap_or(1);
+    let container = values
+        .get("TrainingContainerName")
+        .map(String::as_str)
+        .or(settings.training_container_name.as_deref())
+        .filter(|name| !name.is_empty())
         .unwrap_or("doctor");
     // A task that stopped long ago: nobody waits for its record.
     let event = json!({

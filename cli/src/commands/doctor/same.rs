@@ -1,6 +1,7 @@
 //! Whether a deployed definition is this version's: where ours has `${Name}`, the deployed one may have anything.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The JSON pointer of the first place where they differ.
 pub fn difference(ours: &Value, theirs: &Value, place: &str) -> Option<String> {
@@ -26,30 +27,60 @@ pub fn difference(ours: &Value, theirs: &Value, place: &str) -> Option<String> {
     }
 }
 
-/// The pieces between the placeholders come in this order, the first at the beginning and the last at the end.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut pieces = Vec::new();
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once("${") {
-        pieces.push(before);
-        rest = after.split_once('}').map_or("", |(_, after)| after);
+/// What was put in for each `${Name}`, as far as the two are the same.
+pub fn values(ours: &Value, theirs: &Value) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    collect(ours, theirs, &mut values);
+    values
+}
+
+fn collect(ours: &Value, theirs: &Value, values: &mut BTreeMap<String, String>) {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            for (name, value) in ours {
+                collect(value, theirs.get(name).unwrap_or(&Value::Null), values);
+            }
+        }
+        (Value::Array(ours), Value::Array(theirs)) => {
+            for (one, other) in ours.iter().zip(theirs) {
+                collect(one, other, values);
+            }
+        }
+        (Value::String(ours), Value::String(theirs)) => {
+            for (name, value) in put_in(ours, theirs).unwrap_or_default() {
+                values.entry(name.to_owned()).or_insert(value.to_owned());
+            }
+        }
+        _ => {}
     }
-    let Some((first, middle)) = pieces.split_first() else {
-        return pattern == text;
+}
+
+fn fits(pattern: &str, text: &str) -> bool {
+    put_in(pattern, text).is_some()
+}
+
+/// What stands for each placeholder; `None` when the pieces between them do not come in this order, the first at the
+/// beginning and the last at the end.
+fn put_in<'a>(pattern: &'a str, text: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+    let Some((before, mut rest)) = pattern.split_once("${") else {
+        return (pattern == text).then(Vec::new);
     };
-    let Some(mut left) = text
-        .strip_prefix(first)
-        .and_then(|text| text.strip_suffix(rest))
-    else {
-        return false;
-    };
-    for piece in middle {
-        match left.split_once(piece) {
-            Some((_, after)) => left = after,
-            None => return false,
+    let mut left = text.strip_prefix(before)?;
+    let mut found = Vec::new();
+    loop {
+        let (name, after) = rest.split_once('}')?;
+        match after.split_once("${") {
+            Some((piece, more)) => {
+                let (value, others) = left.split_once(piece)?;
+                found.push((name, value));
+                (left, rest) = (others, more);
+            }
+            None => {
+                found.push((name, left.strip_suffix(after)?));
+                return Some(found);
+            }
         }
     }
-    true
 }
 
 #[cfg(test)]
@@ -77,5 +108,11 @@ mod tests {
             );
         }
         assert!(!fits("ab${X}ba", "aba"));
+        let found = values(&ours, &same);
+        let found: Vec<(&str, &str)> = found
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(found, [("M", "2"), ("N", "1"), ("P", "aws-cn")]);
     }
 }
