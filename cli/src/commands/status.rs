@@ -27,7 +27,8 @@ Examples:
 Exit codes:
   0  shown
   1  AWS did not answer; or no such job or instance is recorded
-  2  bad arguments; standard error says which";
+  2  bad arguments; standard error says which
+  130  Ctrl-C, with --watch";
 
 /// Shows jobs with the state that their recovery is in, and instances with who holds them.
 #[derive(Args)]
@@ -90,7 +91,9 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         if !arguments.watch {
             return Ok(0);
         }
-        tokio::time::sleep(Duration::from_secs(arguments.every)).await;
+        let every = arguments.every;
+        output.progress(&format!("again every {every} s, until Ctrl-C"));
+        tokio::time::sleep(Duration::from_secs(every)).await;
     }
 }
 
