@@ -141,8 +141,8 @@ mod tests {
     use crate::graph::model;
     use std::collections::BTreeMap;
 
-    fn scope() -> Scope {
-        let definition = serde_json::from_str(simulator::cloud::RECOVERY).expect("JSON");
+    fn scope(definition: &str) -> Scope {
+        let definition = serde_json::from_str(definition).expect("JSON");
         model::read(&definition).expect("a definition")
     }
 
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_state_stands_below_all_that_lead_to_it() {
-        every_way_leads_down(&scope());
+        every_way_leads_down(&scope(simulator::cloud::RECOVERY));
     }
 
     fn visit(status: Status) -> Visit {
@@ -174,56 +174,82 @@ mod tests {
         }
     }
 
+    /// A choice, a loop, and a Map in a Map.
+    const SMALL: &str = r#"{
+        "StartAt": "Kind?",
+        "States": {
+            "Kind?": { "Type": "Choice", "Choices": [{ "Next": "Record" }, { "Next": "Look" }], "Default": "Nothing" },
+            "Nothing": { "Type": "Succeed" },
+            "Record": { "Type": "Pass", "End": true },
+            "Look": { "Type": "Choice", "Choices": [{ "Next": "Again" }], "Default": "Groups" },
+            "Again": { "Type": "Wait", "Seconds": 1, "Next": "Look" },
+            "Groups": {
+                "Type": "Map",
+                "ItemProcessor": {
+                    "StartAt": "Group",
+                    "States": {
+                        "Group": {
+                            "Type": "Map",
+                            "End": true,
+                            "ItemProcessor": {
+                                "StartAt": "Check",
+                                "States": {
+                                    "Check": { "Type": "Pass", "Next": "Read" },
+                                    "Read": { "Type": "Pass", "End": true }
+                                }
+                            }
+                        }
+                    }
+                },
+                "Next": "Mend"
+            },
+            "Mend": {
+                "Type": "Map",
+                "ItemProcessor": { "StartAt": "Reboot", "States": { "Reboot": { "Type": "Pass", "End": true } } },
+                "Next": "Tell"
+            },
+            "Tell": { "Type": "Pass", "End": true }
+        }
+    }"#;
+
     #[test]
     fn the_way_taken_passes_what_was_not_entered_and_maps_open_when_they_are_entered() {
         let states = [
-            ("ClassifyExit", Status::Succeeded),
-            ("ClaimJob", Status::Succeeded),
-            ("JobClaimed?", Status::Succeeded),
-            ("StopSiblings", Status::Succeeded),
-            ("AllStopped?", Status::Succeeded),
-            ("CheckGpus", Status::InProgress),
-            ("RunDcgm", Status::TimedOut),
+            ("Kind?", Status::Succeeded),
+            ("Look", Status::Succeeded),
+            ("Groups", Status::InProgress),
+            ("Group", Status::InProgress),
+            ("Check", Status::TimedOut),
         ];
         let states = states.map(|(name, status)| (name.to_owned(), visit(status)));
         let overlay = Overlay {
             states: BTreeMap::from(states),
             ..Overlay::default()
         };
-        let rows = rows(&scope(), &overlay);
+        let rows = rows(&scope(SMALL), &overlay);
         let drawn: Vec<String> = rows
             .iter()
             .map(|row| format!("{}{} {}", row.rail, row.mark, row.name))
             .collect();
         let expected = [
-            "✓ ClassifyExit",
-            "┃ ○ RecordCompletion",
-            "✓ ClaimJob",
-            "✓ JobClaimed?",
-            "┃ ○ NothingToDo",
-            "✓ StopSiblings",
-            "✓ AllStopped?",
-            "┃ ○ RecordUserStop",
-            "┃ ○ WaitForStop",
-            "… CheckGpus",
-            "┃ ✗ RunDcgm",
-            "┃ │ ○ ReadVerdict",
-            "│ ○ GpusHealthy?",
-            "│ ○ RecoverInstances",
-            "│ ○ InstancesRecovered?",
-            "│ ○ RelaunchJob",
-            "│ ○ FailJob",
-            "│ ○ NotifyOperators",
+            "✓ Kind?",
+            "┃ ○ Record",
+            "┃ ○ Nothing",
+            "✓ Look",
+            "┃ ○ Again",
+            "… Groups",
+            "┃ … Group",
+            "┃ ┃ ✗ Check",
+            "┃ ┃ │ ○ Read",
+            "│ ○ Mend",
+            "│ ○ Tell",
         ];
         assert_eq!(drawn, expected, "{drawn:#?}");
         let says = |name| {
-            &rows
-                .iter()
-                .find(|row| row.name == name)
-                .expect("it is drawn")
-                .says
+            let row = rows.iter().find(|row| row.name == name);
+            row.expect("it is drawn").says.as_str()
         };
-        assert_eq!(says("RunDcgm"), "1 retry · timed out");
-        assert_eq!(says("ClaimJob"), "1 retry");
+        assert_eq!(says("Check"), "1 retry · timed out");
+        assert_eq!(says("Look"), "1 retry");
     }
 }

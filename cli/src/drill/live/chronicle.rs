@@ -171,8 +171,9 @@ impl Chronicle {
     fn line(&self, at: Duration, visit: usize, words: Words, took: Option<Duration>) -> Line {
         let visit = &self.visits[visit];
         let iteration = visit.iteration.map(|iteration| &self.iterations[iteration]);
-        // Of a single iteration it is enough to name the instance once.
-        let label = iteration.filter(|i| visit.opens_iteration || self.visits[i.map].length > 1);
+        // Of a single iteration it is enough to name the instance once, and its number says nothing.
+        let label = iteration
+            .filter(|i| self.visits[i.map].length > 1 || (visit.opens_iteration && i.named));
         Line {
             at,
             what: visit.name.clone(),
@@ -334,7 +335,7 @@ impl Chronicle {
                 said.or_else(|| words::record(&output))
                     .unwrap_or_else(|| Words::plain(""))
             }
-            "Wait" => Words::plain("waited"),
+            "Wait" if took.as_secs() > 0 => Words::plain("waited"),
             // What the state before has said is not said again.
             _ => words::record(&output)
                 .filter(|record| !self.last.contains(&record.text))
