@@ -229,6 +229,12 @@ fn the_same_of_many_instances_is_told_once() {
     let file = history("all-ranks-fail-at-once", "many");
     let story = well(&["explain", "--history", &file]);
     assert!(story.contains("each of 7 instances healthy"), "{story}");
+    // More than one group of checks.
+    let file = path("many-groups.json");
+    let line = ["drill", "all-ranks-fail-at-once", "--nodes", "50", "--json"];
+    well(&[&line[..], &["--history", &file]].concat());
+    let story = well(&["explain", "--history", &file]);
+    assert_eq!(story.matches("instances healthy").count(), 1, "{story}");
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn visits(path: &Path) -> Vec<Moment> {
     }
     let mut moments = Vec::new();
     while let Some((at, visit, said)) = (!told.is_empty()).then(|| told.remove(0)) {
-        let map = |visit: &Visit| visit.item.map(|item| item.map);
+        let map = |visit: &Visit| outermost(path, visit);
         let alike = |(_, other, also): &(f64, &Visit, Said)| {
             other.name == visit.name && also.text == said.text && map(other) == map(visit)
         };
@@ -122,6 +122,15 @@ fn visits(path: &Path) -> Vec<Moment> {
         });
     }
     moments
+}
+
+/// The Map that it is part of, or, of a Map in a Map, the outer one: its groups are not told apart.
+fn outermost(path: &Path, visit: &Visit) -> Option<usize> {
+    let mut map = visit.item?.map;
+    while let Some(outer) = path.visits[map].item {
+        map = outer.map;
+    }
+    Some(map)
 }
 
 /// Whom a sentence is about.
