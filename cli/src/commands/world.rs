@@ -1128,10 +1128,12 @@ async fn every_command_of_the_runbook_does_what_it_says() {
                 .into_iter()
                 .skip(1)
                 .map(|word| word.replace("$EXECUTION", &execution))
-                .map(|word| match word.strip_suffix(".svg") {
-                    Some(_) => directory.join(&word).display().to_string(),
-                    None => word,
-                })
+                .map(
+                    |word| match word.ends_with(".svg") || word.ends_with(".png") {
+                        true => directory.join(&word).display().to_string(),
+                        false => word,
+                    },
+                )
                 .collect();
             let line: Vec<&str> = line.iter().map(String::as_str).collect();
             let (code, written) = world.run(&line).await;
