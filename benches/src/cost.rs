@@ -21,13 +21,6 @@ pub struct Row {
     pub usage: Usage,
 }
 
-/// How many of the ranks have bad GPUs: one, or as many as are rebooted at once.
-pub fn faulty(ranks: u32) -> Vec<u32> {
-    let mut counts = vec![1, ranks.min(MANY)];
-    counts.dedup();
-    counts
-}
-
 /// Plays one recovery, beside so many unrelated items in each table.
 ///
 /// # Errors
@@ -52,15 +45,23 @@ pub fn measure(ranks: u32, faulty: u32, unrelated: u32) -> Result<Row, SiteError
     })
 }
 
-/// One row for each size and number of bad instances.
+/// A row for each size, with one bad instance.
 ///
 /// # Errors
 /// [`SiteError`].
-pub fn measure_all() -> Result<Vec<Row>, SiteError> {
+pub fn with_one_bad() -> Result<Vec<Row>, SiteError> {
     let sizes = SIZES.into_iter();
+    sizes.map(|ranks| measure(ranks, 1, 0)).collect()
+}
+
+/// A row for each size above one, with as many bad instances as are rebooted at once.
+///
+/// # Errors
+/// [`SiteError`].
+pub fn with_many_bad() -> Result<Vec<Row>, SiteError> {
+    let sizes = SIZES.into_iter().filter(|ranks| *ranks > 1);
     sizes
-        .flat_map(|ranks| faulty(ranks).into_iter().map(move |n| (ranks, n)))
-        .map(|(ranks, n)| measure(ranks, n, 0))
+        .map(|ranks| measure(ranks, ranks.min(MANY), 0))
         .collect()
 }
 
@@ -103,16 +104,15 @@ pub fn counts_table(rows: &[Row]) -> String {
     table(&head, &rows)
 }
 
-/// What it costs in US dollars, with one bad instance.
+/// What it costs in US dollars.
 pub fn bill_table(rows: &[Row]) -> String {
-    let single: Vec<&Row> = rows.iter().filter(|row| row.faulty == 1).collect();
-    let names: Vec<String> = single
+    let names: Vec<String> = rows
         .iter()
         .map(|row| format!("{} ranks", thousands(row.ranks.into())))
         .collect();
     let mut head = vec!["US dollars"];
     head.extend(names.iter().map(String::as_str));
-    let bills: Vec<_> = single.iter().map(|row| row.usage.bill()).collect();
+    let bills: Vec<_> = rows.iter().map(|row| row.usage.bill()).collect();
     let mut lines: Vec<Vec<String>> = (0..bills.first().map_or(0, Vec::len))
         .map(|line| {
             let name = bills[0][line].item.to_owned();
@@ -122,27 +122,24 @@ pub fn bill_table(rows: &[Row]) -> String {
             std::iter::once(name).chain(dollars).collect()
         })
         .collect();
-    let sums = single
+    let sums = rows
         .iter()
         .map(|row| format!("**{:.6}**", row.usage.dollars()));
     lines.push(std::iter::once("**all**".to_owned()).chain(sums).collect());
     table(&head, &lines)
 }
 
-/// The few figures of the README, with one bad instance.
+/// The few figures of the README.
 pub fn summary_table(rows: &[Row]) -> String {
-    let single: Vec<&Row> = rows
-        .iter()
-        .filter(|row| row.faulty == 1 && row.ranks > 1)
-        .collect();
-    let names: Vec<String> = single
+    let rows: Vec<&Row> = rows.iter().filter(|row| row.ranks > 1).collect();
+    let names: Vec<String> = rows
         .iter()
         .map(|row| format!("{} ranks", thousands(row.ranks.into())))
         .collect();
     let mut head = vec!["one recovery"];
     head.extend(names.iter().map(String::as_str));
     let line = |name: &str, of: &dyn Fn(&Usage) -> String| -> Vec<String> {
-        let cells = single.iter().map(|row| of(&row.usage));
+        let cells = rows.iter().map(|row| of(&row.usage));
         std::iter::once(name.to_owned()).chain(cells).collect()
     };
     let lines = [

@@ -92,21 +92,6 @@ pub fn check(file: &str, name: &str, content: &str) -> Result<(), String> {
     ))
 }
 
-/// Checks that every line of `table` stands in the page: a part of a table whose other rows take too long for a test.
-///
-/// # Errors
-/// What to do when one does not.
-pub fn says(table: &str, command: &str) -> Result<(), String> {
-    let text = fs::read_to_string(path(BENCHMARKS)).map_err(|e| e.to_string())?;
-    let missing = table.lines().find(|line| !text.contains(line));
-    missing.map_or(Ok(()), |line| {
-        Err(format!(
-            "docs/benchmarks.md does not say: {line}\nif the change is meant: \
-             cargo run --profile sim -p benches -- --write {command}"
-        ))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

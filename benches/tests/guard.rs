@@ -14,26 +14,27 @@ fn agrees(name: &str, table: &str) {
 }
 
 #[test]
-fn a_recovery_stays_within_its_bounds_and_the_page_says_what_it_costs() {
-    let rows = cost::measure_all().expect("every recovery can be played");
-    for row in &rows {
-        within_bounds(row);
-    }
-    let transitions: Vec<u64> = rows
-        .iter()
-        .filter(|row| row.faulty == 1)
-        .map(|row| row.usage.state_transitions)
-        .collect();
+fn a_recovery_stays_within_its_bounds_and_the_pages_say_what_it_costs() {
+    let rows = cost::with_one_bad().expect("every recovery can be played");
+    rows.iter().for_each(within_bounds);
+    let transitions: Vec<u64> = rows.iter().map(|r| r.usage.state_transitions).collect();
     assert!(transitions.iter().all(|n| *n <= 25), "{transitions:?}");
     assert!(
         transitions.windows(2).all(|pair| pair[0] == pair[1]),
         "they depend on the ranks: {transitions:?}"
     );
-    agrees("counts", &cost::counts_table(&rows));
+    agrees("one bad", &cost::counts_table(&rows));
     agrees("bill", &cost::bill_table(&rows));
     if let Err(problem) = page::check(page::README, "costs", &cost::summary_table(&rows)) {
         panic!("{problem}");
     }
+}
+
+#[test]
+fn many_bad_gpus_stay_within_the_bounds() {
+    let rows = cost::with_many_bad().expect("every recovery can be played");
+    rows.iter().for_each(within_bounds);
+    agrees("many bad", &cost::counts_table(&rows));
 }
 
 fn within_bounds(row: &Row) {
@@ -69,7 +70,7 @@ fn the_systems_own_part_stays_below_its_bound() {
         .collect();
     for size in &compared {
         let own = size.recovery.by(Owner::System);
-        let bound = if size.nodes <= 8 { 3.25 } else { 10.0 };
+        let bound = if size.nodes <= 8 { 3.0 } else { 10.0 };
         assert!(own <= bound, "{} nodes: {own} s", size.nodes);
     }
     let first_function = compared.iter().map(|size| size.original.calls[0]);
@@ -85,15 +86,13 @@ fn the_systems_own_part_stays_below_its_bound() {
 
 #[test]
 fn a_storm_loses_nothing() {
-    let storms = [10, 50].map(|jobs| storm::measure(jobs).expect("it can be played"));
+    let storms = storm::SMALL.map(|jobs| storm::measure(jobs).expect("it can be played"));
     for storm in &storms {
         assert_eq!(storm.recovered, storm.jobs, "{:?}", storm.others);
         assert_eq!(storm.messages, storm.jobs);
         assert!(storm.concurrency <= storm.jobs);
-        // Of one job alone: 77 calls; what is throttled is called again.
-        assert!(storm.usage.calls_to("") <= 80 * u64::from(storm.jobs));
+        // Of one job: some 75 calls; what is throttled is called again.
+        assert!(storm.usage.calls_to("") <= 85 * u64::from(storm.jobs));
     }
-    if let Err(problem) = page::says(&storm::growth_table(&storms), "storm") {
-        panic!("{problem}");
-    }
+    agrees("small storms", &storm::growth_table(&storms));
 }
