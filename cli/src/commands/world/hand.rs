@@ -1,0 +1,61 @@
+//! `release` and `quarantine`.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_is_quarantined_and_released_by_hand_with_who_and_why() {
+    let world = World::new().await;
+    let line = ["quarantine", BAD, "--reason", "ECC errors", "--by", "ada"];
+    has(
+        &world.gives(0, &line).await,
+        &[
+            "QUARANTINED, and DRAINING in ECS",
+            "its task of job llama-7b goes on",
+        ],
+    );
+    assert_eq!(world.ecs_status(), "DRAINING");
+    has(
+        &world.gives(0, &line).await,
+        &["QUARANTINED already: ECC errors (ada)"],
+    );
+    has(
+        &world.gives(0, &["status", BAD]).await,
+        &["because ECC errors (ada)", "quarantined by ada"],
+    );
+    let line = ["release", BAD, "--reason", "replaced", "--by", "bob"];
+    has(
+        &world.gives(0, &line).await,
+        &["is AVAILABLE, and ACTIVE in ECS; it was QUARANTINED (ECC errors (ada))"],
+    );
+    assert_eq!(
+        (world.instance_status().await, world.ecs_status().as_str()),
+        (InstanceStatus::Available, "ACTIVE")
+    );
+    has(&world.gives(0, &line).await, &["AVAILABLE already"]);
+    has(
+        &world.gives(0, &["status", BAD]).await,
+        &["released by bob", "replaced"],
+    );
+    has(
+        &world.gives(1, &["release", "i-0123456789abcdef0"]).await,
+        &["no instance i-0123456789abcdef0 is recorded"],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_recovery_is_not_disturbed_by_hand() {
+    let world = World::new().await;
+    world
+        .until(|world| world.history_has("WaitForInstanceActive"))
+        .await;
+    for line in [
+        &["release", BAD, "--force"][..],
+        &["quarantine", BAD, "--reason", "x"],
+    ] {
+        has(
+            &world.gives(3, line).await,
+            &["held by a recovery that runs", "gpu-recovery watch arn:"],
+        );
+    }
+    assert_eq!(world.instance_status().await, InstanceStatus::Rebooting);
+}

@@ -1,0 +1,168 @@
+//! `submit` and `adopt`.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
+    let world = World::new().await;
+    for nth in 2..5 {
+        world
+            .cloud
+            .fleet
+            .add_instance(NewInstance::p5(&format!("i-0f3a9c5d7e{nth:07x}")));
+    }
+    let line = ["quarantine", "i-0f3a9c5d7e0000003", "--reason", "fan"];
+    world.gives(0, &line).await;
+    world.gives(0, &["release", "i-0f3a9c5d7e0000003"]).await;
+    world.gives(0, &line).await;
+    let submit = [
+        "submit",
+        "bert",
+        "--task-definition",
+        "train",
+        "--nodes",
+        "2",
+        "--master-addr",
+        "10.0.0.2",
+    ];
+    let more = [
+        "--env",
+        "PEER=tcp://{master_addr}:1234/{rank}",
+        "--tag",
+        "team=vision",
+    ];
+    let dry = world
+        .gives(0, &[&submit[..], &more, &["--dry-run"]].concat())
+        .await;
+    has(
+        &dry,
+        &[
+            "job bert of 2 ranks would be started",
+            "rank 0 i-0f3a9c5d7e0000002 MASTER_ADDR=10.0.0.2 PEER=tcp://10.0.0.2:1234/0 RANK=0 WORLD_SIZE=2",
+            "rank 1 i-0f3a9c5d7e0000004",
+        ],
+    );
+    has(
+        &world.gives(1, &["status", "bert"]).await,
+        &["no job bert is recorded"],
+    );
+    assert_eq!(world.gives(0, &[&submit[..], &more].concat()).await, "bert");
+    let job = world.json(&["status", "bert", "--json"]).await;
+    assert_eq!(job["status"], "IN_PROGRESS", "{job}");
+    assert_eq!(
+        job["ranks"][1]["instanceId"], "i-0f3a9c5d7e0000004",
+        "{job}"
+    );
+    has(
+        &world.gives(1, &submit).await,
+        &["2 instances are asked for, 0 are free"],
+    );
+    let again = [
+        "submit",
+        "bert",
+        "--task-definition",
+        "train",
+        "--instances",
+        "i-0f3a9c5d7e0000003",
+    ];
+    has(
+        &world.gives(1, &again).await,
+        &["job id bert is in the table already"],
+    );
+    let task = world
+        .cloud
+        .fleet
+        .tasks()
+        .into_iter()
+        .find(|task| task["startedBy"] == started_by(&JobId::new("bert"), 1).as_str());
+    let arn = task.expect("it runs")["taskArn"]
+        .as_str()
+        .expect("an ARN")
+        .to_owned();
+    world.pass(120).await;
+    world.cloud.fleet.kill_process(&arn, Some(1));
+    world.until(|world| world.history_has("ClaimJob")).await;
+    has(
+        &world.gives(4, &["watch", "bert"]).await,
+        &["SUCCEEDED: FAILED: the GPUs are healthy"],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submission_that_cannot_work_is_refused_before_anything_starts() {
+    let world = World::new().await;
+    let tasks = world.cloud.fleet.tasks().len();
+    let line = [
+        "submit",
+        "x",
+        "--task-definition",
+        "nothing",
+        "--nodes",
+        "1",
+    ];
+    has(
+        &world.gives(2, &line).await,
+        &["ECS does not know the task definition nothing"],
+    );
+    let on = [
+        "submit",
+        "x",
+        "--task-definition",
+        "train",
+        "--instances",
+        BAD,
+    ];
+    let env = ["--env", "A={master_addr}"];
+    has(
+        &world.gives(2, &[&on[..], &env].concat()).await,
+        &["give --master-addr"],
+    );
+    has(
+        &world
+            .gives(2, &[&on[..], &["--container", "y"]].concat())
+            .await,
+        &["has no container y; it has train"],
+    );
+    assert_eq!(world.cloud.fleet.tasks().len(), tasks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_that_run_already_are_adopted_once() {
+    let world = World::new().await;
+    world
+        .cloud
+        .fleet
+        .add_instance(NewInstance::p5("i-0f3a9c5d7e0000007"));
+    let context = &world.desk.context;
+    let id = InstanceId::new("i-0f3a9c5d7e0000007");
+    let run = context
+        .fleet
+        .run(&launch(0), &id, "token", "somebody")
+        .await
+        .expect("it answers");
+    let workers::fleet::Run::Started(arn) = run else {
+        panic!("{run:?}");
+    };
+    let line = ["adopt", "mine", "--tasks", arn.as_str()];
+    has(
+        &world.gives(1, &line).await,
+        &["not RUNNING", "nothing was written"],
+    );
+    world.pass(120).await;
+    assert_eq!(world.gives(0, &line).await, "mine");
+    let job = world.json(&["status", "mine", "--json"]).await;
+    assert_eq!(
+        (&job["status"], &job["nodes"]),
+        (&"IN_PROGRESS".into(), &1.into()),
+        "{job}"
+    );
+    assert_eq!(job["ranks"][0]["instance"]["jobId"], "mine", "{job}");
+    let line = ["adopt", "yours", "--tasks", arn.as_str()];
+    has(&world.gives(1, &line).await, &["is rank 0 of job mine"]);
+    world.cloud.fleet.kill_process(arn.as_str(), Some(1));
+    world.pass(300).await;
+    has(
+        &world.gives(0, &["status", "mine"]).await,
+        &["FAILED", "healthy"],
+    );
+}
