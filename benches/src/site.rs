@@ -6,7 +6,7 @@ use simulator::{
     faults::Fault,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -274,15 +274,14 @@ fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[JobId], dies_at: SystemTime) {
             }
         }
     }
-    let first_attempts: BTreeMap<String, ()> =
-        jobs.iter().map(|job| (started_by(job, 1), ())).collect();
+    let first_attempts: BTreeSet<String> = jobs.iter().map(|job| started_by(job, 1)).collect();
     let clock = cloud.clock;
     cloud.fleet.on_job_task(move |task| {
         let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
         let first = task
             .started_by
             .as_ref()
-            .is_some_and(|by| first_attempts.contains_key(by));
+            .is_some_and(|by| first_attempts.contains(by));
         match rank {
             Some(rank) if first && rank == dying[0] => {
                 let left = dies_at.duration_since(clock.now()).unwrap_or_default();

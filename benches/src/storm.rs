@@ -32,7 +32,7 @@ pub struct Storm {
     pub concurrency: u32,
     /// Of `instance-events` alone, for which the template reserves 10; what is above waits in Lambda's own queue.
     pub events_at_once: u32,
-    /// Executions at once at most is the number of jobs; this is the state transitions of the busiest second.
+    /// States entered in the busiest second: what Step Functions bills and throttles.
     pub busiest_second: u64,
     /// Messages to the operators.
     pub messages: u32,

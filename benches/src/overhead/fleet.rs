@@ -125,19 +125,15 @@ impl Fleet {
     /// before it is the time that orders take to go out.
     pub fn physics(&self) -> Spans {
         let mut spans = Spans::default();
-        let longest = |spans: &mut dyn Iterator<Item = (f64, f64)>| {
-            spans.map(|(from, to)| to - from).fold(0.0, f64::max)
-        };
-        let mut stops = self.first_attempt.iter().filter(|task| task.by_user);
-        let mut stops = stops.by_ref().filter_map(|t| t.stopping.zip(t.stopped));
-        let stop = longest(&mut stops);
+        let stops = self.first_attempt.iter().filter(|task| task.by_user);
+        let stop = slowest(stops.map(|task| task.stopping.zip(task.stopped)));
         spans.add(
             Piece::SlowestStop,
             self.all_stopped() - stop,
             self.all_stopped(),
         );
         let starts = self.second_attempt.iter();
-        let start = longest(&mut starts.filter_map(|t| t.created.zip(t.started)));
+        let start = slowest(starts.map(|task| task.created.zip(task.started)));
         spans.add(Piece::SlowestStart, self.end() - start, self.end());
         let rebooted = self
             .reboots
@@ -167,6 +163,12 @@ impl Fleet {
         }
         spans
     }
+}
+
+/// The longest of the spans.
+fn slowest(spans: impl Iterator<Item = Option<(f64, f64)>>) -> f64 {
+    let lengths = spans.flatten().map(|(from, to)| to - from);
+    lengths.fold(0.0, f64::max)
 }
 
 fn reboots(site: &Site) -> Vec<(f64, f64)> {
