@@ -135,11 +135,15 @@ fn a_png_goes_to_a_file_or_a_pipe_byte_by_byte() {
     assert_eq!(well(&["graph", "--history", &history, "-o", &file]), "");
     let written = fs::read(&file).expect("it was written");
     assert!(written.starts_with(PNG) && written.ends_with(b"IEND\xaeB`\x82"));
-    let dark = ["graph", "--history", &history, "--theme", "dark"];
-    let piped = program(&[&dark[..], &["--format", "png"]].concat());
+    let definition = path("png.asl.json");
+    let small = r#"{ "StartAt": "Done", "States": { "Done": { "Type": "Succeed" } } }"#;
+    fs::write(&definition, small).expect("it can be written");
+    let line = ["graph", "--definition", &definition, "--format", "png"];
+    let piped = program(&[&line[..], &["--theme", "dark"]].concat());
     assert_eq!(piped.status.code(), Some(0), "{}", text(&piped.stderr));
     assert!(piped.stdout.starts_with(PNG) && piped.stdout.ends_with(b"IEND\xaeB`\x82"));
-    assert_ne!(written, piped.stdout);
+    let light = program(&line);
+    assert_ne!(light.stdout, piped.stdout);
 }
 
 #[test]

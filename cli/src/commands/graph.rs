@@ -26,7 +26,7 @@ Examples:
   gpu-recovery graph --format png --theme dark | wl-copy
   gpu-recovery graph --format mermaid
 
-A PNG has two pixels for each of the SVG's, and needs no font of the machine.
+A PNG has two pixels for each of the SVG's, and needs no font of the machine; its own has Latin, Greek and Cyrillic.
 
 Exit codes:
   0  drawn

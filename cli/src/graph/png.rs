@@ -1,5 +1,6 @@
 //! The picture as PNG: the SVG, drawn by resvg with the typeface in `cli/fonts`, whatever the machine has.
 
+use png::{BitDepth, ColorType, Encoder, EncodingError, Filter};
 use resvg::{
     tiny_skia::{Pixmap, Transform},
     usvg::{Options, Tree},
@@ -20,9 +21,20 @@ const BOLD: &[u8] = include_bytes!("../../fonts/Arimo-Bold.ttf");
 /// # Errors
 /// When it has no size that a PNG can have.
 pub(super) fn draw(svg: &str) -> Result<Vec<u8>, GraphError> {
-    pixels(&tree(svg)?)?
-        .encode_png()
-        .map_err(|error| GraphError::NoPixels(error.to_string()))
+    encode(pixels(&tree(svg)?)?).map_err(|error| GraphError::NoPixels(error.to_string()))
+}
+
+/// Without a filter before the compression: areas of one colour are the better and the sooner compressed.
+fn encode(pixels: Pixmap) -> Result<Vec<u8>, EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, pixels.width(), pixels.height());
+    encoder.set_color(ColorType::Rgba);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_filter(Filter::NoFilter);
+    encoder
+        .write_header()?
+        .write_image_data(&pixels.take_demultiplied())?;
+    Ok(bytes)
 }
 
 fn pixels(tree: &Tree) -> Result<Pixmap, GraphError> {
@@ -54,8 +66,10 @@ mod tests {
     use resvg::usvg::{Group, Node, Text};
     use serde_json::Value;
 
-    fn svg(theme: Theme) -> String {
-        let definition: Value = serde_json::from_str(simulator::cloud::RECOVERY).expect("JSON");
+    const SMALL: &str = r#"{ "StartAt": "Done", "States": { "Done": { "Type": "Succeed" } } }"#;
+
+    fn svg(definition: &str, theme: Theme) -> String {
+        let definition: Value = serde_json::from_str(definition).expect("JSON");
         graph::svg(&definition, None, theme).expect("it can be drawn")
     }
 
@@ -71,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_text_is_drawn_without_a_font_of_the_machine_and_as_wide_as_laid_out() {
-        let svg = svg(Theme::Auto);
+        let svg = svg(simulator::cloud::RECOVERY, Theme::Auto);
         let tree = tree(&svg).expect("an SVG");
         let mut found = vec![];
         texts(tree.root(), &mut found);
@@ -101,7 +115,7 @@ mod tests {
             (Theme::Light, [0xff, 0xff, 0xff, 0xff]),
             (Theme::Dark, [0x0f, 0x14, 0x1a, 0xff]),
         ] {
-            let svg = svg(theme);
+            let svg = svg(SMALL, theme);
             let drawn = tree(&svg).and_then(|tree| pixels(&tree));
             let pixels = drawn.expect("it can be drawn");
             let wide = format!(r#"width="{}""#, pixels.width() / 2);
