@@ -23,6 +23,8 @@ pub const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Without a terminal, and the most that a line of text may have on a wide one.
 const WIDTH: usize = 80;
 const WIDEST: usize = 100;
+/// A row of a table in a pipe or a file: nothing is to be broken there.
+const UNBOUND: usize = 400;
 const ROWS: usize = 24;
 
 /// The exit code after Ctrl-C, as shells have it.
@@ -41,6 +43,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 #[derive(Clone)]
 pub struct Output {
     width: usize,
+    table_width: usize,
     spinner: Option<ProgressBar>,
     /// Where lines go instead of standard output.
     #[cfg(test)]
@@ -55,6 +58,7 @@ impl Output {
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let output = Self {
             width: width(),
+            table_width: told_width().unwrap_or(UNBOUND),
             spinner: watched.then(spinner),
             #[cfg(test)]
             kept: None,
@@ -95,6 +99,7 @@ impl Output {
     pub fn keeping_width(width: usize) -> Self {
         Self {
             width,
+            table_width: width,
             spinner: None,
             kept: Some(std::sync::Arc::default()),
         }
@@ -156,6 +161,11 @@ impl Output {
     /// Columns that a line may have.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Columns that a row of a table may have: all that a terminal has.
+    pub fn table_width(&self) -> usize {
+        self.table_width
     }
 
     /// Writes a line, now.
@@ -220,12 +230,13 @@ fn control(sequence: &str) {
 }
 
 fn width() -> usize {
+    told_width().unwrap_or(WIDTH).clamp(NARROWEST, WIDEST)
+}
+
+/// Columns of the terminal, or what COLUMNS says.
+fn told_width() -> Option<usize> {
     let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
-    terminal
-        .or_else(told)
-        .unwrap_or(WIDTH)
-        .clamp(NARROWEST, WIDEST)
+    terminal.or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
 }
 
 /// Columns and rows of the terminal as it is now.

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Without an argument it reads the whole table of instances and, of the table of jobs, at most --pages pages of 1 MB \
-(some thousand items), and says so when that was not all. A job that works on a recorded instance is always shown.
+(some thousand items), and says so when that was not all. A job that works on a recorded instance is always shown. \
+An instance that a recovery holds is marked (held); status INSTANCE names the execution.
 
 Examples:
   gpu-recovery status

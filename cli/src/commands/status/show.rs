@@ -64,10 +64,7 @@ pub fn everything(output: &Output, all: &Everything, now: f64) {
             instance.instance_id.to_string(),
             instance.status.to_string(),
             ecs(instance),
-            instance
-                .job_id
-                .as_ref()
-                .map_or("-".to_owned(), ToString::to_string),
+            holder(instance),
             recent(instance, now as i64).to_string(),
             verdict(instance),
         ]
@@ -221,6 +218,15 @@ fn ago(seconds: f64) -> String {
     format!("{} ago", span(seconds.max(0.0)))
 }
 
+/// Whom it works for, and whether a recovery holds it.
+fn holder(instance: &Instance) -> String {
+    let job = instance.job_id.as_ref().map_or("-", |job| job.as_str());
+    match instance.holder {
+        Some(_) => format!("{job} (held)"),
+        None => job.to_owned(),
+    }
+}
+
 fn recent(instance: &Instance, now: i64) -> usize {
     instance
         .reboots
@@ -270,7 +276,7 @@ fn instance_style(status: InstanceStatus) -> Style {
 }
 
 /// A column that wraps is at least so wide: an instance's state in ECS and a verdict are readable then.
-const WRAPPED: usize = 16;
+const WRAPPED: usize = 14;
 /// Between two columns, and before the first.
 const GAP: usize = 2;
 
@@ -292,7 +298,7 @@ fn table<const N: usize>(
             false => widest,
         }
     });
-    if least.sum::<usize>() > output.width() {
+    if least.sum::<usize>() > output.table_width() {
         blocks(output, header, &rows);
         return;
     }
@@ -300,7 +306,7 @@ fn table<const N: usize>(
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(u16::try_from(output.width().saturating_sub(GAP)).unwrap_or(u16::MAX))
+        .set_width(u16::try_from(output.table_width().saturating_sub(GAP)).unwrap_or(u16::MAX))
         .set_header(header)
         .add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {

@@ -25,7 +25,8 @@ async fn status_shows_the_state_of_a_recovery_and_who_holds_an_instance() {
             "PENDING_RESTART",
             "WaitForInstanceActive for",
             "REBOOTING DRAINING",
-            "faulty (DCGM exit 226)",
+            "llama-7b (held) 1",
+            "faulty (DCGM exit",
         ],
     );
     let job = world.gives(0, &["status", JOB]).await;
