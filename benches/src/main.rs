@@ -83,8 +83,7 @@ fn measure(command: &Command, write: bool) -> Result<Tables, Box<dyn Error>> {
             ]
         }
         Command::Overhead => {
-            let sizes = overhead::SIZES.into_iter();
-            let compared: Vec<_> = sizes.map(overhead::compare).collect::<Result<_, _>>()?;
+            let compared = overhead::compare()?;
             if write {
                 overhead::picture::write(&overhead::picture::svg(&compared))?;
             }

@@ -75,23 +75,43 @@ pub struct Compared {
     pub polling: Ledger,
 }
 
-/// Plays a job of so many nodes under all of them.
+/// Plays jobs of all sizes under all of them; the original beside this system, on a thread of its own.
 ///
 /// # Errors
 /// [`SiteError`].
-pub fn compare(nodes: u32) -> Result<Compared, SiteError> {
+pub fn compare() -> Result<Vec<Compared>, SiteError> {
+    let (recoveries, originals) = std::thread::scope(|scope| {
+        let originals = scope.spawn(|| {
+            let sizes = SIZES.into_iter();
+            sizes
+                .map(|nodes| original::measure(nodes, 0))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let recoveries: Result<Vec<_>, _> = SIZES.into_iter().map(recoveries).collect();
+        (recoveries, originals.join())
+    });
+    let originals = originals.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let sizes = SIZES.into_iter().zip(recoveries?).zip(originals);
+    Ok(sizes
+        .map(|((nodes, played), original)| {
+            let recovery = Ledger::mean(&played);
+            Compared {
+                nodes,
+                own: played.iter().map(|l| l.by(Owner::System)).collect(),
+                original,
+                polling: polling::measure(&recovery),
+                recovery,
+            }
+        })
+        .collect())
+}
+
+/// One recovery under each seed.
+fn recoveries(nodes: u32) -> Result<Vec<Ledger>, SiteError> {
     let seeds = if nodes == SIZES[0] { SEEDS } else { 1 };
-    let played: Vec<Ledger> = (1..=seeds)
+    (1..=seeds)
         .map(|seed| recovery::measure(nodes, seed))
-        .collect::<Result<_, _>>()?;
-    let recovery = Ledger::mean(&played);
-    Ok(Compared {
-        nodes,
-        own: played.iter().map(|l| l.by(Owner::System)).collect(),
-        original: original::measure(nodes, 0)?,
-        polling: polling::measure(&recovery),
-        recovery,
-    })
+        .collect()
 }
 
 /// The system's own seconds under each design.
