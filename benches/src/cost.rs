@@ -104,12 +104,16 @@ pub fn counts_table(rows: &[Row]) -> String {
     table(&head, &rows)
 }
 
+fn in_ranks(ranks: u32) -> String {
+    match ranks {
+        1 => "1 rank".to_owned(),
+        _ => format!("{} ranks", thousands(ranks.into())),
+    }
+}
+
 /// What it costs in US dollars.
 pub fn bill_table(rows: &[Row]) -> String {
-    let names: Vec<String> = rows
-        .iter()
-        .map(|row| format!("{} ranks", thousands(row.ranks.into())))
-        .collect();
+    let names: Vec<String> = rows.iter().map(|row| in_ranks(row.ranks)).collect();
     let mut head = vec!["US dollars"];
     head.extend(names.iter().map(String::as_str));
     let bills: Vec<_> = rows.iter().map(|row| row.usage.bill()).collect();
@@ -132,10 +136,7 @@ pub fn bill_table(rows: &[Row]) -> String {
 /// The few figures of the README.
 pub fn summary_table(rows: &[Row]) -> String {
     let rows: Vec<&Row> = rows.iter().filter(|row| row.ranks > 1).collect();
-    let names: Vec<String> = rows
-        .iter()
-        .map(|row| format!("{} ranks", thousands(row.ranks.into())))
-        .collect();
+    let names: Vec<String> = rows.iter().map(|row| in_ranks(row.ranks)).collect();
     let mut head = vec!["one recovery"];
     head.extend(names.iter().map(String::as_str));
     let line = |name: &str, of: &dyn Fn(&Usage) -> String| -> Vec<String> {
