@@ -126,3 +126,10 @@ fn promise_3_no_instance_stays_with_a_recovery_that_has_lost_the_job() {
 fn promise_3_a_cordoned_instance_that_leaves_the_cluster_stops_no_recovery() {
     keeps_its_promises(2091);
 }
+
+/// Seed 493: a relaunch was being undone when its call failed; the next call found no task that was meant to run, took the
+/// undoing for done, and started the ranks beside tasks that were still stopping.
+#[test]
+fn promise_1_no_rank_starts_beside_a_task_that_an_undone_launch_left_stopping() {
+    keeps_its_promises(493);
+}

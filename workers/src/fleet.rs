@@ -234,10 +234,14 @@ impl Fleet {
         Ok(tasks)
     }
 
-    /// The tasks started with this `startedBy` that are meant to run.
-    pub async fn tasks_started_by(&self, started_by: &str) -> Result<Vec<TaskArn>, WorkerError> {
-        self.list(self.client.list_tasks().started_by(started_by))
-            .await
+    /// The tasks started with this `startedBy` that are meant to run, or those that are meant to be stopped.
+    pub async fn tasks_started_by(
+        &self,
+        started_by: &str,
+        desired: DesiredStatus,
+    ) -> Result<Vec<TaskArn>, WorkerError> {
+        let call = self.client.list_tasks().started_by(started_by);
+        self.list(call.desired_status(desired)).await
     }
 
     async fn list(

@@ -10,6 +10,7 @@ use crate::{
     pace,
     records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus, rank_key},
 };
+use aws_sdk_ecs::types::DesiredStatus;
 use std::collections::BTreeSet;
 
 /// A job to start.
@@ -315,7 +316,7 @@ async fn write_ranks(ctx: &Context, ranks: &[RankRecord]) -> Result<(), WorkerEr
 async fn undo(ctx: &Context, job: &JobRecord) -> Result<(), WorkerError> {
     let running = ctx
         .fleet
-        .tasks_started_by(&started_by(&job.job_id, 1))
+        .tasks_started_by(&started_by(&job.job_id, 1), DesiredStatus::Running)
         .await?;
     ctx.fleet
         .stop_all(&running, "the job could not be started whole")

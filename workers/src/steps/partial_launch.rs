@@ -3,6 +3,7 @@
 use crate::{
     Context, WorkerError, ids::ExecutionArn, launch_names::started_by, records::JobRecord,
 };
+use aws_sdk_ecs::types::DesiredStatus;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -26,11 +27,14 @@ pub(super) async fn undo(
     let until = Instant::now() + STOP_BOUND;
     let mut seen = std::collections::BTreeSet::new();
     loop {
-        let meant_to_run = ctx.fleet.tasks_started_by(&started_by).await?;
+        let listed = async |desired| ctx.fleet.tasks_started_by(&started_by, desired).await;
+        let meant_to_run = listed(DesiredStatus::Running).await?;
         ctx.fleet
             .stop_all(&meant_to_run, "undoing a partial relaunch")
             .await?;
         seen.extend(meant_to_run.iter().cloned());
+        // Also what an earlier call of ours has told to stop, and which may still be stopping.
+        seen.extend(listed(DesiredStatus::Stopped).await?);
         let all: Vec<_> = seen.iter().cloned().collect();
         let running = ctx
             .fleet
