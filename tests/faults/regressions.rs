@@ -51,6 +51,21 @@ fn promise_2_an_order_whose_answer_is_lost_reboots_the_node_once() {
     }
 }
 
+/// Seed 6978: the same, where the second order was given up sooner than a node takes to come back.
+#[test]
+fn promise_2_an_order_that_was_asked_for_twice_is_never_asked_of_ec2() {
+    for seconds in (20..=120).step_by(20) {
+        let mut plan = gpu_fault();
+        plan.storm.at = vec![send_command(1, FaultKind::TimeoutAfter)];
+        plan.nodes[3].reboot = RebootOutcome::ReturnsAfter(Duration::from_secs(seconds));
+        plan.settings
+            .insert("REBOOT_TIMEOUT_SECONDS".to_owned(), "60".to_owned());
+        let report = played(&plan);
+        assert_eq!(report.counts.reboots, 1, "back after {seconds} s: {report}");
+    }
+    keeps_its_promises(6978);
+}
+
 /// Seeds 1281 and 3380 of the first generator: the node rebooted, its SSM agent did not come back; when the command ran
 /// out of time, EC2 rebooted the node a second time.
 #[test]
