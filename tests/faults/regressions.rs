@@ -148,3 +148,10 @@ fn promise_3_a_cordoned_instance_that_leaves_the_cluster_stops_no_recovery() {
 fn promise_1_no_rank_starts_beside_a_task_that_an_undone_launch_left_stopping() {
     keeps_its_promises(493);
 }
+
+/// Seed 2014: the cluster had lost its last instance, and RunTask refuses that as a wrong parameter: the relaunch failed at
+/// every redrive.
+#[test]
+fn promise_3_a_cluster_without_instances_fails_the_job_and_stops_no_recovery() {
+    keeps_its_promises(2014);
+}

@@ -10,7 +10,8 @@ use crate::{
 };
 use aws_sdk_ecs::{
     Client,
-    error::ProvideErrorMetadata,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::run_task::RunTaskError,
     types::{
         ContainerInstance, ContainerInstanceField, ContainerInstanceStatus, DesiredStatus,
         LaunchType, PlacementConstraint, PlacementConstraintType, Task, TaskField,
@@ -41,7 +42,7 @@ pub enum Stop {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Run {
     Started(TaskArn),
-    /// ECS answered 200 with this reason in `failures[]`.
+    /// ECS answered 200 with this reason in `failures[]`, or the cluster has lost its last instance.
     NotPlaced(String),
 }
 
@@ -292,8 +293,13 @@ impl Fleet {
             .set_network_configuration(launch.ecs_network())
             .enable_execute_command(launch.enable_execute_command)
             .send()
-            .await
-            .map_err(WorkerError::aws("ecs:RunTask"))?;
+            .await;
+        let answer = match answer {
+            Err(SdkError::ServiceError(e)) if leaves_no_instance(e.err()) => {
+                return Ok(Run::NotPlaced("the cluster has no instances".to_owned()));
+            }
+            answer => answer.map_err(WorkerError::aws("ecs:RunTask"))?,
+        };
         let started = answer.tasks().first().and_then(|t| t.task_arn());
         Ok(match started {
             Some(arn) => Run::Started(TaskArn::new(arn)),
@@ -320,4 +326,11 @@ pub fn end_of(task: &Task) -> TaskEnd {
             .map(|c| (c.name().unwrap_or_default().to_owned(), c.exit_code()))
             .collect(),
     }
+}
+
+/// "No Container Instances were found in your cluster.": the one refusal of RunTask that is about the instances, not the
+/// request (ECS developer guide, "API failure reasons": `InvalidParameterException`).
+fn leaves_no_instance(error: &RunTaskError) -> bool {
+    matches!(error, RunTaskError::InvalidParameterException(e)
+        if e.message().is_some_and(|m| m.contains("No Container Instances were found")))
 }
