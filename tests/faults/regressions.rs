@@ -155,3 +155,10 @@ fn promise_1_no_rank_starts_beside_a_task_that_an_undone_launch_left_stopping() 
 fn promise_3_a_cluster_without_instances_fails_the_job_and_stops_no_recovery() {
     keeps_its_promises(2014);
 }
+
+/// Seed 2587: FailJob died between the mark and the drain; the recovery that took over saw the mark and left the node as it
+/// was, open to tasks.
+#[test]
+fn promise_3_what_is_marked_quarantined_is_drained_by_whoever_finds_it() {
+    keeps_its_promises(2587);
+}

@@ -180,15 +180,12 @@ impl Fleet {
 
     /// Sets an instance ACTIVE. One that has left the cluster stays as it is: nothing can be placed on it anyway.
     pub async fn activate(&self, arn: &ContainerInstanceArn) -> Result<(), WorkerError> {
-        // Reasons: ECS developer guide, api_failures_messages.
-        match self.set_status(arn, ContainerInstanceStatus::Active).await {
-            Err(WorkerError::AwsRejected(gone))
-                if matches!(gone.code.as_str(), "INACTIVE" | "MISSING") =>
-            {
-                Ok(())
-            }
-            done => done,
-        }
+        unless_gone(self.set_status(arn, ContainerInstanceStatus::Active).await)
+    }
+
+    /// Sets an instance DRAINING that is meant to be so already. One that has left the cluster stays as it is.
+    pub async fn keep_drained(&self, arn: &ContainerInstanceArn) -> Result<(), WorkerError> {
+        unless_gone(self.drain(arn).await)
     }
 
     async fn set_status(
@@ -325,6 +322,18 @@ pub fn end_of(task: &Task) -> TaskEnd {
             .iter()
             .map(|c| (c.name().unwrap_or_default().to_owned(), c.exit_code()))
             .collect(),
+    }
+}
+
+/// An instance that has left the cluster is no error (reasons: ECS developer guide, api_failures_messages).
+fn unless_gone(done: Result<(), WorkerError>) -> Result<(), WorkerError> {
+    match done {
+        Err(WorkerError::AwsRejected(gone))
+            if matches!(gone.code.as_str(), "INACTIVE" | "MISSING") =>
+        {
+            Ok(())
+        }
+        done => done,
     }
 }
 

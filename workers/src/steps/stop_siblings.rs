@@ -228,7 +228,15 @@ async fn prepare(
     pace::DYNAMODB
         .each(to_check, |suspect| async {
             let instance = &suspect.instance;
-            let foreign = ctx.instances.get(instance).await?.is_some_and(|left| {
+            let record = ctx.instances.get(instance).await?;
+            // Whoever quarantined it may have died before the drain.
+            if let Some(left) = &record
+                && left.status == InstanceStatus::Quarantined
+                && let Some(arn) = &left.container_instance_arn
+            {
+                ctx.fleet.keep_drained(arn).await?;
+            }
+            let foreign = record.is_some_and(|left| {
                 left.holder.is_some_and(|holder| holder != input.execution)
                     && left.job_id.as_ref() == Some(&input.job_id)
             });
