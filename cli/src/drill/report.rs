@@ -301,7 +301,7 @@ fn time(output: &Output, phases: &Phases) {
     let overhead = span(phases.overhead);
     let text = format!(
         "The system's own overhead in this: {overhead} ({percent:.0} %); the rest is tasks that stop, check and start, \
-         and nodes that reboot."
+         nodes that reboot, and AWS that delivers."
     );
     output.text("  ", &text);
 }
