@@ -79,6 +79,40 @@ fn a_named_training_container_alone_counts() {
     assert_eq!(several.classify(&other), Exit::Other, "it has no exit code");
 }
 
+#[test]
+fn the_code_shown_is_the_one_that_failed() {
+    let settings = settings_with(&[]);
+    for (codes, shown) in [
+        (&[139, 1][..], 1),
+        (&[0, 139], 139),
+        (&[143, 139], 139),
+        (&[139, 2], 139),
+        (&[143, 0], 0),
+        (&[143, 137], 143),
+    ] {
+        let container = |code: &i32| ("any".to_owned(), Some(*code));
+        let end = TaskEnd {
+            stop_code: Some("EssentialContainerExited".to_owned()),
+            stopped_reason: None,
+            containers: codes.iter().map(container).collect(),
+        };
+        assert_eq!(end.exit_code(&settings), Some(shown), "{codes:?}");
+    }
+}
+
+#[test]
+fn a_rank_that_ended_badly_by_itself_is_a_suspect() {
+    for (exit, suspect) in [
+        (Exit::Failed, true),
+        (Exit::Other, true),
+        (Exit::Completed, false),
+        (Exit::StoppedByUser, false),
+        (Exit::StoppedByUs, false),
+    ] {
+        assert_eq!(exit.is_suspect(), suspect, "{exit:?}");
+    }
+}
+
 fn code() -> impl Strategy<Value = Option<i32>> {
     let usual = prop::sample::select(vec![0, 1, 2, 134, 137, 139, 143, 255]);
     prop::option::of(prop_oneof![usual, 0..=255])
