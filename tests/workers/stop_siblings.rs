@@ -254,7 +254,7 @@ async fn what_an_ended_recovery_left_cordoned_is_set_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_running_recovery_holds_and_what_is_quarantined_stays_as_it_is() {
+async fn what_a_running_recovery_holds_stays_as_it_is_and_what_is_quarantined_is_drained() {
     let w = World::with_job(2).await;
     let recovery = w.claim(1).await;
     let other = w.running_execution();
@@ -273,9 +273,15 @@ async fn what_a_running_recovery_holds_and_what_is_quarantined_stays_as_it_is() 
         .await;
     w.edit_instance(&instance_id(1), "status", json!({ "S": "QUARANTINED" }))
         .await;
-    let before = w.instances_as_they_are().await;
+    let (records, _) = w.instances_as_they_are().await;
+    assert_eq!(
+        w.ecs_status(1),
+        "ACTIVE",
+        "whoever marked it died before the drain"
+    );
     stop(&w, &recovery, "Stopped").await;
-    assert_eq!(w.instances_as_they_are().await, before);
+    assert_eq!(w.instances_as_they_are().await.0, records);
+    assert_eq!(w.ecs_status(1), "DRAINING");
 }
 
 #[tokio::test(start_paused = true)]
