@@ -1,19 +1,19 @@
 //! A cluster with jobs on it, one of whose GPUs goes bad: played in the simulated account until nothing happens any more.
 
 use simulator::{
-    cloud::{Cloud, CloudError, CloudOptions, RECOVERY, TRAINING},
+    cloud::{Cloud, CloudError, CloudOptions, RECOVERY},
     ecs::{Behaviour, GpuHealth, NewInstance},
     faults::Fault,
+    scenario::training,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 use tokio::time::{Instant, sleep, sleep_until};
 use workers::{
     ids::{InstanceId, JobId},
-    launch::{ContainerOverrides, LaunchSpec, Overrides},
     launch_names::started_by,
     submit::{Submission, SubmitError, submit},
 };
@@ -291,28 +291,4 @@ fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[JobId], dies_at: SystemTime) {
             _ => Behaviour::default(),
         }
     });
-}
-
-/// How a rank is launched: as in the drills.
-pub fn training(rank: u32, nodes: u32) -> LaunchSpec {
-    let environment = [
-        ("RANK", rank.to_string()),
-        ("WORLD_SIZE", nodes.to_string()),
-        ("MASTER_ADDR", "10.0.0.10".to_owned()),
-    ];
-    LaunchSpec {
-        task_definition: TRAINING.to_owned(),
-        overrides: Some(Overrides {
-            container_overrides: vec![ContainerOverrides {
-                name: TRAINING.to_owned(),
-                environment: environment
-                    .map(|(name, value)| (name.to_owned(), value))
-                    .to_vec(),
-                ..ContainerOverrides::default()
-            }],
-            ..Overrides::default()
-        }),
-        tags: BTreeMap::from([("team".to_owned(), "research".to_owned())]),
-        ..LaunchSpec::default()
-    }
 }

@@ -16,6 +16,7 @@ mod tests;
 
 pub use builtin::{builtin, builtins, names};
 pub use figures::{Billed, Cost, Phases};
+pub use launcher::training;
 pub use play::{Observer, PlayError, PlayOptions, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{

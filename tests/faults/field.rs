@@ -1,29 +1,15 @@
 //! Bugs of other repair systems, as tests that ours passes. Each names the report it is made after.
 
+use crate::{gpu_fault, played};
 use simulator::{
-    chaos::{ChaosOptions, ChaosReport, Deed, FaultKind, Later, Plan, Strike, play_plan},
+    chaos::{Deed, FaultKind, Later, Plan, Strike},
     ecs::{GpuHealth, RebootOutcome, Run},
     scenario::builtin,
 };
 use std::time::Duration;
 
-/// Rank 3 of 4 dies on a bad GPU after ten minutes; a reboot mends it. Seconds after the start: 600 it dies, ~680 it is
-/// checked, ~810 the node reboots, ~1350 it is back, ~1500 the job runs again.
-fn gpu_fault() -> Plan {
-    let scenario = builtin("gpu-fault")
-        .expect("it is built in")
-        .expect("it can be read");
-    Plan::of_scenario(&scenario.with_nodes(4).expect("4 nodes are enough"), 1)
-}
-
 fn at(seconds: u64, deed: Deed) -> (Duration, Deed) {
     (Duration::from_secs(seconds), deed)
-}
-
-fn played(plan: &Plan) -> ChaosReport {
-    let report = play_plan(plan, &ChaosOptions::default()).expect("it can be played");
-    assert!(report.passed(), "{report}");
-    report
 }
 
 fn strike(action: &str, service: &str, nth: u64, kind: FaultKind) -> Strike {

@@ -1,26 +1,16 @@
 //! What the schedules found, each under the promise that it broke: by its seed where one is left, else by the schedule
 //! that shows it soonest.
 
+use crate::{gpu_fault, played};
 use serde_json::json;
 use simulator::{
-    chaos::{
-        ChaosOptions, ChaosReport, Deed, FaultKind, Later, Plan, Strike, play_chaos, play_plan,
-    },
+    chaos::{ChaosOptions, Deed, FaultKind, Later, Strike, play_chaos},
     cloud::TRAINING,
     ecs::RebootOutcome,
-    scenario::builtin,
 };
 use std::time::Duration;
 use tests::{World, instance_id};
 use workers::{ids::JobId, launch_names::started_by};
-
-/// Rank 3 of 4 dies on a bad GPU that a reboot mends.
-fn gpu_fault() -> Plan {
-    let scenario = builtin("gpu-fault")
-        .expect("it is built in")
-        .expect("it can be read");
-    Plan::of_scenario(&scenario.with_nodes(4).expect("4 nodes are enough"), 1)
-}
 
 fn send_command(nth: u64, kind: FaultKind) -> Strike {
     Strike {
@@ -30,12 +20,6 @@ fn send_command(nth: u64, kind: FaultKind) -> Strike {
         nth,
         kind,
     }
-}
-
-fn played(plan: &Plan) -> ChaosReport {
-    let report = play_plan(plan, &ChaosOptions::default()).expect("it can be played");
-    assert!(report.passed(), "{report}");
-    report
 }
 
 /// Seed 1207 of the first generator: SendCommand took effect and its answer was lost; the second order found the node

@@ -1,20 +1,13 @@
 //! The checks are checked: a definition that is worse in one place breaks the promise that stands on that place.
 
+use crate::gpu_fault;
 use serde_json::{Value, json};
 use simulator::{
     chaos::{ChaosOptions, Deed, Plan, play_plan},
     cloud::RECOVERY,
     ecs::GpuHealth,
-    scenario::builtin,
 };
 use std::time::Duration;
-
-fn gpu_fault() -> Plan {
-    let scenario = builtin("gpu-fault")
-        .expect("it is built in")
-        .expect("it can be read");
-    Plan::of_scenario(&scenario.with_nodes(4).expect("4 nodes are enough"), 1)
-}
 
 fn breaks(promise: &str, plan: &Plan, worse: impl FnOnce(&mut Value)) {
     let mut definition: Value = serde_json::from_str(RECOVERY).expect("the definition is JSON");

@@ -9,8 +9,9 @@ use super::{
     fleet::{Fleet, seconds},
     ledger::{Ledger, Piece, Spans},
 };
-use crate::site::{Plan, Site, SiteError, in_virtual_time, instance_id, training};
+use crate::site::{Plan, Site, SiteError, in_virtual_time, instance_id};
 use serde_json::{Value, json};
+use simulator::scenario::training;
 use simulator::{
     cloud::{Cloud, HEALTH_CHECK, TRAINING},
     eventbridge::Target,

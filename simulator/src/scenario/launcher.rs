@@ -96,7 +96,8 @@ pub async fn launch(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitErro
     Ok(())
 }
 
-fn training(rank: u32, nodes: u32) -> LaunchSpec {
+/// How a rank of a drill's job is launched.
+pub fn training(rank: u32, nodes: u32) -> LaunchSpec {
     let environment = [
         ("RANK", rank.to_string()),
         ("WORLD_SIZE", nodes.to_string()),
