@@ -12,14 +12,17 @@ use crate::{
     rules,
     sns::Sns,
     ssm::Ssm,
-    stepfunctions::{Definition, StepFunctions},
+    stepfunctions::{Definition, DefinitionErrors, StepFunctions},
     wire::Wire,
 };
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 use workers::{Settings, jobs::TASK_INDEX, settings::SettingsError};
 
 /// The definition that is deployed, as it stands in `statemachine/`.
@@ -77,7 +80,7 @@ pub enum CloudError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("statemachine/recovery.asl.json: {0}")]
-    Definition(#[from] crate::stepfunctions::DefinitionErrors),
+    Definition(#[from] DefinitionErrors),
     #[error(transparent)]
     Rule(#[from] crate::eventbridge::PatternError),
     #[error("DynamoDB: {0}")]
@@ -114,7 +117,7 @@ impl Cloud {
         let runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
         let stepfunctions = StepFunctions::new(clock, seed, bus.clone(), runner);
         wire.register("states", stepfunctions.handler());
-        let definition = Definition::parse(&definition, &substituted(&settings))?;
+        let definition = parsed(definition, substituted(&settings))?;
         let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
         fleet.define(TaskDefinition::new(HEALTH_CHECK, TaskKind::GpuCheck, 8));
         fleet.define(TaskDefinition::new(TRAINING, TaskKind::Job, 8));
@@ -155,6 +158,25 @@ impl Cloud {
         self.fleet.forget_hooks();
         self.stepfunctions.forget_hooks();
     }
+}
+
+/// The definition, which most accounts of a process share with the one before.
+fn parsed(
+    text: String,
+    substitutions: BTreeMap<String, String>,
+) -> Result<Definition, DefinitionErrors> {
+    type Deployed = (String, BTreeMap<String, String>, Definition);
+    static LAST: Mutex<Option<Deployed>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((of, with, definition)) = &*last
+        && *of == text
+        && *with == substitutions
+    {
+        return Ok(definition.clone());
+    }
+    let definition = Definition::parse(&text, &substitutions)?;
+    *last = Some((text, substitutions, definition.clone()));
+    Ok(definition)
 }
 
 /// What `${Name}` stands for in a definition that is deployed with these settings, given by their environment names,

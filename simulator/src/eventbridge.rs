@@ -7,10 +7,11 @@ pub use pattern::{Pattern, PatternError};
 use crate::{
     ACCOUNT, REGION,
     clock::{Clock, rfc3339_seconds},
+    object::object,
     seeded::Seeded,
 };
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::VecDeque,
     ops::Range,
@@ -140,7 +141,7 @@ impl Bus {
     /// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>), records it, and sends it
     /// to the targets of all matching rules.
     pub fn put(&self, source: &str, detail_type: &str, resources: &[&str], detail: Value) {
-        let event = json!({
+        let event = object!({
             "version": "0",
             "id": self.0.seeded.uuid(),
             "detail-type": detail_type,
@@ -148,7 +149,7 @@ impl Bus {
             "account": ACCOUNT,
             "time": rfc3339_seconds(self.0.clock.now()),
             "region": REGION,
-            "resources": resources,
+            "resources": resources.to_vec(),
             "detail": detail,
         });
         self.put_event(event);
@@ -275,6 +276,7 @@ impl Bus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     type Seen = Arc<Mutex<Vec<(u64, Instant)>>>;
 

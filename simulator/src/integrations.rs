@@ -3,10 +3,11 @@
 use crate::{
     ecs::{Fleet, run_task_sync},
     lambda::Lambda,
+    object::object,
     stepfunctions::{Answer, Resource, TaskRequest, TaskRunner},
     wire::{IntegrationFailure, Wire, sdk_failure},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Who makes the state machine's own calls.
@@ -49,7 +50,7 @@ async fn invoke(lambda: &Lambda, mut arguments: Value) -> Result<Value, Integrat
     let payload = arguments["Payload"].take();
     let function = arguments["FunctionName"].as_str().unwrap_or_default();
     let answer = lambda.invoke(function, payload).await?;
-    Ok(json!({ "ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200 }))
+    Ok(object!({ "ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200 }))
 }
 
 fn upper_first(action: &str) -> String {

@@ -15,6 +15,7 @@ pub mod eventbridge;
 pub mod faults;
 pub mod integrations;
 pub mod lambda;
+mod object;
 pub mod rules;
 pub mod scenario;
 pub mod seeded;

@@ -7,8 +7,8 @@ use super::{
     render,
     state::State,
 };
-use crate::{ACCOUNT, REGION, wire::ApiError};
-use serde_json::{Value, json};
+use crate::{ACCOUNT, REGION, object::object, wire::ApiError};
+use serde_json::Value;
 
 impl State {
     /// The ARN of a container instance that is given by ARN or by the ARN's last part.
@@ -49,7 +49,7 @@ impl State {
                 None => failures.push(failure(&arn, "MISSING")),
             }
         }
-        Ok(json!({ "containerInstances": instances, "failures": failures }))
+        Ok(object!({ "containerInstances": instances, "failures": failures }))
     }
 
     /// Without a status: all but INACTIVE
@@ -112,6 +112,6 @@ impl State {
                 instances.push(self.instance_json(instance));
             }
         }
-        Ok(json!({ "containerInstances": instances, "failures": failures }))
+        Ok(object!({ "containerInstances": instances, "failures": failures }))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     render,
     state::{State, Token},
 };
-use crate::wire::ApiError;
+use crate::{object::object, wire::ApiError};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -97,7 +97,7 @@ impl State {
             .filter_map(|arn| self.tasks.get(arn))
             .map(|task| render::with_tags(task, &cluster, render::api_time))
             .collect();
-        json!({ "tasks": tasks, "failures": failures })
+        object!({ "tasks": tasks, "failures": failures })
     }
 
     /// The answer to a request that was made before, the failures too: a token that was answered 200 is spent, placed

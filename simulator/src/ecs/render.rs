@@ -1,7 +1,10 @@
 //! Tasks and container instances as JSON: one shape for the API and for events, with other times.
 
 use super::model::{Instance, Revision, Task, launch_type};
-use crate::clock::{epoch_seconds, rfc3339};
+use crate::{
+    clock::{epoch_seconds, rfc3339},
+    object::object,
+};
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
 
@@ -21,25 +24,25 @@ pub(super) fn event_time(time: SystemTime) -> Value {
 /// The Task of the API (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>), without tags.
 pub(super) fn task(task: &Task, cluster_arn: &str, time: Time) -> Value {
     let definition = &task.revision.definition;
-    let mut json = json!({
+    let mut json = object!({
         "attachments": attachments(task),
-        "attributes": [{ "name": "ecs.cpu-architecture", "value": "x86_64" }],
+        "attributes": json!([{ "name": "ecs.cpu-architecture", "value": "x86_64" }]),
         "availabilityZone": "us-east-1a",
         "clusterArn": cluster_arn,
         "connectivity": "CONNECTED",
-        "containerInstanceArn": task.instance_arn,
+        "containerInstanceArn": task.instance_arn.as_str(),
         "containers": containers(task),
         "cpu": definition.containers.iter().map(|c| c.cpu).sum::<u64>().to_string(),
         "desiredStatus": task.desired_status,
         "enableExecuteCommand": task.launch.execute_command,
-        "group": task.group,
+        "group": task.group.as_str(),
         "healthStatus": "UNKNOWN",
         "lastStatus": task.last_status,
         "launchType": launch_type(&task.instance_id),
         "memory": definition.containers.iter().map(|c| c.memory).sum::<u64>().to_string(),
         "overrides": overrides(task),
-        "taskArn": task.arn,
-        "taskDefinitionArn": task.revision.arn,
+        "taskArn": task.arn.as_str(),
+        "taskDefinitionArn": task.revision.arn.as_str(),
         "version": task.version,
     });
     let times = &task.times;
@@ -97,13 +100,13 @@ fn containers(task: &Task) -> Vec<Value> {
         .iter()
         .zip(&task.containers)
         .map(|(definition, run)| {
-            let mut json = json!({
-                "containerArn": run.arn,
-                "taskArn": task.arn,
-                "name": definition.name,
-                "image": definition.image,
+            let mut json = object!({
+                "containerArn": run.arn.as_str(),
+                "taskArn": task.arn.as_str(),
+                "name": definition.name.as_str(),
+                "image": definition.image.as_str(),
                 "lastStatus": run.last_status,
-                "networkInterfaces": [],
+                "networkInterfaces": json!([]),
                 "healthStatus": "UNKNOWN",
                 "cpu": definition.cpu.to_string(),
                 "memory": definition.memory.to_string(),
@@ -172,45 +175,48 @@ pub(super) fn task_event(task_: &Task, cluster_arn: &str, now: SystemTime) -> Va
     detail
 }
 
-fn resources(cpu: u64, memory: u64, gpus: Vec<&String>) -> Value {
-    json!([
-        { "name": "CPU", "type": "INTEGER", "doubleValue": 0.0, "longValue": 0, "integerValue": cpu },
-        { "name": "MEMORY", "type": "INTEGER", "doubleValue": 0.0, "longValue": 0, "integerValue": memory },
-        { "name": "PORTS", "type": "STRINGSET", "doubleValue": 0.0, "longValue": 0, "integerValue": 0,
-          "stringSetValue": ["22", "2375", "2376", "51678", "51679"] },
-        { "name": "GPU", "type": "STRINGSET", "doubleValue": 0.0, "longValue": 0, "integerValue": 0,
-          "stringSetValue": gpus },
+fn resources(cpu: u64, memory: u64, gpus: Vec<&str>) -> Value {
+    let number = |name: &str, amount: u64| object!({ "name": name, "type": "INTEGER", "doubleValue": 0.0, "longValue": 0, "integerValue": amount });
+    let set = |name: &str, items: Vec<&str>| {
+        object!({ "name": name, "type": "STRINGSET", "doubleValue": 0.0, "longValue": 0, "integerValue": 0,
+                  "stringSetValue": items })
+    };
+    Value::Array(vec![
+        number("CPU", cpu),
+        number("MEMORY", memory),
+        set("PORTS", vec!["22", "2375", "2376", "51678", "51679"]),
+        set("GPU", gpus),
     ])
 }
 
 /// The members that the API and the event share.
 fn instance_core(instance: &Instance) -> Map<String, Value> {
-    let all = instance.gpus.iter().map(|(id, _)| id).collect();
+    let all = instance.gpus.iter().map(|(id, _)| id.as_str()).collect();
     let free = instance
         .gpus
         .iter()
         .filter(|(_, task)| task.is_none())
-        .map(|(id, _)| id)
+        .map(|(id, _)| id.as_str())
         .collect();
-    let core = json!({
+    let core = object!({
         "agentConnected": instance.agent_connected,
-        "attributes": [
+        "attributes": json!([
             { "name": "ecs.instance-type", "value": instance.instance_type },
             { "name": "ecs.availability-zone", "value": "us-east-1a" },
             { "name": "ecs.os-type", "value": "linux" },
             { "name": "ecs.capability.task-eni" },
-        ],
-        "containerInstanceArn": instance.arn,
-        "ec2InstanceId": instance.id,
+        ]),
+        "containerInstanceArn": instance.arn.as_str(),
+        "ec2InstanceId": instance.id.as_str(),
         "registeredResources": resources(instance.cpu, instance.memory, all),
         "remainingResources": resources(instance.cpu_free, instance.memory_free, free),
         "status": instance.status,
         "version": instance.version,
-        "versionInfo": {
+        "versionInfo": json!({
             "agentHash": "0b8a1b9c",
             "agentVersion": "1.99.0",
             "dockerVersion": "DockerVersion: 25.0.8",
-        },
+        }),
     });
     match core {
         Value::Object(members) => members,

@@ -6,8 +6,8 @@ use super::{
     render,
     state::State,
 };
-use crate::wire::ApiError;
 use crate::{ACCOUNT, REGION};
+use crate::{object::object, wire::ApiError};
 use serde_json::{Value, json};
 
 impl State {
@@ -35,7 +35,7 @@ impl State {
         let cluster = self.cluster_arn();
         let task = self.tasks.get(&arn);
         let task = task.map(|task| render::with_tags(task, &cluster, render::api_time));
-        Ok(json!({ "task": task }))
+        Ok(object!({ "task": task }))
     }
 
     pub fn describe_tasks(&self, body: &Value) -> Result<Value, ApiError> {
@@ -61,7 +61,7 @@ impl State {
                 }
             }
         }
-        Ok(json!({ "tasks": tasks, "failures": failures }))
+        Ok(object!({ "tasks": tasks, "failures": failures }))
     }
 
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html>

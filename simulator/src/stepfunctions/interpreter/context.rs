@@ -3,6 +3,7 @@
 use super::{Moment, Run, Visit};
 use crate::{
     clock::rfc3339,
+    object::object,
     stepfunctions::{definition::model::Kind, history::ROLE_ARN},
 };
 use serde_json::{Map, Value, json};
@@ -46,8 +47,8 @@ impl Run {
             context.insert("Task".to_owned(), json!({ "Token": token }));
         }
         if let Some(item) = moment.item.or(visit.item) {
-            let item = json!({ "Index": item.index, "Value": item.value.value() });
-            context.insert("Map".to_owned(), json!({ "Item": item }));
+            let item = object!({ "Index": item.index, "Value": item.value.value().clone() });
+            context.insert("Map".to_owned(), object!({ "Item": item }));
         }
         Value::Object(context)
     }
