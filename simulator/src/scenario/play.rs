@@ -94,10 +94,20 @@ async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report,
         definition: options.definition.clone(),
     })
     .await?;
-    launcher::furnish(&cloud, scenario);
-    let hosts = Hosts::watch(&cloud);
+    let report = play_in(&cloud, scenario, options).await;
+    cloud.dissolve();
+    report
+}
+
+async fn play_in(
+    cloud: &Cloud,
+    scenario: &Scenario,
+    options: &PlayOptions,
+) -> Result<Report, PlayError> {
+    launcher::furnish(cloud, scenario);
+    let hosts = Hosts::watch(cloud);
     cloud.bus.set_delivery(delivery(&scenario.delivery));
-    launcher::launch(&cloud, scenario).await?;
+    launcher::launch(cloud, scenario).await?;
     let start = Instant::now();
     let started = cloud.clock.now();
     if let Some(observer) = options.observer.clone() {
@@ -128,10 +138,10 @@ async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report,
     actions.sort_by_key(|a| a.at);
     for action in &actions {
         sleep_until(start + action.at).await;
-        act(&cloud, scenario, action).await?;
+        act(cloud, scenario, action).await?;
     }
-    let ended = settle(&cloud, scenario, start).await;
-    report::of(&cloud, scenario, options.seed, started, &hosts, ended).await
+    let ended = settle(cloud, scenario, start).await;
+    report::of(cloud, scenario, options.seed, started, &hosts, ended).await
 }
 
 fn delivery(spec: &Delivery) -> eventbridge::Delivery {
@@ -207,19 +217,12 @@ async fn settle(cloud: &Cloud, scenario: &Scenario, start: Instant) -> bool {
     let mut last = Instant::now();
     while start.elapsed() < BOUND {
         sleep(STEP).await;
-        let executions = cloud.stepfunctions.executions();
-        let running = executions
-            .iter()
-            .any(|e| e.status == ExecutionStatus::Running);
-        if running || executions.len() != seen {
-            seen = executions.len();
+        let (running, executions) = cloud.stepfunctions.counts();
+        if running > 0 || executions != seen {
+            seen = executions;
             last = Instant::now();
         }
-        let patience = if executions.is_empty() {
-            PATIENCE
-        } else {
-            quiet
-        };
+        let patience = if executions == 0 { PATIENCE } else { quiet };
         if last.elapsed() >= patience {
             return true;
         }
