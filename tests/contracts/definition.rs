@@ -95,6 +95,38 @@ fn every_task_has_a_time_out_and_jittered_retries() {
     }
 }
 
+/// AWS's own throttling, with a thousand jobs at once, and its short outages need no person: a worker that AWS does not
+/// answer is called again for a quarter of an hour. What may be our own fault (a crash, a time-out) is told sooner.
+#[test]
+fn a_worker_that_aws_does_not_answer_is_called_again_for_a_quarter_of_an_hour() {
+    for (name, state) in states() {
+        let resource = state["Resource"].as_str().unwrap_or_default();
+        if !resource.contains("lambda:invoke") {
+            continue;
+        }
+        let retries = state["Retry"].as_array().unwrap();
+        let number = |retry: &Value, member: &str| retry[member].as_f64().unwrap();
+        // Full jitter: half of each pause in the mean.
+        let waits = |retry: &Value| -> f64 {
+            let attempts = retry["MaxAttempts"].as_i64().unwrap() as i32;
+            let pause = |nth| {
+                let grown =
+                    number(retry, "IntervalSeconds") * number(retry, "BackoffRate").powi(nth);
+                grown.min(number(retry, "MaxDelaySeconds")) / 2.0
+            };
+            (0..attempts).map(pause).sum()
+        };
+        let of = |error: &str| -> f64 {
+            let retry = retries
+                .iter()
+                .find(|r| r["ErrorEquals"].as_array().unwrap().contains(&error.into()));
+            waits(retry.unwrap_or_else(|| panic!("{name} does not retry {error}")))
+        };
+        assert!(of("AwsUnavailable") >= 900.0, "{name}");
+        assert!(of("Runtime.ExitError") <= 180.0, "{name}");
+    }
+}
+
 #[test]
 fn a_technical_error_is_never_caught_into_a_dead_end() {
     for (name, state) in states() {
