@@ -120,6 +120,22 @@ async fn an_instance_that_another_running_recovery_holds_is_refused() {
     assert_eq!(state_changes(&w), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_another_jobs_recovery_held_when_it_ended_is_taken_over() {
+    let (w, recovery) = stopped_job().await;
+    let other = w.running_execution();
+    w.edit_instance(&instance_id(1), "holder", json!({ "S": other }))
+        .await;
+    w.edit_instance(&instance_id(1), "job_id", json!({ "S": OTHER }))
+        .await;
+    w.end(&other);
+    w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    assert_eq!(
+        w.instance_record(1).await.holder,
+        Some(World::arn(&recovery.execution))
+    );
+}
+
 /// Who has lost the job has no say in its instances, even when it runs because it was redriven.
 #[tokio::test(start_paused = true)]
 async fn a_hold_for_this_job_of_an_execution_that_has_lost_it_is_void() {
@@ -235,6 +251,7 @@ async fn a_quarantined_instance_is_refused_with_its_reason() {
 async fn the_reboot_limit_counts_the_last_day_only() {
     for (limit, hours_ago, outcome) in [
         ("3", [1, 2, 3], "Refused"),
+        ("3", [1, 2, 24], "Cordoned"),
         ("3", [1, 2, 25], "Cordoned"),
         ("4", [1, 2, 3], "Cordoned"),
     ] {
@@ -260,6 +277,17 @@ async fn the_reboot_limit_counts_the_last_day_only() {
             );
         }
     }
+}
+
+/// The reboot that this very recovery ordered is none of the earlier ones.
+#[tokio::test(start_paused = true)]
+async fn a_redriven_cordon_at_the_reboot_limit_is_the_same_reboot() {
+    let w = World::with(settings(&[("MAX_REBOOTS_PER_DAY", "1")])).await;
+    w.job(2).await;
+    let recovery = w.claim_and_stop(1).await;
+    let first = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    let again = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    assert_eq!(again, first);
 }
 
 #[tokio::test(start_paused = true)]

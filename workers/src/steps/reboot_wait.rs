@@ -111,3 +111,56 @@ fn proof(record: &InstanceRecord, now: i64) -> Proof {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELD: i64 = 1_800_000_000;
+
+    fn record(command: &str, status: &str) -> InstanceRecord {
+        serde_json::from_value(json!({
+            "instance_id": "i-00000001",
+            "status": "REBOOTING",
+            "reboots": [HELD - 7200, HELD],
+            "command_id": "the-command",
+            "commands": { command: status },
+            "updated_at": "",
+        }))
+        .unwrap()
+    }
+
+    fn said(command: &str, status: &str, seconds_after_the_hold: i64) -> &'static str {
+        match proof(&record(command, status), HELD + seconds_after_the_hold) {
+            Proof::None => "nothing",
+            Proof::Rebooted => "rebooted",
+            Proof::NotTaken(_) => "not taken",
+            Proof::Unclear(_) => "unclear",
+        }
+    }
+
+    /// An order that ends so late may be one that was taken: to ask EC2 then would reboot the node a second time.
+    #[test]
+    fn an_order_is_known_to_be_not_taken_only_when_it_is_given_up_soon() {
+        for status in [
+            "TimedOut",
+            "DeliveryTimedOut",
+            "Undeliverable",
+            "Terminated",
+        ] {
+            assert_eq!(said("the-command", status, 130), "not taken");
+            assert_eq!(said("the-command", status, 299), "not taken");
+            assert_eq!(said("the-command", status, 300), "unclear");
+            assert_eq!(said("the-command", status, 3600), "unclear");
+        }
+        for status in ["Failed", "Cancelled", "AccessDenied"] {
+            assert_eq!(said("the-command", status, 10), "unclear");
+        }
+    }
+
+    #[test]
+    fn only_the_success_of_this_reboots_command_proves_it() {
+        assert_eq!(said("the-command", "Success", 3600), "rebooted");
+        assert_eq!(said("an-earlier-one", "Success", 10), "nothing");
+    }
+}

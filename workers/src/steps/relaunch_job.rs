@@ -220,8 +220,6 @@ fn next_rank(start: &Start, job: &JobRecord, task_arn: TaskArn) -> RankRecord {
         exit_code: None,
         stop_code: None,
         stopped_reason: None,
-        instance_id: Some(start.instance.clone()),
-        launch: Some(start.launch.clone()),
         ..start.old.clone()
     }
 }
@@ -340,11 +338,36 @@ mod tests {
 
     #[test]
     fn the_next_rank_keeps_place_and_launch_and_forgets_how_it_ended() {
-        let plan = plan(&job(1), &[rank(0)]).unwrap();
-        let next = next_rank(&plan[0], &job(1), TaskArn::new("t"));
-        assert_eq!(next.record, "attempt#00002#rank#00000");
-        assert_eq!((next.exit_code, next.status), (None, RankStatus::Running));
-        assert_eq!(next.instance_id, rank(0).instance_id);
-        assert_eq!(next.launch, rank(0).launch);
+        let ended = RankRecord {
+            stop_code: Some("EssentialContainerExited".into()),
+            stopped_reason: Some("Essential container in task exited".into()),
+            ..rank(0)
+        };
+        let job = JobRecord {
+            launch_try: 3,
+            ..job(1)
+        };
+        let plan = plan(&job, &[ended]).unwrap();
+        let next = next_rank(&plan[0], &job, TaskArn::new("t"));
+        let expected = RankRecord {
+            record: "attempt#00002#rank#00000".into(),
+            attempt: 2,
+            launch_try: 3,
+            task_arn: TaskArn::new("t"),
+            status: RankStatus::Running,
+            exit_code: None,
+            ..rank(0)
+        };
+        assert_eq!(next, expected);
+    }
+
+    #[test]
+    fn five_reasons_are_named_and_the_rest_counted() {
+        let reasons: Vec<String> = (0..6).map(|n| format!("rank {n}")).collect();
+        assert_eq!(
+            in_short(&reasons[..5]),
+            "rank 0; rank 1; rank 2; rank 3; rank 4"
+        );
+        assert!(in_short(&reasons).ends_with("rank 4; and 1 more ranks"));
     }
 }
