@@ -1,6 +1,6 @@
 //! `benches`: the figures of docs/benchmarks.md. Each subcommand prints tables; `--write` puts them into the page.
 
-use benches::{cold, cost, overhead, page, speed, storm};
+use benches::{cold, cost, flame::Flame, overhead, page, speed, storm};
 use clap::{Parser, Subcommand};
 use std::{
     error::Error,
@@ -43,11 +43,26 @@ enum Command {
     },
     /// How many recoveries and chaos schedules the simulator plays in a second on one core, and what ministack takes for one.
     Speed {
-        /// Seconds for each of the two.
+        /// Seconds for each row.
         #[arg(long, default_value_t = 20)]
         seconds: u64,
     },
+    /// Plays recoveries on one core and measures nothing: for a profiler to watch.
+    Recoveries {
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
+    /// Where the time goes in what `perf script` prints of `recoveries`: the share of each part, and with --write the
+    /// flame graph docs/flame.svg.
+    Flame {
+        /// The output of `perf script`.
+        samples: PathBuf,
+    },
 }
+
+/// glibc's takes a fifth of the simulator's time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Tables = Vec<(&'static str, String)>;
 
@@ -122,12 +137,27 @@ fn measure(command: &Command, write: bool) -> Result<Tables, Box<dyn Error>> {
         }
         Command::Speed { seconds } => {
             let wanted = Duration::from_secs(*seconds);
-            let mut speeds = vec![speed::recoveries(wanted)?, speed::schedules(wanted)?];
+            let mut speeds = vec![
+                speed::recoveries(wanted)?,
+                speed::schedules(wanted)?,
+                speed::calls_alone(wanted)?,
+            ];
             match speed::ministack(Path::new(".")) {
                 Ok(speed) => speeds.push(speed),
                 Err(why) => println!("not compared with ministack: {why}\n"),
             }
             vec![("speed", speed::speed_table(&speeds))]
+        }
+        Command::Recoveries { seconds } => {
+            speed::recoveries(Duration::from_secs(*seconds))?;
+            Vec::new()
+        }
+        Command::Flame { samples } => {
+            let flame = Flame::read(samples)?;
+            if write {
+                flame.write()?;
+            }
+            vec![("parts", flame.parts_table())]
         }
     })
 }

@@ -1,13 +1,18 @@
 //! How fast the simulator is, on one core.
 
 use crate::page::{table, thousands};
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
 use simulator::{
     chaos::{ChaosOptions, play_chaos},
+    clock::Clock,
     scenario::{PlayError, PlayOptions, builtin, play},
+    wire::{Handler, Wire},
 };
 use std::{
     path::Path,
     process::Command,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -50,6 +55,51 @@ pub fn recoveries(wanted: Duration) -> Result<Speed, String> {
         played,
         took: begin.elapsed(),
         calls,
+    })
+}
+
+/// Calls GetItem for so long, of a service that answers at once: what the SDK and the wire alone take.
+///
+/// # Errors
+/// When there is no runtime, or the SDK refuses the answer.
+pub fn calls_alone(wanted: Duration) -> Result<Speed, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let wire = Wire::new(Clock::default(), 1);
+        let item = json!({ "Item": {
+            "instance_id": { "S": "i-0123456789abcdef0" },
+            "status": { "S": "ACTIVE" },
+            "holder": { "S": "recovery-of-job-1" },
+            "version": { "N": "7" },
+        } });
+        let answer: Handler = Arc::new(move |_, _| {
+            let item = item.clone();
+            Box::pin(async move { Ok(item) })
+        });
+        wire.register("dynamodb", answer);
+        let client = wire.dynamodb("bench");
+        let (begin, mut played) = (Instant::now(), 0);
+        while begin.elapsed() < wanted {
+            let id = AttributeValue::S("i-0123456789abcdef0".to_owned());
+            let get = client.get_item().table_name("ecs_container_instance");
+            let got = get
+                .key("instance_id", id)
+                .consistent_read(true)
+                .send()
+                .await;
+            got.map_err(|e| format!("{e:?}"))?;
+            played += 1;
+        }
+        Ok(Speed {
+            what: "calls of GetItem, answered at once",
+            played,
+            took: begin.elapsed(),
+            calls: played,
+        })
     })
 }
 
