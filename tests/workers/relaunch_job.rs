@@ -360,6 +360,24 @@ async fn an_execution_that_lost_the_job_starts_nothing() {
     assert_eq!(run_tasks(&w), 0);
 }
 
+/// The attempt is there, but it is not ours: to say Relaunched would tell operators of a relaunch twice.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_another_execution_has_relaunched_is_lost() {
+    let (w, recovery) = stopped_job(2).await;
+    w.outcome(RELAUNCH, input(&recovery), "Relaunched").await;
+    w.edit_job(
+        JOB,
+        "job",
+        "relaunched_by",
+        json!({ "S": w.running_execution() }),
+    )
+    .await;
+    let before = w.running_tasks().len();
+    let error = w.call(RELAUNCH, input(&recovery)).await.unwrap_err();
+    assert_eq!(error.name(), "ClaimLost");
+    assert_eq!(w.running_tasks().len(), before);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_relaunch_that_aws_refuses_is_undone_and_told_with_its_call() {
     let (w, recovery) = stopped_job(3).await;

@@ -159,10 +159,8 @@ async fn claim(ctx: &Context, key: &RankKey, by: &ExecutionArn) -> Result<Claim,
     let Some(job) = found else {
         return Ok(Claim::Outcome(ClaimJobOutcome::NotManaged));
     };
-    if job.attempt != key.attempt || job.holder.is_none() {
-        return Ok(Claim::Outcome(stale(key, &job)));
-    }
-    let Some(holder) = job.holder.clone() else {
+    let of_this_attempt = job.holder.clone().filter(|_| job.attempt == key.attempt);
+    let Some(holder) = of_this_attempt else {
         return Ok(Claim::Outcome(stale(key, &job)));
     };
     if holder == *by {
