@@ -57,7 +57,21 @@ async fn a_job_with_healthy_gpus_fails_and_sets_its_instances_free() {
             (InstanceStatus::Available, None, None)
         );
         assert_eq!(w.ecs_status(nth), "ACTIVE");
+        assert_eq!(record.last_verdict, None);
     }
+}
+
+/// Which node that is, the rank knows then; and no other rank's node is taken for it.
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_item_has_lost_its_container_instance_is_quarantined_all_the_same() {
+    let (w, recovery) = stopped_job().await;
+    w.edit_instance(&instance_id(1), "container_instance_arn", Value::Null)
+        .await;
+    let checks = [check(1, "isolate", json!(205))];
+    let input = input(&recovery, "GpuNeedsIsolation", &checks, &[]);
+    w.outcome(FAIL, input, "Failed").await;
+    let status = [0, 1, 2].map(|nth| w.ecs_status(nth));
+    assert_eq!(status, ["ACTIVE", "DRAINING", "ACTIVE"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,6 +109,10 @@ async fn what_dcgm_found_faulty_and_nobody_decided_on_is_quarantined() {
         let record = w.instance_record(1).await;
         assert_eq!(record.status, InstanceStatus::Quarantined);
         assert_eq!(record.quarantine_reason.as_deref(), Some(why));
+        let found = format!("{verdict} (DCGM exit {code})");
+        assert_eq!(record.last_verdict, Some(found));
+        let found = w.instance_record(2).await.last_verdict;
+        assert_eq!(found.as_deref(), Some("inconclusive (no exit code)"));
         assert_eq!(w.ecs_status(1), "DRAINING");
         assert_eq!(
             w.ecs_status(2),
