@@ -35,6 +35,23 @@ async fn refused(w: &World, input: Value, refusal: &str) -> String {
     answer["detail"].as_str().unwrap().to_owned()
 }
 
+/// An execution that runs, and holds the instance for another job.
+async fn held_for_another_job(w: &World) -> String {
+    let other = w.running_execution();
+    w.edit_instance(&instance_id(1), "holder", json!({ "S": other }))
+        .await;
+    w.edit_instance(&instance_id(1), "job_id", json!({ "S": OTHER }))
+        .await;
+    other
+}
+
+async fn assert_held_by(w: &World, recovery: &Recovery) {
+    assert_eq!(
+        w.instance_record(1).await.holder,
+        Some(World::arn(&recovery.execution))
+    );
+}
+
 /// Another job's launcher is just a moment faster than the drain.
 fn place_another_job_at_the_drain(w: &World) {
     let context = w.context("launcher");
@@ -110,11 +127,7 @@ async fn a_later_recovery_of_the_same_instance_is_another_reboot() {
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_another_running_recovery_holds_is_refused() {
     let (w, recovery) = stopped_job().await;
-    let other = w.running_execution();
-    w.edit_instance(&instance_id(1), "holder", json!({ "S": other }))
-        .await;
-    w.edit_instance(&instance_id(1), "job_id", json!({ "S": OTHER }))
-        .await;
+    let other = held_for_another_job(&w).await;
     let detail = refused(&w, recovery.cordon(1), "HeldByAnother").await;
     assert!(detail.contains(&other), "{detail}");
     assert_eq!(state_changes(&w), 0);
@@ -123,17 +136,10 @@ async fn an_instance_that_another_running_recovery_holds_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_another_jobs_recovery_held_when_it_ended_is_taken_over() {
     let (w, recovery) = stopped_job().await;
-    let other = w.running_execution();
-    w.edit_instance(&instance_id(1), "holder", json!({ "S": other }))
-        .await;
-    w.edit_instance(&instance_id(1), "job_id", json!({ "S": OTHER }))
-        .await;
+    let other = held_for_another_job(&w).await;
     w.end(&other);
     w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
-    assert_eq!(
-        w.instance_record(1).await.holder,
-        Some(World::arn(&recovery.execution))
-    );
+    assert_held_by(&w, &recovery).await;
 }
 
 /// Who has lost the job has no say in its instances, even when it runs because it was redriven.
@@ -144,10 +150,7 @@ async fn a_hold_for_this_job_of_an_execution_that_has_lost_it_is_void() {
     w.edit_instance(&instance_id(1), "holder", json!({ "S": other }))
         .await;
     w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
-    assert_eq!(
-        w.instance_record(1).await.holder,
-        Some(World::arn(&recovery.execution))
-    );
+    assert_held_by(&w, &recovery).await;
 }
 
 #[tokio::test(start_paused = true)]
