@@ -2,12 +2,7 @@
 
 use crate::page;
 use inferno::collapse::{Collapse, perf::Folder};
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
 /// Narrower frames, in percent of the whole, are left out of the picture.
 const NARROWEST: f64 = 0.4;
@@ -62,11 +57,10 @@ impl Flame {
     /// # Errors
     /// When the file cannot be read, or has no samples.
     pub fn read(samples: &Path) -> Result<Self, Box<dyn Error>> {
-        let read = |e: &dyn Error| format!("{}: {e}", samples.display());
         let mut lines = Vec::new();
         Folder::default()
             .collapse_file(Some(samples), &mut lines)
-            .map_err(|e| read(&e))?;
+            .map_err(|e| format!("{}: {e}", samples.display()))?;
         let stacks = folded(&String::from_utf8_lossy(&lines));
         if stacks.is_empty() {
             return Err(format!("{}: no samples in it", samples.display()).into());
@@ -118,8 +112,7 @@ impl Flame {
     /// # Errors
     /// As [`Flame::svg`], and when the file cannot be written.
     pub fn write(&self) -> Result<(), Box<dyn Error>> {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/flame.svg");
-        Ok(fs::write(path, self.svg()?)?)
+        Ok(fs::write(page::path("docs/flame.svg"), self.svg()?)?)
     }
 }
 

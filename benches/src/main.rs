@@ -60,7 +60,7 @@ enum Command {
     },
 }
 
-/// glibc's takes a fifth of the simulator's time.
+/// With glibc's, a fifth of the simulator's time goes into memory.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

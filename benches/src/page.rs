@@ -35,7 +35,8 @@ pub const BENCHMARKS: &str = "docs/benchmarks.md";
 /// The page with the few that everybody should see.
 pub const README: &str = "README.md";
 
-fn path(file: &str) -> PathBuf {
+/// A file of the repository.
+pub(crate) fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("..")
         .join(file)

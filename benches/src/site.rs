@@ -8,6 +8,7 @@ use simulator::{
 };
 use std::{
     collections::BTreeSet,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -129,9 +130,10 @@ const ABORT: Duration = Duration::from_millis(300);
 ///
 /// # Errors
 /// When there is no runtime, and `work`'s own.
-pub fn in_virtual_time<T, F>(work: F) -> Result<T, SiteError>
+pub fn in_virtual_time<T, E, F>(work: F) -> Result<T, E>
 where
-    F: Future<Output = Result<T, SiteError>>,
+    E: From<io::Error>,
+    F: Future<Output = Result<T, E>>,
 {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -1,6 +1,9 @@
 //! How fast the simulator is, on one core.
 
-use crate::page::{table, thousands};
+use crate::{
+    page::{table, thousands},
+    site::in_virtual_time,
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use simulator::{
@@ -10,6 +13,7 @@ use simulator::{
     wire::{Handler, Wire},
 };
 use std::{
+    error::Error,
     path::Path,
     process::Command,
     sync::Arc,
@@ -62,13 +66,8 @@ pub fn recoveries(wanted: Duration) -> Result<Speed, String> {
 ///
 /// # Errors
 /// When there is no runtime, or the SDK refuses the answer.
-pub fn calls_alone(wanted: Duration) -> Result<Speed, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .map_err(|e| e.to_string())?;
-    runtime.block_on(async {
+pub fn calls_alone(wanted: Duration) -> Result<Speed, Box<dyn Error>> {
+    in_virtual_time(async {
         let wire = Wire::new(Clock::default(), 1);
         let item = json!({ "Item": {
             "instance_id": { "S": "i-0123456789abcdef0" },
@@ -86,12 +85,8 @@ pub fn calls_alone(wanted: Duration) -> Result<Speed, String> {
         while begin.elapsed() < wanted {
             let id = AttributeValue::S("i-0123456789abcdef0".to_owned());
             let get = client.get_item().table_name("ecs_container_instance");
-            let got = get
-                .key("instance_id", id)
-                .consistent_read(true)
-                .send()
-                .await;
-            got.map_err(|e| format!("{e:?}"))?;
+            let get = get.key("instance_id", id).consistent_read(true);
+            get.send().await?;
             played += 1;
         }
         Ok(Speed {

@@ -7,7 +7,7 @@ pub mod mishap;
 
 mod world;
 
-/// With glibc's, schedules take a fifth longer.
+/// With glibc's, schedules take a tenth longer.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::site::{Plan, Site, SiteError, in_virtual_time, instance_id};
 use serde_json::{Value, json};
-use simulator::scenario::training;
 use simulator::{
     cloud::{Cloud, HEALTH_CHECK, TRAINING},
     eventbridge::Target,
+    scenario::training,
     wire::ApiError,
 };
 use std::{

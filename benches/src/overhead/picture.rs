@@ -1,7 +1,10 @@
 //! The three designs as bars: docs/overhead.svg.
 
 use super::{Compared, ledger::Owner};
-use std::{fmt::Write, fs, io, path::PathBuf};
+use crate::page::path;
+use std::{fmt::Write, fs, io};
+
+const FILE: &str = "docs/overhead.svg";
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 100.0;
@@ -69,16 +72,12 @@ pub fn svg(compared: &[Compared]) -> String {
     out
 }
 
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/overhead.svg")
-}
-
 /// Writes the picture.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write(picture: &str) -> io::Result<()> {
-    fs::write(path(), picture)
+    fs::write(path(FILE), picture)
 }
 
 /// Checks that the picture shows what was measured; with `UPDATE_BENCHES` set, draws it anew.
@@ -89,11 +88,10 @@ pub fn check(picture: &str) -> Result<(), String> {
     if std::env::var_os("UPDATE_BENCHES").is_some() {
         return write(picture).map_err(|e| e.to_string());
     }
-    match fs::read_to_string(path()) {
+    match fs::read_to_string(path(FILE)) {
         Ok(text) if text == picture => Ok(()),
-        _ => Err(
-            "docs/overhead.svg shows something else; UPDATE_BENCHES=1 cargo test -p benches"
-                .to_owned(),
-        ),
+        _ => Err(format!(
+            "{FILE} shows something else; UPDATE_BENCHES=1 cargo test -p benches"
+        )),
     }
 }
