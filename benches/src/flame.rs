@@ -2,7 +2,7 @@
 
 use crate::page;
 use inferno::collapse::{Collapse, perf::Folder};
-use std::{collections::BTreeMap, error::Error, fs, path::Path};
+use std::{collections::BTreeMap, error::Error, fs, io, path::Path};
 
 /// Narrower frames, in percent of the whole, are left out of the picture.
 const NARROWEST: f64 = 0.4;
@@ -57,15 +57,11 @@ impl Flame {
     /// # Errors
     /// When the file cannot be read, or has no samples.
     pub fn read(samples: &Path) -> Result<Self, Box<dyn Error>> {
-        let mut lines = Vec::new();
-        Folder::default()
-            .collapse_file(Some(samples), &mut lines)
-            .map_err(|e| format!("{}: {e}", samples.display()))?;
-        let stacks = folded(&String::from_utf8_lossy(&lines));
-        if stacks.is_empty() {
-            return Err(format!("{}: no samples in it", samples.display()).into());
-        }
-        Ok(Self { stacks })
+        let text = fs::read(samples).map_err(|e| format!("{}: {e}", samples.display()))?;
+        let stacks = stacks(&String::from_utf8_lossy(&text))?;
+        stacks
+            .map(|stacks| Self { stacks })
+            .ok_or_else(|| format!("{}: no samples of `perf script`", samples.display()).into())
     }
 
     /// The share of each part in percent: of every sample, the innermost frame that belongs to one decides, so that
@@ -123,6 +119,17 @@ fn part(frame: &str) -> Option<usize> {
         .position(|(_, crates)| crates.iter().any(|name| frame.starts_with(name)))
 }
 
+/// `None` of what `perf script` did not print: the folder panics on some of that.
+fn stacks(text: &str) -> io::Result<Option<BTreeMap<String, usize>>> {
+    let mut folder = Folder::default();
+    if folder.is_applicable(text) != Some(true) {
+        return Ok(None);
+    }
+    let mut lines = Vec::new();
+    folder.collapse(text.as_bytes(), &mut lines)?;
+    Ok(Some(folded(&String::from_utf8_lossy(&lines))))
+}
+
 /// Stacks of named frames only: executors, closures and generic glue say nothing about where the time goes.
 fn folded(lines: &str) -> BTreeMap<String, usize> {
     let mut stacks = BTreeMap::new();
@@ -171,7 +178,24 @@ fn bare(symbol: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare, shown};
+    use super::{bare, shown, stacks};
+
+    #[test]
+    fn samples_are_counted_by_stack_and_other_text_has_none() {
+        let sample = "benches 1 2.5: 1 cpu-clock:ppp: \n\
+                      \t55d0 sqlite3_step+0x10 (benches)\n\
+                      \t55d1 tokio::runtime::park+0x10 (benches)\n\
+                      \t55d2 workers::contract::run+0x10 (benches)\n\n";
+        let read = stacks(&sample.repeat(2)).unwrap().unwrap();
+        let stack: Vec<_> = read.into_iter().collect();
+        assert_eq!(
+            stack,
+            [("benches;workers::contract::run;sqlite3_step".to_owned(), 2)]
+        );
+        for other in ["", "a line\n", "[workspace]\nresolver = \"3\"\n\n[more]\n"] {
+            assert_eq!(stacks(other).unwrap(), None, "{other}");
+        }
+    }
 
     #[test]
     fn frames_are_named_without_their_generics() {
