@@ -30,7 +30,7 @@ const PARTS: [(&str, &[&str]); 9] = [
             "simulator::eventbridge",
         ],
     ),
-    ("Step Functions", &["simulator::stepfunctions"]),
+    ("Step Functions", &["stepfunctions"]),
     ("JSONata", &["jsonata_core"]),
     (
         "the wire between SDK and services",

@@ -1,7 +1,8 @@
 //! Virtual wall-clock time.
 
+pub use stepfunctions::time::{epoch_millis, epoch_seconds, rfc3339, rfc3339_seconds};
+
 use aws_smithy_async::time::TimeSource;
-use aws_smithy_types::{DateTime, date_time::Format};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -66,38 +67,6 @@ impl dynoxide::storage_backend::Clock for Clock {
     fn now_unix_secs_f64(&self) -> f64 {
         self.epoch_seconds()
     }
-}
-
-/// Seconds since the Unix epoch with milliseconds, as awsJson writes times.
-pub fn epoch_seconds(time: SystemTime) -> f64 {
-    epoch_millis(time) as f64 / 1000.0
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn epoch_millis(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
-}
-
-/// RFC 3339, UTC, always three digits of milliseconds, as AWS writes times into events.
-pub fn rfc3339(time: SystemTime) -> String {
-    let millis = epoch_millis(time);
-    format!(
-        "{}.{:03}Z",
-        whole_seconds(millis / 1000).trim_end_matches('Z'),
-        millis % 1000
-    )
-}
-
-/// RFC 3339, UTC, whole seconds, as EventBridge writes the `time` of an event.
-pub fn rfc3339_seconds(time: SystemTime) -> String {
-    whole_seconds(epoch_millis(time) / 1000)
-}
-
-fn whole_seconds(seconds: u64) -> String {
-    DateTime::from_secs(seconds.cast_signed())
-        .fmt(Format::DateTime)
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     rules,
     sns::Sns,
     ssm::Ssm,
+    states,
     stepfunctions::{Definition, DefinitionErrors, StepFunctions},
     wire::Wire,
 };
@@ -115,8 +116,8 @@ impl Cloud {
         wire.register("sns", sns.handler());
         let lambda = Lambda::new(clock, seed, wire.clone(), settings.clone());
         let runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
-        let stepfunctions = StepFunctions::new(clock, seed, bus.clone(), runner);
-        wire.register("states", stepfunctions.handler());
+        let stepfunctions = states::service(clock, seed, bus.clone(), runner);
+        wire.register("states", states::handler(&stepfunctions));
         let definition = parsed(definition, substituted(&settings))?;
         let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
         fleet.define(TaskDefinition::new(HEALTH_CHECK, TaskKind::GpuCheck, 8));

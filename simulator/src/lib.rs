@@ -18,9 +18,11 @@ pub mod lambda;
 mod object;
 pub mod rules;
 pub mod scenario;
-pub mod seeded;
 pub mod sns;
 pub mod ssm;
-pub mod stepfunctions;
+pub mod states;
 pub mod throttle;
 pub mod wire;
+
+pub use ::stepfunctions;
+pub use ::stepfunctions::seeded;

@@ -3,11 +3,9 @@
 
 use serde_json::{Value, json};
 use simulator::{
-    clock::Clock,
     cloud::RECOVERY,
-    eventbridge::Bus,
     lambda::Lambda,
-    stepfunctions::{Answer, Definition, Resource, StepFunctions, TaskRequest, TaskRunner},
+    stepfunctions::{Answer, Definition, Host, Resource, StepFunctions, TaskRequest, TaskRunner},
     wire::IntegrationFailure,
 };
 use std::{
@@ -332,8 +330,7 @@ fn play(machine: Definition, runner: TaskRunner, event: Value) -> (String, Vec<S
         .build()
         .unwrap();
     runtime.block_on(async {
-        let clock = Clock::default();
-        let stepfunctions = StepFunctions::new(clock, 1, Bus::new(clock, 1), runner);
+        let stepfunctions = StepFunctions::new(Host::new(runner));
         let arn = stepfunctions.create_state_machine("gpu-recovery", machine);
         let execution = stepfunctions.start(&arn, None, event).unwrap();
         let end = stepfunctions.finished(&execution).await.unwrap();

@@ -13,9 +13,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use simulator::{
     clock::Clock,
-    eventbridge::Bus,
     scenario::Observer,
-    stepfunctions::{Definition, ExecutionStatus, ExecutionView, Mocks, StepFunctions},
+    stepfunctions::{
+        ApiError, Definition, ExecutionStatus, ExecutionView, Host, Mocks, StepFunctions,
+    },
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -164,12 +165,13 @@ fn play(
         .map_err(|error| Failure::Broken(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let clock = Clock::default();
-        let service = StepFunctions::new(clock, seed, Bus::new(clock, seed), runner);
+        let host = Host::new(runner).seed(seed).clock(move || clock.now());
+        let service = StepFunctions::new(host);
         let machine = service.create_state_machine(&case.machine, definition.clone());
         if let Some(observer) = observer {
             service.on_event(move |execution, event| observer(clock.elapsed(), execution, event));
         }
-        let refused = |error: simulator::wire::ApiError| {
+        let refused = |error: ApiError| {
             Failure::BadInput(format!("the execution was not started: {}", error.message))
         };
         let arn = service

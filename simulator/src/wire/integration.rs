@@ -1,14 +1,9 @@
 //! How Step Functions passes parameters to services, and names their errors.
 
+pub use stepfunctions::IntegrationFailure;
+
 use super::ApiError;
 use serde_json::{Map, Value};
-
-/// A failed task: what the state machine's Retry and Catch see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IntegrationFailure {
-    pub error: String,
-    pub cause: String,
-}
 
 /// Keys in PascalCase, as Step Functions writes them
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-parameters.html>).

@@ -1,0 +1,113 @@
+//! The real definition, played with mocks.
+
+use super::support::cloud;
+use crate::{
+    cloud::{RECOVERY, substitutions},
+    stepfunctions::{Definition, ExecutionStatus, ExecutionView, Mocks, StepFunctions},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn definition() -> Definition {
+    let substitutions = substitutions(&BTreeMap::new()).unwrap();
+    Definition::parse(RECOVERY, &substitutions).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+async fn play(mocks: Value) -> (StepFunctions, ExecutionView) {
+    let responses = mocks.as_object().unwrap().iter();
+    let named: Value = responses
+        .map(|(state, _)| (state.clone(), json!(state)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let config = json!({ "StateMachines": { "R": { "TestCases": { "C": named } } }, "MockedResponses": mocks });
+    let runner = Mocks::parse(&config.to_string())
+        .unwrap()
+        .runner("R", "C")
+        .unwrap();
+    let (sfn, _) = cloud(runner);
+    let arn = sfn.create_state_machine("recovery", definition());
+    let event = json!({ "detail": { "stopCode": "EssentialContainerExited", "containers": [ { "name": "train", "exitCode": 1 } ] } });
+    let arn = sfn.start(&arn, None, event).unwrap();
+    let view = sfn.finished(&arn).await.unwrap();
+    (sfn, view)
+}
+
+fn payload(value: Value) -> Value {
+    json!({ "0": { "Return": { "ExecutedVersion": "$LATEST", "Payload": value, "StatusCode": 200 } } })
+}
+
+fn mocks() -> Value {
+    let dcgm = json!({ "Containers": [ { "ExitCode": 226 } ], "StoppedReason": "Essential container in task exited" });
+    json!({
+        "ClaimJob": payload(json!({
+            "outcome": "Claimed", "jobId": "j", "attempt": 1, "nodes": 2, "recoveriesLeft": 3, "failure": {} })),
+        "StopSiblings": payload(json!({ "outcome": "Stopped", "running": [], "toCheck": [ { "instance": "i-1", "rank": 0 } ] })),
+        "RunDcgm": { "0": { "Throw": { "Error": "States.TaskFailed", "Cause": dcgm.to_string() } } },
+        "CordonInstance": payload(json!({ "outcome": "Cordoned", "rebootToken": "t" })),
+        "RebootInstance": { "0": { "Return": { "Command": { "CommandId": "c" } } } },
+        "WaitForInstanceActive": { "0": { "Return": {} } },
+        "UncordonInstance": payload(json!({})),
+        "VerifyGpus": { "0": { "Return": { "Containers": [ { "ExitCode": 0 } ] } } },
+        "RelaunchJob": payload(json!({ "outcome": "Relaunched", "attempt": 2 })),
+        "FailJob": payload(json!({ "outcome": "Failed" })),
+        "NotifyOperators": payload(json!({ "outcome": "Notified" })),
+        "QuarantineInstance": payload(json!({})),
+    })
+}
+
+fn entered(sfn: &StepFunctions, arn: &str) -> Vec<String> {
+    let events = sfn.history(arn);
+    let names = events
+        .iter()
+        .filter_map(|event| event["stateEnteredEventDetails"]["name"].as_str());
+    names.map(str::to_owned).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
+    let (sfn, view) = play(mocks()).await;
+    assert_eq!(
+        (view.status, &view.cause),
+        (ExecutionStatus::Succeeded, &None)
+    );
+    assert_eq!(
+        entered(&sfn, &view.arn),
+        [
+            "ClassifyExit",
+            "ClaimJob",
+            "JobClaimed?",
+            "StopSiblings",
+            "AllStopped?",
+            "CheckGpus",
+            "WaitTurn",
+            "CheckGroup",
+            "RunDcgm",
+            "ReadVerdict",
+            "GpusHealthy?",
+            "RecoverInstances",
+            "CordonInstance",
+            "Cordoned?",
+            "RebootInstance",
+            "WaitForInstanceActive",
+            "UncordonInstance",
+            "VerifyGpus",
+            "InstancesRecovered?",
+            "RelaunchJob",
+            "NotifyOperators",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_diagnosis_that_says_nothing_fails_the_job_and_tells() {
+    let mut mocks = mocks();
+    mocks["RunDcgm"] =
+        json!({ "0": { "Throw": { "Error": "States.TaskFailed", "Cause": "no JSON" } } });
+    let (sfn, view) = play(mocks).await;
+    assert_eq!(view.status, ExecutionStatus::Succeeded);
+    let states = entered(&sfn, &view.arn);
+    assert_eq!(
+        states[states.len() - 3..],
+        ["GpusHealthy?", "FailJob", "NotifyOperators"]
+    );
+}

@@ -1,0 +1,35 @@
+//! What callers and tasks get when something is refused.
+
+use std::fmt;
+
+/// An operation that was refused, as the API answers it: HTTP 400.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// `ExecutionDoesNotExist`, without namespace.
+    pub code: String,
+    pub message: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// A failed task: what the state machine's Retry and Catch see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntegrationFailure {
+    pub error: String,
+    pub cause: String,
+}

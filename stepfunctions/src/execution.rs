@@ -1,0 +1,182 @@
+//! One execution: what is known of it, and its history.
+
+use super::{
+    failure::Failure,
+    frame::Frame,
+    history::{Details, Event, Failed, MAX_EVENTS},
+    json::Json,
+    seeded::Seeded,
+    service::StateMachine,
+};
+use serde_json::Value;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+use tokio::{sync::watch, task::AbortHandle};
+
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExecutionStatus {
+    Running,
+    Succeeded,
+    Failed,
+    TimedOut,
+    Aborted,
+}
+
+impl ExecutionStatus {
+    /// As the API writes it: `TIMED_OUT`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Aborted => "ABORTED",
+        }
+    }
+}
+
+/// What DescribeExecution tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecutionView {
+    pub arn: String,
+    pub name: String,
+    pub state_machine_arn: String,
+    pub status: ExecutionStatus,
+    pub started: SystemTime,
+    pub stopped: Option<SystemTime>,
+    pub input: Arc<Value>,
+    pub output: Option<Arc<Value>>,
+    /// `None` of a timed-out execution too, as on AWS.
+    pub error: Option<String>,
+    pub cause: Option<String>,
+    pub redrive_count: u32,
+    /// When it was redriven last.
+    pub redriven: Option<SystemTime>,
+}
+
+pub(super) struct Execution {
+    pub(super) arn: Arc<str>,
+    pub(super) name: Arc<str>,
+    /// The machine's ARN as it was given at the start: with version or alias.
+    pub(super) qualifier: Option<String>,
+    pub(super) machine: Arc<StateMachine>,
+    pub(super) input: Json,
+    pub(super) started: SystemTime,
+    pub(super) seeded: Seeded,
+    pub(super) status: watch::Sender<ExecutionStatus>,
+    record: Mutex<Record>,
+}
+
+pub(super) struct Record {
+    pub(super) stopped: Option<SystemTime>,
+    pub(super) output: Option<Json>,
+    pub(super) failed: Failed,
+    pub(super) redrives: u32,
+    pub(super) redriven: Option<SystemTime>,
+    pub(super) events: Vec<Event>,
+    pub(super) transitions: u64,
+    /// Where it stands; a redrive goes on from there.
+    pub(super) root: Arc<Frame>,
+    pub(super) run: Option<AbortHandle>,
+}
+
+impl Execution {
+    pub(super) fn new(
+        arn: String,
+        name: &str,
+        qualifier: Option<String>,
+        machine: Arc<StateMachine>,
+        input: Json,
+        started: SystemTime,
+        seeded: Seeded,
+    ) -> Self {
+        let root = Frame::new(machine.definition.machine.flow.start, input.clone());
+        Self {
+            arn: arn.into(),
+            name: name.into(),
+            qualifier,
+            machine,
+            input,
+            started,
+            seeded,
+            status: watch::Sender::new(ExecutionStatus::Running),
+            record: Mutex::new(Record {
+                stopped: None,
+                output: None,
+                failed: Failed::default(),
+                redrives: 0,
+                redriven: None,
+                events: Vec::new(),
+                transitions: 0,
+                root: Arc::new(root),
+                run: None,
+            }),
+        }
+    }
+
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn status(&self) -> ExecutionStatus {
+        *self.status.borrow()
+    }
+
+    /// Adds an event of a running execution; the answer is its id.
+    ///
+    /// # Errors
+    /// When the history is full but for the event that ends the execution, or the execution has ended.
+    pub(super) fn push(
+        &self,
+        at: SystemTime,
+        previous: u64,
+        details: Details,
+    ) -> Result<u64, Failure> {
+        if self.status() != ExecutionStatus::Running {
+            return Err(Failure::ended());
+        }
+        let mut record = self.record();
+        if record.events.len() + 1 >= MAX_EVENTS {
+            let last = record.events.len() as u64;
+            let cause = format!(
+                "The execution reached the maximum number of history events ({MAX_EVENTS})."
+            );
+            return Err(Failure::runtime(cause, last));
+        }
+        Ok(record.append(at, previous, details))
+    }
+
+    pub(super) fn view(&self) -> ExecutionView {
+        let record = self.record();
+        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+        ExecutionView {
+            arn: self.arn.to_string(),
+            name: self.name.to_string(),
+            state_machine_arn: self.machine.arn.clone(),
+            status: self.status(),
+            started: self.started,
+            stopped: record.stopped,
+            input: self.input.shared(),
+            output: record.output.as_ref().map(Json::shared),
+            error: text(&record.failed.error),
+            cause: text(&record.failed.cause),
+            redrive_count: record.redrives,
+            redriven: record.redriven,
+        }
+    }
+}
+
+impl Record {
+    /// Adds an event; the answer is its id.
+    pub(super) fn append(&mut self, at: SystemTime, previous: u64, details: Details) -> u64 {
+        self.events.push(Event {
+            at,
+            previous,
+            details,
+        });
+        self.events.len() as u64
+    }
+}

@@ -1,0 +1,144 @@
+//! The functions that Step Functions adds to JSONata, and those of JSONata that would read real time or real chance.
+
+use super::convert::from_json;
+use crate::{
+    definition::HostFunction,
+    seeded::Seeded,
+    time::{epoch_millis, rfc3339},
+};
+use jsonata_core::{
+    evaluator::{Context, Evaluator, EvaluatorError},
+    parser,
+    value::JValue,
+};
+use std::time::SystemTime;
+
+type Outcome = Result<JValue, EvaluatorError>;
+
+/// Most elements of `$range`; measured on AWS.
+const MAX_RANGE: f64 = 360_145.0;
+
+/// Gives the evaluator the functions that its expression calls.
+pub(super) fn register(
+    evaluator: &mut Evaluator,
+    functions: &[HostFunction],
+    at: SystemTime,
+    seeded: &Seeded,
+) -> Result<(), EvaluatorError> {
+    for function in functions {
+        let seeded = seeded.clone();
+        let name = function.name();
+        match function {
+            HostFunction::Parse => evaluator.register_fn(name, parse),
+            HostFunction::Partition => evaluator.register_fn(name, partition),
+            HostFunction::Range => evaluator.register_fn(name, range),
+            HostFunction::Uuid => {
+                evaluator.register_fn(name, move |_: &[JValue]| Ok(JValue::from(seeded.uuid())))
+            }
+            HostFunction::Random => {
+                evaluator.register_fn_override(name, move |args: &[JValue]| random(args, &seeded))
+            }
+            HostFunction::Now => {
+                evaluator.register_fn_override(name, move |args: &[JValue]| now(args, at))
+            }
+            HostFunction::Millis => evaluator
+                .register_fn_override(name, move |_: &[JValue]| Ok(JValue::from(epoch_millis(at)))),
+            HostFunction::Shuffle => {
+                evaluator.register_fn_override(name, move |args: &[JValue]| shuffle(args, &seeded))
+            }
+        }?;
+    }
+    Ok(())
+}
+
+fn error(message: impl Into<String>) -> EvaluatorError {
+    EvaluatorError::EvaluationError(message.into())
+}
+
+fn parse(args: &[JValue]) -> Outcome {
+    match args {
+        // As a callback it gets an index and the list, too.
+        [JValue::Undefined, ..] => Ok(JValue::Undefined),
+        [JValue::String(text), ..] => serde_json::from_str::<serde_json::Value>(text)
+            .map(|value| from_json(&value))
+            .map_err(|e| error(format!("$parse: {e}"))),
+        _ => Err(error(
+            "T0410: Argument 1 of function \"parse\" does not match function signature",
+        )),
+    }
+}
+
+/// A whole number; what is not whole is "rounded down".
+fn whole(value: Option<&JValue>) -> Option<f64> {
+    value.and_then(JValue::as_f64).map(f64::trunc)
+}
+
+fn partition(args: &[JValue]) -> Outcome {
+    let (Some(items), Some(size)) = (args.first().and_then(JValue::as_array), whole(args.get(1)))
+    else {
+        return Ok(JValue::Undefined);
+    };
+    if items.is_empty() || size < 1.0 {
+        return Ok(JValue::Undefined);
+    }
+    let chunks = items.chunks(size as usize);
+    Ok(JValue::array(
+        chunks.map(|chunk| JValue::array(chunk.to_vec())).collect(),
+    ))
+}
+
+fn range(args: &[JValue]) -> Outcome {
+    let (Some(first), Some(last), Some(step)) =
+        (whole(args.first()), whole(args.get(1)), whole(args.get(2)))
+    else {
+        return Ok(JValue::Undefined);
+    };
+    let count = ((last - first) / step).floor() + 1.0;
+    if step == 0.0 || count < 1.0 {
+        return Ok(JValue::Undefined);
+    }
+    if count > MAX_RANGE {
+        return Err(error("Expression evaluation memory limit exceeded"));
+    }
+    let numbers = (0..count as u32).map(|n| JValue::Number(first + f64::from(n) * step));
+    Ok(JValue::sequence(numbers.collect()))
+}
+
+fn random(args: &[JValue], seeded: &Seeded) -> Outcome {
+    let fraction = match whole(args.first()) {
+        Some(seed) => Seeded::new(seed.to_bits(), "$random").fraction(),
+        None => seeded.fraction(),
+    };
+    Ok(JValue::Number(fraction))
+}
+
+fn shuffle(args: &[JValue], seeded: &Seeded) -> Outcome {
+    let Some(items) = args.first().and_then(JValue::as_array) else {
+        return Ok(args.first().cloned().unwrap_or(JValue::Undefined));
+    };
+    let mut items = items.clone();
+    for last in (1..items.len()).rev() {
+        let other = (seeded.fraction() * (last + 1) as f64) as usize;
+        items.swap(last, other.min(last));
+    }
+    Ok(JValue::array(items))
+}
+
+/// `$now()`, or `$now(picture, timezone)`: then `$fromMillis` formats it.
+fn now(args: &[JValue], at: SystemTime) -> Outcome {
+    if args.is_empty() {
+        return Ok(JValue::from(rfc3339(at)));
+    }
+    let mut context = Context::new();
+    context.bind("m".to_owned(), JValue::from(epoch_millis(at)));
+    let call = if args.len() == 1 {
+        "$fromMillis($m, $p)"
+    } else {
+        "$fromMillis($m, $p, $z)"
+    };
+    for (name, value) in ["p", "z"].into_iter().zip(args) {
+        context.bind(name.to_owned(), value.clone());
+    }
+    let ast = parser::parse(call).map_err(|e| error(e.to_string()))?;
+    Evaluator::with_context(context).evaluate(&ast, &JValue::Undefined)
+}

@@ -1,0 +1,13 @@
+//! Promises of the engine.
+
+mod api;
+mod definitions;
+mod errors;
+mod history;
+mod maps;
+mod mocks;
+mod queries;
+mod redrive;
+mod states;
+mod support;
+mod tokens;
