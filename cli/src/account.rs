@@ -94,6 +94,19 @@ pub struct Desk {
 const MACHINE: &str = "gpu-recovery";
 
 impl Desk {
+    /// Whether an execution that a record of that time names is at work.
+    pub async fn is_running(
+        &self,
+        holder: &ExecutionArn,
+        named_at: &str,
+    ) -> Result<bool, WorkerError> {
+        let now = self.context.clock.epoch_seconds();
+        self.context
+            .executions
+            .is_running(holder, named_at, now)
+            .await
+    }
+
     /// The account that the flags name, by this machine's AWS configuration.
     ///
     /// # Errors
@@ -239,13 +252,12 @@ pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failu
 }
 
 /// A failed call in plain words, with the mend where it is known; `about` names what was asked for.
-pub fn refused<E, R>(
+pub fn refused<E>(
     call: &'static str,
     about: &str,
-) -> impl Fn(aws_sdk_sfn::error::SdkError<E, R>) -> Failure
+) -> impl Fn(aws_sdk_sfn::error::SdkError<E>) -> Failure
 where
     E: aws_sdk_sfn::error::ProvideErrorMetadata + std::error::Error + Debug + 'static,
-    R: Debug + 'static,
 {
     let about = about.to_owned();
     move |error| {

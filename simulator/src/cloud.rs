@@ -24,13 +24,21 @@ use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
-use workers::{Settings, jobs::TASK_INDEX, settings::SettingsError};
+use tokio::task::AbortHandle;
+use workers::{
+    Settings,
+    jobs::{RUNNING_INDEX, TASK_INDEX},
+    settings::SettingsError,
+};
 
 /// The definition that is deployed, as it stands in `statemachine/`.
 pub const RECOVERY: &str = include_str!("../../statemachine/recovery.asl.json");
 
 /// The state machine's name.
 pub const STATE_MACHINE: &str = "gpu-recovery";
+
+/// The alias that rules and workers start it by.
+pub const ALIAS: &str = "live";
 
 /// The task family of the health check.
 pub const HEALTH_CHECK: &str = "dcgm-health-check";
@@ -52,6 +60,7 @@ pub struct Cloud {
     pub stepfunctions: StepFunctions,
     pub settings: Settings,
     pub state_machine_arn: String,
+    looking: Option<AbortHandle>,
 }
 
 /// How an account is made.
@@ -62,6 +71,9 @@ pub struct CloudOptions {
     /// Settings by their environment names, over the defaults.
     pub settings: BTreeMap<String, String>,
     pub definition: String,
+    /// Look for lost stops every five minutes, as the template's schedule does. Where no event is lost, a look finds
+    /// nothing, and a drill shows its calls all the same.
+    pub looks: bool,
 }
 
 impl Default for CloudOptions {
@@ -71,6 +83,7 @@ impl Default for CloudOptions {
             fleet: FleetSettings::default(),
             settings: BTreeMap::new(),
             definition: RECOVERY.to_owned(),
+            looks: false,
         }
     }
 }
@@ -84,6 +97,8 @@ pub enum CloudError {
     Definition(#[from] DefinitionErrors),
     #[error(transparent)]
     Rule(#[from] crate::eventbridge::PatternError),
+    #[error("Step Functions: {0}")]
+    StepFunctions(String),
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
 }
@@ -99,6 +114,7 @@ impl Cloud {
             fleet: fleet_settings,
             settings,
             definition,
+            looks,
         } = options;
         let clock = Clock::default();
         let wire = Wire::new(clock, seed);
@@ -120,6 +136,9 @@ impl Cloud {
         wire.register("states", states::handler(&stepfunctions));
         let definition = parsed(definition, substituted(&settings))?;
         let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
+        let alias_arn = stepfunctions
+            .publish(&state_machine_arn, ALIAS)
+            .map_err(|e| CloudError::StepFunctions(e.message))?;
         fleet.define(TaskDefinition::new(HEALTH_CHECK, TaskKind::GpuCheck, 8));
         fleet.define(TaskDefinition::new(TRAINING, TaskKind::Job, 8));
         create_tables(&wire, &settings).await?;
@@ -131,8 +150,11 @@ impl Cloud {
             &cluster,
             HEALTH_CHECK,
             &state_machine_arn,
+            &alias_arn,
         )?;
+        let looking = looks.then(|| rules::look_regularly(&lambda));
         Ok(Self {
+            looking,
             clock,
             wire,
             bus,
@@ -151,6 +173,9 @@ impl Cloud {
 impl Cloud {
     /// Takes the account apart. Its services call each other, so that none of them would ever be freed by itself.
     pub fn dissolve(self) {
+        if let Some(looking) = &self.looking {
+            looking.abort();
+        }
         self.wire.forget_services();
         self.wire
             .faults()
@@ -218,6 +243,11 @@ fn default_setting(name: &str, cluster: &str, topic: &str) -> Option<String> {
         "ECS_CLUSTER_NAME" => cluster,
         "DCGM_HEALTH_CHECK_TASK" => HEALTH_CHECK,
         "SNS_TOPIC_ARN" => topic,
+        "STATE_MACHINE_ARN" => {
+            return Some(format!(
+                "arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STATE_MACHINE}:{ALIAS}"
+            ));
+        }
         _ => return None,
     };
     Some(value.to_owned())
@@ -240,6 +270,17 @@ async fn create_tables(wire: &Wire, settings: &Settings) -> Result<(), CloudErro
             .build()
             .map_err(|e| CloudError::DynamoDb(e.to_string()))
     };
+    let running = GlobalSecondaryIndex::builder()
+        .index_name(RUNNING_INDEX)
+        .key_schema(key("running", KeyType::Hash)?)
+        .key_schema(key("job_id", KeyType::Range)?)
+        .projection(
+            Projection::builder()
+                .projection_type(ProjectionType::KeysOnly)
+                .build(),
+        )
+        .build()
+        .map_err(|e| CloudError::DynamoDb(e.to_string()))?;
     let by_task = GlobalSecondaryIndex::builder()
         .index_name(TASK_INDEX)
         .key_schema(key("task_arn", KeyType::Hash)?)
@@ -258,7 +299,9 @@ async fn create_tables(wire: &Wire, settings: &Settings) -> Result<(), CloudErro
         .attribute_definitions(attribute("task_arn")?)
         .key_schema(key("job_id", KeyType::Hash)?)
         .key_schema(key("record", KeyType::Range)?)
+        .attribute_definitions(attribute("running")?)
         .global_secondary_indexes(by_task)
+        .global_secondary_indexes(running)
         .billing_mode(BillingMode::PayPerRequest)
         .send()
         .await

@@ -36,6 +36,9 @@ pub struct Delivery {
     /// How likely an event is late by `late_by`.
     pub late: f64,
     pub late_by: Range<Duration>,
+    /// How likely an event is lost for good: services send events "on a best-effort basis" (EventBridge user guide,
+    /// eb-service-event).
+    pub lost: f64,
     /// False: each event travels by itself, so a later one may overtake it.
     pub in_order: bool,
     /// Retries of a failing target; EventBridge's default and maximum is 185 within 24 hours
@@ -50,6 +53,7 @@ impl Default for Delivery {
             latency: Duration::from_millis(300)..Duration::from_millis(1000),
             duplicates: 0.0,
             late: 0.0,
+            lost: 0.0,
             late_by: Duration::from_secs(5)..Duration::from_secs(90),
             in_order: true,
             retries: 185,
@@ -171,8 +175,13 @@ impl Bus {
                 .collect();
             (rules, state.delivery.clone())
         };
+        // ECS's and SSM's are best effort; what Step Functions says of itself is, too, but nobody else would tell of it
+        // (the alarm on its metrics does, which are not simulated).
+        let may_be_lost = event["source"] != "aws.states";
         for rule in rules {
-            self.send(rule, event.clone(), &delivery);
+            if !(may_be_lost && self.0.seeded.chance(delivery.lost)) {
+                self.send(rule, event.clone(), &delivery);
+            }
         }
     }
 

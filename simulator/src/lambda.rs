@@ -141,7 +141,7 @@ impl Lambda {
             Fault::Proceed => self.spawn(name, payload).await,
             Fault::Fail { code, message, .. } => Err(failure(&format!("Lambda.{code}"), &message)),
             Fault::TimeoutBefore => Err(lost()),
-            Fault::FailAfterEffect => self.spawn(name, payload).await.and(Err(lost())),
+            Fault::FailAfterEffect => self.spawn(name, payload).await.and(Err(unheard())),
             Fault::KillCaller { .. } => Err(exited()),
         }
     }
@@ -274,6 +274,15 @@ fn exited() -> IntegrationFailure {
     function_failure(
         "Runtime.ExitError",
         "Runtime exited with error: signal: killed",
+    )
+}
+
+/// The function has run, and Step Functions has not heard of it (Step Functions developer guide,
+/// bp-lambda-serviceexception).
+fn unheard() -> IntegrationFailure {
+    failure(
+        "Lambda.ClientExecutionTimeoutException",
+        "Client execution did not complete before the specified timeout configuration",
     )
 }
 

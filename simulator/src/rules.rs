@@ -6,7 +6,8 @@ use crate::{
     wire::Wire,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::{task::AbortHandle, time::sleep};
 
 /// A stopped task of the cluster; our own StopTask and the health checks are filtered out. A field that is missing
 /// matches no `anything-but` (EventBridge user guide, eb-create-pattern-operators), hence the `$or`.
@@ -64,6 +65,23 @@ pub fn execution_failed(state_machine_arn: &str) -> Value {
     })
 }
 
+/// How often lost stops are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(300);
+
+/// The schedule `rate(5 minutes)`.
+pub fn look_regularly(lambda: &Lambda) -> AbortHandle {
+    let lambda = lambda.clone();
+    let look = async move {
+        loop {
+            sleep(LOOK_EVERY).await;
+            let event =
+                json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
+            lambda.invoke_async("look-for-lost-stops", event);
+        }
+    };
+    tokio::spawn(look).abort_handle()
+}
+
 /// Puts all rules on the bus.
 ///
 /// # Errors
@@ -75,8 +93,9 @@ pub fn deploy(
     cluster_arn: &str,
     health_check_family: &str,
     state_machine_arn: &str,
+    alias_arn: &str,
 ) -> Result<(), PatternError> {
-    let (wire, machine) = (wire.clone(), state_machine_arn.to_owned());
+    let (wire, machine) = (wire.clone(), alias_arn.to_owned());
     let start = Arc::new(move |event: Value| {
         let (wire, machine) = (wire.clone(), machine.clone());
         let start: futures::future::BoxFuture<'static, Result<(), String>> = Box::pin(async move {

@@ -31,6 +31,10 @@ const DEFAULT_SECONDS: f64 = 3600.0;
 const DELIVERY: Range<Duration> = Duration::from_millis(300)..Duration::from_millis(2000);
 const RUN: Range<Duration> = Duration::from_millis(500)..Duration::from_millis(3000);
 
+/// After exit 194 the agent runs `shutdown -r +1`: the node goes down a minute later
+/// (aws/amazon-ssm-agent, agent/rebooter/rebooter_unix.go).
+const REBOOT_AFTER: Duration = Duration::from_secs(60);
+
 /// Systems Manager. Clones are the same.
 #[derive(Clone)]
 pub struct Ssm(Arc<Inner>);
@@ -312,7 +316,12 @@ impl Ssm {
                 Run::Reboot(order) => {
                     let hello = lock(&self.0.state).online(node);
                     let rebooted = hello.notified();
-                    self.0.fleet.reboot(node, &order);
+                    sleep(REBOOT_AFTER).await;
+                    // It may have gone down by other means meanwhile.
+                    let up = self.0.fleet.instance(node);
+                    if up.is_some_and(|now| now.up && now.boot_id == before.boot_id) {
+                        self.0.fleet.reboot(node, &order);
+                    }
                     rebooted.await;
                 }
             }

@@ -109,6 +109,10 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             json!({ "outcome": "StillWaiting", "instance": INSTANCE, "why": "the agent is not connected" }),
             json!({ "outcome": "WaitEnded", "instance": INSTANCE }),
         ],
+        "look-for-lost-stops" => {
+            let task = "arn:aws:ecs:us-east-1:123456789012:task/c/2";
+            vec![json!({ "outcome": "Looked", "jobs": 1, "all": true, "found": [task] })]
+        }
         other => panic!("no outcomes for {other}"),
     };
     answers.into_iter().map(Ok).collect()

@@ -305,6 +305,19 @@ impl World {
         answer
     }
 
+    /// The same, called again as the state machine does while AWS has not settled yet.
+    pub async fn settled_outcome(&self, worker: &str, input: Value, outcome: &str) -> Value {
+        for _ in 0..8 {
+            match self.call(worker, input.clone()).await {
+                Err(WorkerError::NotSettledYet(_) | WorkerError::OutOfTime(_)) => {
+                    self.pass(30).await;
+                }
+                _ => break,
+            }
+        }
+        self.outcome(worker, input, outcome).await
+    }
+
     /// A worker of this name, for its schemas and checks.
     pub fn worker(&self, name: &str) -> &Worker {
         &self.workers[name]

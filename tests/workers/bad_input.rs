@@ -75,6 +75,7 @@ fn samples() -> Vec<(&'static str, Value)> {
             "instance-events",
             fixtures::event("command-invocation-success"),
         ),
+        ("look-for-lost-stops", json!({})),
         (
             "notify-failed-execution",
             json!({ "detail": {
@@ -220,7 +221,10 @@ async fn a_member_that_no_version_of_the_definition_passes_is_refused_but_events
     let w = World::new().await;
     for (worker, mut sample) in samples() {
         sample["unheardOf"] = json!(1);
-        if matches!(worker, "instance-events" | "notify-failed-execution") {
+        if matches!(
+            worker,
+            "instance-events" | "notify-failed-execution" | "look-for-lost-stops"
+        ) {
             w.worker(worker).check(&sample).unwrap();
         } else {
             let found = violations(&w, worker, sample).await;

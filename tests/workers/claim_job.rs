@@ -218,6 +218,7 @@ async fn an_execution_that_waits_for_its_redrive_keeps_its_job_and_a_forgotten_o
         w.claim(1).await;
         let event = w.exit(0, 1).await;
         let other = w.running_execution();
+        w.pass(600).await;
         let answer = Arc::new(answer.map_err(|code| simulator::wire::ApiError::new(code, "")));
         w.wire().register(
             "states",
@@ -234,6 +235,31 @@ async fn an_execution_that_waits_for_its_redrive_keeps_its_job_and_a_forgotten_o
         );
         w.outcome("claim-job", input(&other, &event), outcome).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_step_functions_does_not_show_yet_keeps_its_job() {
+    let w = job_of_three().await;
+    w.claim(1).await;
+    let event = w.exit(0, 1).await;
+    let other = w.running_execution();
+    w.wire().register(
+        "states",
+        Arc::new(|_, _| {
+            let unknown = simulator::wire::ApiError::new("ExecutionDoesNotExist", "");
+            Box::pin(async move { Err(unknown) })
+        }),
+    );
+    let before = w.job_record().await;
+    let error = w
+        .call("claim-job", input(&other, &event))
+        .await
+        .unwrap_err();
+    assert_eq!(error.name(), "NotSettledYet", "{error}");
+    assert_eq!(w.job_record().await, before);
+    w.pass(600).await;
+    w.outcome("claim-job", input(&other, &event), "Claimed")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -227,7 +227,7 @@ async fn a_half_started_relaunch_is_undone_before_the_job_is_failed() {
     w.wire().faults().set_plan(|_| Fault::Proceed);
     w.pass(60).await;
     assert_eq!(w.running_tasks().len(), 3);
-    w.outcome(
+    w.settled_outcome(
         FAIL,
         input(&recovery, "RelaunchNotPlaced", &[], &[]),
         "Failed",

@@ -9,6 +9,7 @@ mod corrupt_records;
 mod exit;
 mod fail_job;
 mod instance_events;
+mod look_for_lost_stops;
 mod notify_failed_execution;
 mod notify_operators;
 mod quarantine_instance;

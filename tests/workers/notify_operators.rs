@@ -230,15 +230,15 @@ async fn a_missing_topic_is_told_with_the_call_that_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_busy_sns_is_asked_again() {
     let w = World::new().await;
-    for code in [
-        "Throttled",
-        "KMSThrottling",
-        "ThrottlingException",
-        "InternalError",
+    for (code, status) in [
+        ("Throttled", 429),
+        ("KMSThrottling", 400),
+        ("ThrottlingException", 400),
+        ("InternalError", 500),
     ] {
         w.wire().faults().set_plan(move |_| Fault::Fail {
             code: code.to_owned(),
-            status: 400,
+            status,
             message: "Rate exceeded".to_owned(),
         });
         let error = w.call(NOTIFY, input("ApplicationFault")).await.unwrap_err();

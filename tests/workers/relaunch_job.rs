@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use simulator::{
-    cloud::TRAINING,
-    ecs::{Container, NewInstance, TaskDefinition, TaskKind},
+    cloud::{CloudOptions, TRAINING},
+    ecs::{Container, FleetSettings, NewInstance, TaskDefinition, TaskKind},
     faults::Fault,
+    throttle::Limit,
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use tests::{
     JOB, Recovery, World, instance_id, launch,
     mishap::{calls_of, ends_the_same_after_any_fault, retry},
@@ -411,4 +412,82 @@ async fn a_relaunch_ends_the_same_after_any_fault() {
         (w, input(&recovery))
     })
     .await;
+}
+
+/// As many ranks as AWS leaves no room for within the function's time.
+#[tokio::test(start_paused = true)]
+async fn a_relaunch_that_runs_out_of_time_is_gone_on_with_and_starts_no_task_twice() {
+    let (w, recovery) = stopped_job(60).await;
+    let scarce = Limit {
+        burst: 1.0,
+        per_second: 0.05,
+    };
+    w.wire().throttle().set_limit("ecs", "RunTask", scarce);
+    let mut calls = 0;
+    loop {
+        calls += 1;
+        assert!(calls < 10, "no end");
+        match w.call(RELAUNCH, input(&recovery)).await {
+            Ok(outcome) => {
+                assert_eq!(outcome["outcome"], "Relaunched");
+                break;
+            }
+            Err(error) => assert!(error.passes(), "{error}"),
+        }
+    }
+    assert!(calls > 1, "the throttling is too mild");
+    assert_eq!(w.job_record().await.launch_try, 0, "nothing was undone");
+    assert_one_attempt(&w, 60, "in several calls").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_with_a_task_that_has_stopped_meanwhile_is_undone_and_made_anew() {
+    let (w, recovery) = stopped_job(3).await;
+    w.wire()
+        .faults()
+        .set_plan(|call| match (call.role(), call.action, call.nth) {
+            (RELAUNCH, "PutItem", 3) => Fault::KillCaller { after_effect: true },
+            _ => Fault::Proceed,
+        });
+    assert!(w.call_or_die(RELAUNCH, input(&recovery)).await.is_none());
+    w.wire().faults().set_plan(|_| Fault::Proceed);
+    w.pass(60).await;
+    w.exit_task(&w.task_of(JOB, 2, 1).await, Some(1)).await;
+    w.settled_outcome(RELAUNCH, input(&recovery), "Relaunched")
+        .await;
+    assert_one_attempt(&w, 3, "made anew").await;
+}
+
+/// RunTask has started a task, its caller dies before it hears of it, and ECS lists it minutes later only.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ecs_does_not_list_yet_is_not_left_running_when_its_launch_is_undone() {
+    let w = World::with(CloudOptions {
+        fleet: FleetSettings {
+            shown_after: Duration::from_secs(280),
+            ..FleetSettings::default()
+        },
+        ..CloudOptions::default()
+    })
+    .await;
+    w.job(3).await;
+    w.pass(300).await;
+    let first = w.claim_and_stop(1).await;
+    w.wire()
+        .faults()
+        .set_plan(|call| match (call.role(), call.action) {
+            (RELAUNCH, "RunTask") => Fault::KillCaller { after_effect: true },
+            _ => Fault::Proceed,
+        });
+    assert!(w.call_or_die(RELAUNCH, input(&first)).await.is_none());
+    w.wire().faults().set_plan(|_| Fault::Proceed);
+    assert!(
+        !w.running_tasks().is_empty(),
+        "a task of the next attempt was started"
+    );
+    w.end(&first.execution);
+    let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
+    w.settled_outcome("stop-siblings", second.input(json!({})), "Stopped")
+        .await;
+    w.pass(300).await;
+    assert!(w.running_tasks().is_empty(), "{:?}", w.running_tasks());
 }

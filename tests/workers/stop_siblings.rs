@@ -1,7 +1,7 @@
 //! StopSiblings.
 
 use serde_json::{Value, json};
-use simulator::{ecs::Behaviour, faults::Fault};
+use simulator::{ecs::Behaviour, faults::Fault, throttle::Limit};
 use std::time::Duration;
 use tests::{
     JOB, Recovery, World, instance_id,
@@ -326,7 +326,8 @@ async fn a_half_started_relaunch_of_the_recovery_before_is_undone_first() {
     );
     w.end(&first.execution);
     let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
-    stop(&w, &second, "Stopped").await;
+    w.settled_outcome(STOP, second.input(json!({})), "Stopped")
+        .await;
     assert_eq!(of_next(&w), 0);
     let job = w.job_record().await;
     assert_eq!(
@@ -377,4 +378,67 @@ async fn setting_free_what_was_left_ends_the_same_after_any_fault() {
         (w, second.input(json!({})))
     })
     .await;
+}
+
+/// A recovery redriven after an hour, when ECS has forgotten the stopped tasks, and others use up the account's StopTask.
+#[tokio::test(start_paused = true)]
+async fn a_redrive_under_throttling_writes_down_what_is_gone_and_goes_on_where_it_stopped() {
+    let w = World::with_job(31).await;
+    let recovery = w.claim(1).await;
+    for rank in 0..31 {
+        w.cloud.fleet.kill_process(&w.task(rank).await, Some(1));
+    }
+    w.pass(2 * 3600).await;
+    let scarce = Limit {
+        burst: 1.0,
+        per_second: 0.05,
+    };
+    w.wire().throttle().set_limit("ecs", "StopTask", scarce);
+    let mut left = Vec::new();
+    loop {
+        match w.call(STOP, recovery.input(json!({}))).await {
+            Ok(outcome) => {
+                assert_eq!(outcome["outcome"], "Stopped");
+                break;
+            }
+            Err(error) => assert!(error.passes(), "{error}"),
+        }
+        let ranks = w.ranks(1).await;
+        left.push(
+            ranks
+                .iter()
+                .filter(|r| r.status == RankStatus::Running)
+                .count(),
+        );
+        assert!(left.len() < 12, "no end: {left:?}");
+    }
+    assert!(
+        left.len() > 1,
+        "one call did it all: the throttling is too mild"
+    );
+    assert!(left.is_sorted_by(|a, b| a > b), "{left:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_a_rank_ended_is_kept_for_a_redrive_that_comes_when_ecs_has_forgotten_it() {
+    let w = World::with_job(4).await;
+    let recovery = w.claim(1).await;
+    w.cloud.fleet.kill_process(&w.task(3).await, Some(1));
+    w.pass(15).await;
+    w.wire().faults().set_plan(|call| match call.action {
+        // It sees how ranks ended, writes that down, and dies before its outcome is told.
+        "GetItem" if call.nth > 1 => Fault::KillCaller {
+            after_effect: false,
+        },
+        _ => Fault::Proceed,
+    });
+    assert!(
+        w.call_or_die(STOP, recovery.input(json!({})))
+            .await
+            .is_none()
+    );
+    w.wire().faults().set_plan(|_| Fault::Proceed);
+    w.pass(2 * 3600).await;
+    let stopped = stop(&w, &recovery, "Stopped").await;
+    assert_eq!(suspects(&stopped), [1, 3]);
 }

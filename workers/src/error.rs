@@ -1,6 +1,10 @@
 //! What can go wrong in a worker, and what is to be done about it.
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+use aws_sdk_dynamodb::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
 use std::fmt;
 
 /// A worker's error. Its [`name`](WorkerError::name) is the error name that the state machine matches on.
@@ -14,9 +18,11 @@ pub enum WorkerError {
     NotSettledYet(String),
     /// ECS could not place every rank; what had started is stopped again. Retried, then the job fails.
     NotPlaced(String),
+    /// The function's time is up before its work is; what is done is written down. Called again at once, it goes on.
+    OutOfTime(String),
     /// An AWS call failed for a passing reason even after the SDK's own retries. Retried.
     AwsUnavailable(AwsFailure),
-    /// AWS refused the call (permission, validation, missing resource). Not retried: a person must mend it.
+    /// AWS refused the call (permission, validation, missing resource). Not retried: an operator must fix it.
     AwsRejected(AwsFailure),
     /// A record in a table cannot be read as what it should be. Not retried.
     CorruptRecord(String),
@@ -48,35 +54,38 @@ impl WorkerError {
             Self::ClaimLost(_) => "ClaimLost",
             Self::NotSettledYet(_) => "NotSettledYet",
             Self::NotPlaced(_) => "NotPlaced",
+            Self::OutOfTime(_) => "OutOfTime",
             Self::AwsUnavailable(_) => "AwsUnavailable",
             Self::AwsRejected(_) => "AwsRejected",
             Self::CorruptRecord(_) => "CorruptRecord",
         }
     }
 
-    /// True when AWS refused the call because too many were made.
-    pub fn is_throttled(&self) -> bool {
-        matches!(self, Self::AwsUnavailable(f) if f.code.contains("Thrott") || f.code == "RequestLimitExceeded")
+    /// True when the same call may do it later, without anybody's help.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::AwsUnavailable(_) | Self::OutOfTime(_))
     }
 
-    /// Turns an SDK error into ours: passing (retry) or final (a person must act).
-    pub fn aws<E, R>(call: &'static str) -> impl Fn(SdkError<E, R>) -> Self
+    /// Of several failures the one that an operator must hear of: a refusal before what passes, the first before the rest.
+    pub fn worst(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        errors.into_iter().min_by_key(Self::passes)
+    }
+
+    /// True when AWS refused the call because too many were made.
+    pub fn is_throttled(&self) -> bool {
+        matches!(self, Self::AwsUnavailable(failure) if is_throttling(&failure.code))
+    }
+
+    /// Turns an SDK error into ours: passing (retry) or final (an operator must act).
+    pub fn aws<E>(call: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Self
     where
-        E: ProvideErrorMetadata + fmt::Debug,
-        R: fmt::Debug,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         move |error| {
-            let code = code_of(&error);
-            let message = match &error {
-                SdkError::ServiceError(context) => {
-                    context.err().message().unwrap_or_default().to_owned()
-                }
-                other => format!("{other:?}"),
-            };
             let failure = AwsFailure {
                 call,
-                code,
-                message,
+                code: code_of(&error),
+                message: message_of(&error),
             };
             if is_passing(&error, &failure.code) {
                 Self::AwsUnavailable(failure)
@@ -88,9 +97,12 @@ impl WorkerError {
 }
 
 /// AWS's error code, or the kind of connection failure.
-pub fn code_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+pub fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> String {
     match error {
-        SdkError::ServiceError(context) => context.err().code().unwrap_or("Unknown").to_owned(),
+        SdkError::ServiceError(context) => match context.err().code().filter(|c| !c.is_empty()) {
+            Some(code) => code.to_owned(),
+            None => format!("HTTP {}", context.raw().status()),
+        },
         SdkError::TimeoutError(_) => "TimeoutError".to_owned(),
         SdkError::DispatchFailure(_) => "DispatchFailure".to_owned(),
         SdkError::ResponseError(_) => "ResponseError".to_owned(),
@@ -98,30 +110,46 @@ pub fn code_of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     }
 }
 
-fn is_passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>, code: &str) -> bool {
-    const PASSING: [&str; 17] = [
-        "ThrottlingException",
-        "Throttling",
-        "ThrottledException",
-        "Throttled",
-        "KMSThrottling",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
-        "ProvisionedThroughputExceededException",
-        "LimitExceededException",
-        "TransactionInProgressException",
-        "TransactionConflictException",
-        "InternalServerError",
-        "InternalFailure",
-        "InternalError",
-        "ServerException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-    ];
-    !matches!(
-        error,
-        SdkError::ServiceError(_) | SdkError::ConstructionFailure(_)
-    ) || PASSING.contains(&code)
+/// AWS's own words, or the whole chain of what went wrong on the way to it.
+fn message_of<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(context) => context.err().message().unwrap_or_default().to_owned(),
+        other => chain_of(other),
+    }
+}
+
+/// The error and everything under it, outermost first. (The SDK's `DisplayErrorContext` adds Debug text.)
+fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// A failure of AWS's side passes, whatever its code: every 5xx, and 429. So does what the SDK's own lists name, which
+/// the SDK has retried already, and any call that got no answer.
+fn is_passing<E>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
+    match error {
+        SdkError::ConstructionFailure(_) => false,
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status();
+            status.is_server_error()
+                || status.as_u16() == 429
+                || is_throttling(code)
+                || TRANSIENT_ERRORS.contains(&code)
+                // "Transaction is ongoing for the item": retry (DynamoDB API, TransactionConflictException).
+                || code == "TransactionConflictException"
+        }
+        _ => true,
+    }
+}
+
+/// The SDK's list, and KMS's throttling, which each service names in its own way (`KMSThrottling`, `KmsThrottlingException`).
+fn is_throttling(code: &str) -> bool {
+    THROTTLING_ERRORS.contains(&code) || code.contains("Thrott")
 }
 
 impl fmt::Display for WorkerError {
@@ -143,9 +171,10 @@ impl fmt::Display for WorkerError {
             Self::ClaimLost(why)
             | Self::NotSettledYet(why)
             | Self::NotPlaced(why)
+            | Self::OutOfTime(why)
             | Self::CorruptRecord(why) => f.write_str(why),
             Self::AwsUnavailable(failure) => write!(f, "{failure}; this passes, try again"),
-            Self::AwsRejected(failure) => write!(f, "{failure}; mend it, then redrive"),
+            Self::AwsRejected(failure) => write!(f, "{failure}; fix it, then redrive"),
         }
     }
 }
@@ -161,3 +190,94 @@ impl fmt::Display for AwsFailure {
 }
 
 impl std::error::Error for WorkerError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::{
+        operation::get_item::GetItemError, types::error::ResourceNotFoundException,
+    };
+    use aws_sdk_ecs::error::ErrorMetadata;
+    use aws_smithy_types::body::SdkBody;
+
+    fn answered(status: u16, code: Option<&str>) -> WorkerError {
+        let metadata = match code {
+            Some(code) => ErrorMetadata::builder()
+                .code(code)
+                .message("because")
+                .build(),
+            None => ErrorMetadata::builder().build(),
+        };
+        let raw = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        WorkerError::aws("dynamodb:GetItem")(SdkError::service_error(
+            GetItemError::generic(metadata),
+            raw,
+        ))
+    }
+
+    fn passes(error: &WorkerError) -> bool {
+        matches!(error, WorkerError::AwsUnavailable(_))
+    }
+
+    #[test]
+    fn every_failure_of_awss_own_side_passes_whatever_its_code() {
+        for status in [500, 502, 503, 504] {
+            assert!(passes(&answered(
+                status,
+                Some("NobodyHasSeenThisException")
+            )));
+            assert!(passes(&answered(status, None)), "{status} without a code");
+        }
+        assert!(answered(503, None).to_string().contains("HTTP 503"));
+    }
+
+    #[test]
+    fn what_the_sdk_calls_throttling_or_transient_passes() {
+        for code in [
+            "SlowDown",
+            "PriorRequestNotComplete",
+            "EC2ThrottledException",
+            "KMSThrottling",
+        ] {
+            let error = answered(400, Some(code));
+            assert!(passes(&error) && error.is_throttled(), "{code}");
+        }
+        for code in ["RequestTimeout", "TransactionConflictException"] {
+            assert!(passes(&answered(400, Some(code))), "{code}");
+        }
+        assert!(passes(&answered(429, None)));
+    }
+
+    #[test]
+    fn what_aws_refuses_is_not_tried_again() {
+        for code in [
+            "AccessDeniedException",
+            "ValidationException",
+            "ClusterNotFoundException",
+        ] {
+            assert!(!passes(&answered(400, Some(code))), "{code}");
+        }
+        let missing = ResourceNotFoundException::builder()
+            .message("no such table")
+            .build();
+        let raw = HttpResponse::new(400_u16.try_into().unwrap(), SdkBody::empty());
+        let error = GetItemError::ResourceNotFoundException(missing);
+        assert!(!passes(&WorkerError::aws("dynamodb:GetItem")(
+            SdkError::service_error(error, raw)
+        )));
+    }
+
+    #[test]
+    fn a_call_without_an_answer_is_told_in_words_not_in_debug_text() {
+        let error: SdkError<GetItemError, HttpResponse> =
+            SdkError::timeout_error("the connection was silent for 10 s");
+        let error = WorkerError::aws("dynamodb:GetItem")(error);
+        assert!(passes(&error));
+        let text = error.to_string();
+        assert!(
+            text.contains("TimeoutError") && text.contains("silent for 10 s"),
+            "{text}"
+        );
+        assert!(!text.contains("TimeoutError {"), "{text}");
+    }
+}

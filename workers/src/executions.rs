@@ -1,10 +1,18 @@
 //! Step Functions, in the recovery's words.
 
-use crate::{WorkerError, error::code_of, ids::ExecutionArn};
+use crate::{
+    Settings, WorkerError,
+    context::parse_time,
+    error::{AwsFailure, code_of},
+    ids::ExecutionArn,
+};
 use aws_sdk_sfn::{
     Client,
     types::{ExecutionStatus, HistoryEvent},
 };
+
+/// An execution is shown so long after it has begun; AWS gives no bound, this is what it gives for ECS.
+const SHOWN_WITHIN_SECONDS: i64 = 300;
 
 /// Asks about executions and ends waits.
 #[derive(Clone)]
@@ -17,9 +25,19 @@ impl Executions {
         Self { client }
     }
 
-    /// True when the execution is RUNNING (or waits for its redrive). One that AWS no longer knows has ended
-    /// more than 90 days ago.
-    pub async fn is_running(&self, execution: &ExecutionArn) -> Result<bool, WorkerError> {
+    /// True when the execution is RUNNING (or waits for its redrive). `named_at` is when a record last named it, RFC 3339,
+    /// and `now` the time in seconds since the epoch: one that AWS does not know has ended more than 90 days ago, or has
+    /// begun a moment ago.
+    ///
+    /// # Errors
+    /// [`WorkerError::NotSettledYet`] while it may be the latter: "This operation is eventually consistent. The results
+    /// are best effort and may not reflect very recent updates and changes." (API_DescribeExecution)
+    pub async fn is_running(
+        &self,
+        execution: &ExecutionArn,
+        named_at: &str,
+        now: i64,
+    ) -> Result<bool, WorkerError> {
         match self
             .client
             .describe_execution()
@@ -31,8 +49,46 @@ impl Executions {
                 e.status,
                 ExecutionStatus::Running | ExecutionStatus::PendingRedrive
             )),
-            Err(e) if code_of(&e) == "ExecutionDoesNotExist" => Ok(false),
+            Err(e) if code_of(&e) == "ExecutionDoesNotExist" => {
+                if parse_time(named_at).is_some_and(|at| now - at < SHOWN_WITHIN_SECONDS) {
+                    return Err(WorkerError::NotSettledYet(format!(
+                        "Step Functions does not show execution {execution} yet"
+                    )));
+                }
+                Ok(false)
+            }
             Err(e) => Err(WorkerError::aws("states:DescribeExecution")(e)),
+        }
+    }
+
+    /// Starts an execution of this name, once: an execution of a name is never started twice in 90 days
+    /// (API_StartExecution). Answers false when it had been.
+    pub async fn start(
+        &self,
+        settings: &Settings,
+        name: &str,
+        input: &serde_json::Value,
+    ) -> Result<bool, WorkerError> {
+        const CALL: &str = "states:StartExecution";
+        let machine = settings.state_machine_arn.as_deref().ok_or_else(|| {
+            WorkerError::AwsRejected(AwsFailure {
+                call: CALL,
+                code: "NotConfigured".to_owned(),
+                message: "STATE_MACHINE_ARN is not set for this function".to_owned(),
+            })
+        })?;
+        let started = self
+            .client
+            .start_execution()
+            .state_machine_arn(machine)
+            .name(name)
+            .input(input.to_string())
+            .send()
+            .await;
+        match started {
+            Ok(_) => Ok(true),
+            Err(e) if code_of(&e) == "ExecutionAlreadyExists" => Ok(false),
+            Err(e) => Err(WorkerError::aws(CALL)(e)),
         }
     }
 

@@ -5,6 +5,9 @@ use crate::Settings;
 /// The stoppedReason of every StopTask of ours begins with this; the rule and ClassifyExit filter on it.
 pub const OUR_STOP: &str = "gpu-recovery:";
 
+/// The stop code of a task that ECS has forgotten, in events of our own (`stop_event`); none of ECS's.
+pub const GONE: &str = "Gone";
+
 /// Codes that a container leaves when ECS stops it because another one ended: SIGKILL and SIGTERM.
 const STOPPED_SIDECAR: [i32; 2] = [137, 143];
 
@@ -40,7 +43,7 @@ impl TaskEnd {
         match self.stop_code.as_deref() {
             _ if ours => Exit::StoppedByUs,
             Some("UserInitiated") => Exit::StoppedByUser,
-            Some("TaskFailedToStart") => Exit::Failed,
+            Some("TaskFailedToStart" | GONE) => Exit::Failed,
             _ if codes
                 .iter()
                 .any(|c| settings.recoverable_exit_codes.contains(c)) =>

@@ -18,6 +18,7 @@ use aws_sdk_ecs::{
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::time::Instant;
 
 /// DescribeTasks and DescribeContainerInstances take so many at once (ECS API reference).
 const DESCRIBE_BATCH: usize = 100;
@@ -101,13 +102,17 @@ impl Fleet {
         }
     }
 
-    /// Stops many tasks, all at once within the API's rate; the answers come in the tasks' order.
-    pub async fn stop_all(&self, tasks: &[TaskArn], why: &str) -> Result<Vec<Stop>, WorkerError> {
+    /// Stops many tasks, all at once within the API's rate; the answers come in the tasks' order. No call begins after
+    /// `until`.
+    pub async fn stop_all(
+        &self,
+        tasks: &[TaskArn],
+        why: &str,
+        until: Instant,
+    ) -> Vec<Result<Stop, WorkerError>> {
         pace::ECS_MODIFY
-            .patiently(tasks.iter().collect(), |task| self.stop(task, why))
+            .patiently(tasks.iter().collect(), until, |task| self.stop(task, why))
             .await
-            .into_iter()
-            .collect()
     }
 
     /// The container instances that the cluster knows; the others are left out.
@@ -232,14 +237,12 @@ impl Fleet {
         Ok(tasks)
     }
 
-    /// The tasks started with this `startedBy` that are meant to run, or those that are meant to be stopped.
-    pub async fn tasks_started_by(
-        &self,
-        started_by: &str,
-        desired: DesiredStatus,
-    ) -> Result<Vec<TaskArn>, WorkerError> {
-        let call = self.client.list_tasks().started_by(started_by);
-        self.list(call.desired_status(desired)).await
+    /// The tasks started with this `startedBy` that are meant to run, as far as ECS shows them yet. It is the only
+    /// filter: "When you specify startedBy as the filter, it must be the only filter that you use." (API_ListTasks);
+    /// without desiredStatus ECS lists those whose desired status is RUNNING.
+    pub async fn tasks_started_by(&self, started_by: &str) -> Result<Vec<TaskArn>, WorkerError> {
+        self.list(self.client.list_tasks().started_by(started_by))
+            .await
     }
 
     async fn list(

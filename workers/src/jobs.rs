@@ -22,10 +22,13 @@ use aws_sdk_dynamodb::{
         AttributeValue, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
     },
 };
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 /// The index that finds a rank by its task.
 pub const TASK_INDEX: &str = "task_arn-index";
+
+/// The index that lists running jobs: sparse, only their items have its hash key `running`.
+pub const RUNNING_INDEX: &str = "running-index";
 
 /// BatchWriteItem takes so many (DynamoDB API reference).
 const WRITE_BATCH: usize = 25;
@@ -178,6 +181,41 @@ impl Jobs {
         scan(jobs_only, &self.table, pages).await
     }
 
+    /// The ids of running jobs, a page of at most `limit` after `after`, in the ids' order, and where the next page
+    /// begins. The index lags behind the table by a moment.
+    pub async fn running(
+        &self,
+        after: Option<&JobId>,
+        limit: i32,
+    ) -> Result<(Vec<JobId>, Option<JobId>), WorkerError> {
+        let start = after.map(|job| {
+            HashMap::from([
+                ("running".to_owned(), s(JobRecord::RUNNING)),
+                ("job_id".to_owned(), s(job.as_str())),
+                ("record".to_owned(), s(JobRecord::SORT_KEY)),
+            ])
+        });
+        let page = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(RUNNING_INDEX)
+            .key_condition_expression("running = :yes")
+            .expression_attribute_values(":yes", s(JobRecord::RUNNING))
+            .set_exclusive_start_key(start)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(WorkerError::aws("dynamodb:Query"))?;
+        let id = |item: &Item| {
+            item.get("job_id")
+                .and_then(|v| v.as_s().ok())
+                .map(JobId::new)
+        };
+        let next = page.last_evaluated_key().and_then(id);
+        Ok((page.items().iter().filter_map(id).collect(), next))
+    }
+
     /// Writes rank items whole.
     pub async fn put_ranks(&self, ranks: &[RankRecord]) -> Result<(), WorkerError> {
         let mut batches = Vec::new();
@@ -225,36 +263,60 @@ impl Jobs {
         }))
     }
 
-    /// Writes the rank items of a launch, each only over those of an earlier one: a call that was fenced off must not
-    /// write over the ranks of the call that fenced it off.
+    /// Writes the rank item of a launch, over that of an earlier one only: a call that was fenced off must not write over
+    /// the ranks of the call that fenced it off, and one that comes late not over what has happened to the rank since.
     ///
     /// # Errors
     /// [`WorkerError::NotSettledYet`] when a later launch has written its own.
-    pub async fn put_launched(&self, ranks: &[RankRecord]) -> Result<(), WorkerError> {
-        pace::DYNAMODB
-            .each(ranks, |rank| self.put_launched_rank(rank))
-            .await
-            .into_iter()
-            .collect()
-    }
-
-    async fn put_launched_rank(&self, rank: &RankRecord) -> Result<(), WorkerError> {
+    pub async fn put_launched(&self, rank: &RankRecord) -> Result<(), WorkerError> {
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(write(rank)?))
-            .condition_expression("attribute_not_exists(launch_try) OR launch_try <= :try")
+            .condition_expression("attribute_not_exists(launch_try) OR launch_try < :try")
             .expression_attribute_values(":try", n(rank.launch_try))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let refused = match put {
+            Ok(_) => return Ok(()),
+            Err(e) => match e.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refused)) => refused.clone(),
+                _ => return Err(WorkerError::aws("dynamodb:PutItem")(e)),
+            },
+        };
+        let found: Option<RankRecord> = refused
+            .item
+            .map(|item| read(&self.table, item))
+            .transpose()?;
+        // The client token makes it the same task, whoever asked for it: another call of this try has written it.
+        if found.is_some_and(|found| {
+            found.launch_try == rank.launch_try && found.task_arn == rank.task_arn
+        }) {
+            return Ok(());
+        }
+        Err(WorkerError::NotSettledYet(format!(
+            "another call launches job {}",
+            rank.job_id
+        )))
+    }
+
+    /// Writes a rank's item over the one of the same task only; nothing changes when another task has taken its place.
+    pub async fn put_rank_of_task(&self, rank: &RankRecord) -> Result<(), WorkerError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(write(rank)?))
+            .condition_expression("task_arn = :task")
+            .expression_attribute_values(":task", s(rank.task_arn.as_str()))
             .send()
             .await;
         match put {
             Ok(_) => Ok(()),
             Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
-                Err(WorkerError::NotSettledYet(format!(
-                    "another call launches job {}",
-                    rank.job_id
-                )))
+                Ok(())
             }
             Err(e) => Err(WorkerError::aws("dynamodb:PutItem")(e)),
         }
@@ -273,15 +335,10 @@ impl Jobs {
             .await;
         let refused = match put {
             Ok(_) => return Ok(Write::Done(Box::new(job.clone()))),
-            Err(SdkError::ServiceError(e)) => match e.into_err() {
-                PutItemError::ConditionalCheckFailedException(refused) => refused,
-                other => {
-                    return Err(WorkerError::aws("dynamodb:PutItem")(
-                        SdkError::<_, ()>::service_error(other, ()),
-                    ));
-                }
+            Err(e) => match e.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refused)) => refused.clone(),
+                _ => return Err(WorkerError::aws("dynamodb:PutItem")(e)),
             },
-            Err(e) => return Err(WorkerError::aws("dynamodb:PutItem")(e)),
         };
         let found = refused.item.filter(|item| !item.is_empty());
         // The answer to this very write was lost, and the SDK sent it again.
@@ -297,7 +354,7 @@ impl Jobs {
         let update = self
             .update(
                 job,
-                "SET #status = :failed, reason = :reason, updated_at = :now",
+                "SET #status = :failed, reason = :reason, updated_at = :now REMOVE running",
             )
             .condition_expression(
                 "attempt = :first AND #status = :running AND attribute_not_exists(holder)",
@@ -320,7 +377,8 @@ impl Jobs {
         let update = self
             .update(
                 &key.job_id,
-                "SET #status = :claimed, holder = :by, failed_rank = :rank, reason = :reason, updated_at = :now",
+                "SET #status = :claimed, holder = :by, failed_rank = :rank, reason = :reason, updated_at = :now \
+                 REMOVE running",
             )
             .expression_attribute_values(":claimed", s(JobStatus::PendingHealthcheck.as_str()))
             .expression_attribute_values(":by", s(by.as_str()))
@@ -398,13 +456,33 @@ impl Jobs {
         by: &ExecutionArn,
     ) -> Result<JobRecord, WorkerError> {
         let update = self
-            .update(&job.job_id, "SET launch_try = :next, updated_at = :now")
+            .update(
+                &job.job_id,
+                "SET launch_try = :next, undo_since = if_not_exists(undo_since, :since), updated_at = :now",
+            )
+            .expression_attribute_values(":since", n(self.clock.epoch_seconds()))
             .condition_expression(
                 "holder = :by AND attempt = :attempt AND launching = :true AND launch_try = :try",
             )
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":try", n(job.launch_try))
             .expression_attribute_values(":next", n(job.launch_try + 1));
+        self.send_launch(update, &job.job_id, job.attempt, by).await
+    }
+
+    /// Keeps which tasks are being stopped: ECS lists those that are stopping already to nobody.
+    pub async fn note_undo_tasks(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+        tasks: &[TaskArn],
+    ) -> Result<JobRecord, WorkerError> {
+        let arns = tasks.iter().map(|task| task.as_str().to_owned()).collect();
+        let update = self
+            .update(&job.job_id, "ADD undo_tasks :tasks SET updated_at = :now")
+            .condition_expression("holder = :by AND attempt = :attempt AND launch_try = :try")
+            .expression_attribute_values(":try", n(job.launch_try))
+            .expression_attribute_values(":tasks", AttributeValue::Ss(arns));
         self.send_launch(update, &job.job_id, job.attempt, by).await
     }
 
@@ -415,7 +493,10 @@ impl Jobs {
         by: &ExecutionArn,
     ) -> Result<JobRecord, WorkerError> {
         let update = self
-            .update(&job.job_id, "SET launching = :false, updated_at = :now")
+            .update(
+                &job.job_id,
+                "SET launching = :false, updated_at = :now REMOVE undo_since, undo_tasks",
+            )
             .condition_expression("holder = :by AND attempt = :attempt AND launch_try = :try")
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":try", n(job.launch_try));
@@ -436,7 +517,7 @@ impl Jobs {
             .update(
                 &job.job_id,
                 "SET #status = :status, attempt = :next, relaunched_by = :by, \
-                 launching = :false, reason = :reason, updated_at = :now \
+                 launching = :false, running = :yes, reason = :reason, updated_at = :now \
                  REMOVE holder, failed_rank, done_ranks",
             )
             .condition_expression(
@@ -444,6 +525,7 @@ impl Jobs {
             )
             .expression_attribute_values(":status", s(JobStatus::InProgress.as_str()))
             .expression_attribute_values(":next", n(next))
+            .expression_attribute_values(":yes", s(JobRecord::RUNNING))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":try", n(job.launch_try))
@@ -465,7 +547,7 @@ impl Jobs {
         let update = self
             .update(
                 job,
-                "SET #status = :status, failed_by = :by, reason = :reason, updated_at = :now REMOVE holder",
+                "SET #status = :status, failed_by = :by, reason = :reason, updated_at = :now REMOVE holder, running",
             )
             .condition_expression(HELD)
             .expression_attribute_values(":status", s(JobStatus::Failed.as_str()))
@@ -485,7 +567,7 @@ impl Jobs {
         let update = self
             .update(
                 &key.job_id,
-                "SET #status = :stopped, reason = :reason, updated_at = :now REMOVE holder",
+                "SET #status = :stopped, reason = :reason, updated_at = :now REMOVE holder, running",
             )
             .condition_expression(
                 "attempt = :attempt AND ((#status = :running AND attribute_not_exists(holder)) OR holder = :by)",
@@ -514,7 +596,7 @@ impl Jobs {
         let update = self
             .update(
                 &job.job_id,
-                "SET #status = :complete, reason = :reason, updated_at = :now",
+                "SET #status = :complete, reason = :reason, updated_at = :now REMOVE running",
             )
             .condition_expression(
                 "attempt = :attempt AND #status = :running AND size(done_ranks) = nodes",
@@ -551,20 +633,14 @@ impl Jobs {
                 let item = answer.attributes.unwrap_or_default();
                 Ok(Write::Done(Box::new(read(&self.table, item)?)))
             }
-            Err(SdkError::ServiceError(e)) => match e.into_err() {
-                UpdateItemError::ConditionalCheckFailedException(refused) => {
-                    let found = refused.item.filter(|item| !item.is_empty());
-                    Ok(Write::Refused(
-                        found
-                            .map(|item| read(&self.table, item).map(Box::new))
-                            .transpose()?,
-                    ))
+            Err(e) => match e.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    let found = refused.item().filter(|item| !item.is_empty()).cloned();
+                    let found = found.map(|item| read(&self.table, item).map(Box::new));
+                    Ok(Write::Refused(found.transpose()?))
                 }
-                other => Err(WorkerError::aws("dynamodb:UpdateItem")(
-                    SdkError::<_, ()>::service_error(other, ()),
-                )),
+                _ => Err(WorkerError::aws("dynamodb:UpdateItem")(e)),
             },
-            Err(e) => Err(WorkerError::aws("dynamodb:UpdateItem")(e)),
         }
     }
 

@@ -28,6 +28,8 @@ pub mod pace;
 pub mod records;
 pub mod settings;
 pub mod steps;
+pub mod stop_event;
+mod stopping;
 pub mod submit;
 pub mod topic;
 

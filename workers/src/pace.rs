@@ -62,16 +62,30 @@ impl Pace {
     }
 
     /// The same, but what AWS throttles in spite of the pace, because others in the account use up its buckets, is
-    /// called again, a few at a time and ever later, for about three minutes.
+    /// called again, a few at a time and ever later, for about three minutes. No call begins after `until`: those that
+    /// did not get their turn are [`WorkerError::OutOfTime`], so that whoever calls again can go on with them.
+    ///
+    /// A call should write down at once what it has done: it may be the last one of this process.
     pub async fn patiently<T: Clone, R, F>(
         self,
         items: Vec<T>,
+        until: Instant,
         call: impl Fn(T) -> F,
     ) -> Vec<Result<R, WorkerError>>
     where
         F: Future<Output = Result<R, WorkerError>>,
     {
-        let mut answers = self.each(items.iter().cloned(), &call).await;
+        let in_time = |item: T| {
+            let turn = call(item);
+            async move {
+                if Instant::now() < until {
+                    turn.await
+                } else {
+                    Err(out_of_time())
+                }
+            }
+        };
+        let mut answers = self.each(items.iter().cloned(), in_time).await;
         for pause in PATIENCE {
             let throttled: Vec<usize> = (0..answers.len())
                 .filter(|i| matches!(&answers[*i], Err(error) if error.is_throttled()))
@@ -79,9 +93,16 @@ impl Pace {
             if throttled.is_empty() {
                 break;
             }
+            if Instant::now() + pause >= until {
+                // The next call goes on with them: they are not more wrong than those that had no turn.
+                for i in throttled {
+                    answers[i] = Err(out_of_time());
+                }
+                break;
+            }
             sleep(pause).await;
             let again = throttled.iter().map(|i| items[*i].clone());
-            let later = self.at_once(again, &call, FEW).await;
+            let later = self.at_once(again, in_time, FEW).await;
             for (i, answer) in throttled.into_iter().zip(later) {
                 answers[i] = answer;
             }
@@ -112,6 +133,21 @@ async fn not_before<F: Future>(at: Instant, call: F) -> F::Output {
     call.await
 }
 
+/// Until when a function of this time-out may begin calls: each of its loops ends then, so that the function is never
+/// killed in one. What is left is for the calls under way, with the SDK's retries, and for the last writes.
+pub fn deadline(timeout_seconds: u32) -> Instant {
+    Instant::now() + Duration::from_secs(timeout_seconds.into()).saturating_sub(LAST_CALLS)
+}
+
+/// One call with all its tries: five of at most 10 s with the pauses between them (`aws::defaults`).
+const LAST_CALLS: Duration = Duration::from_secs(60);
+
+fn out_of_time() -> WorkerError {
+    WorkerError::OutOfTime(
+        "AWS answers too slowly to do all of it in one call; what is done is kept, the next call goes on".to_owned(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,21 +175,60 @@ mod tests {
         let start = Instant::now();
         let calls = std::cell::RefCell::new(vec![0; 3]);
         let answers = ECS_MODIFY
-            .patiently(vec![0, 1, 2], |n: usize| {
-                calls.borrow_mut()[n] += 1;
-                let late = start.elapsed() > Duration::from_secs(10);
-                async move {
-                    match n {
-                        0 => Ok(n),
-                        1 if late => Ok(n),
-                        1 => Err(WorkerError::AwsUnavailable(failure("ThrottlingException"))),
-                        _ => Err(WorkerError::AwsRejected(failure("AccessDeniedException"))),
+            .patiently(
+                vec![0, 1, 2],
+                start + Duration::from_secs(600),
+                |n: usize| {
+                    calls.borrow_mut()[n] += 1;
+                    let late = start.elapsed() > Duration::from_secs(10);
+                    async move {
+                        match n {
+                            0 => Ok(n),
+                            1 if late => Ok(n),
+                            1 => Err(WorkerError::AwsUnavailable(failure("ThrottlingException"))),
+                            _ => Err(WorkerError::AwsRejected(failure("AccessDeniedException"))),
+                        }
                     }
-                }
-            })
+                },
+            )
             .await;
         assert_eq!((&answers[0], &answers[1]), (&Ok(0), &Ok(1)));
         assert!(answers[2].is_err());
         assert_eq!(*calls.borrow(), [1, 4, 1]);
+    }
+
+    /// A thousand calls of which AWS leaves one a second: the function would be killed after 300 s.
+    #[tokio::test(start_paused = true)]
+    async fn a_paced_loop_ends_before_its_function_does_and_tells_what_it_has_not_done() {
+        let start = Instant::now();
+        let until = deadline(300);
+        let granted = std::cell::Cell::new(0_u64);
+        let answers = ECS_MODIFY
+            .patiently((0..1024).collect(), until, |_: usize| async {
+                tokio::time::sleep(Duration::from_millis(800)).await;
+                if start.elapsed().as_secs() > granted.get() {
+                    granted.set(granted.get() + 1);
+                    return Ok(());
+                }
+                Err(WorkerError::AwsUnavailable(crate::error::AwsFailure {
+                    call: "ecs:StopTask",
+                    code: "ThrottlingException".to_owned(),
+                    message: String::new(),
+                }))
+            })
+            .await;
+        assert!(
+            start.elapsed() < Duration::from_secs(242),
+            "{:?}",
+            start.elapsed()
+        );
+        let done = answers.iter().filter(|a| a.is_ok()).count();
+        assert_eq!(done as u64, granted.get());
+        assert!(done > 100, "{done}");
+        let waiting = answers
+            .iter()
+            .filter(|a| matches!(a, Err(WorkerError::OutOfTime(_))))
+            .count();
+        assert_eq!(done + waiting, 1024);
     }
 }

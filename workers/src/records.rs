@@ -1,6 +1,8 @@
 //! The items of the two tables, and the statuses they go through.
 
 use crate::{
+    Settings,
+    exit::{Exit, TaskEnd},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     launch::LaunchSpec,
 };
@@ -119,6 +121,19 @@ pub struct JobRecord {
     /// True while tasks of the next attempt may have been started that no record shows yet.
     #[serde(default)]
     pub launching: bool,
+    /// Since when such a launch is being undone: seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_since: Option<i64>,
+    /// Its tasks that ECS has listed and no rank's item names.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeSet::is_empty",
+        with = "serde_dynamo::string_set"
+    )]
+    pub undo_tasks: BTreeSet<String>,
+    /// Set while the job is IN_PROGRESS: the sparse index `running-index` holds running jobs and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<String>,
     /// The execution that started the current attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relaunched_by: Option<ExecutionArn>,
@@ -131,6 +146,8 @@ pub struct JobRecord {
 
 impl JobRecord {
     pub const SORT_KEY: &'static str = "job";
+    /// What [`running`](Self::running) holds.
+    pub const RUNNING: &'static str = "yes";
 
     /// True when this execution has declared this attempt failed.
     pub fn was_failed_by(&self, execution: &ExecutionArn, attempt: u32) -> bool {
@@ -167,6 +184,41 @@ pub struct RankRecord {
     /// What a relaunch needs; read while ECS still describes the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch: Option<LaunchSpec>,
+}
+
+impl RankRecord {
+    /// Notes that the rank's task has stopped, and how, if ECS still tells. A rank that is COMPLETE stays so when ECS has
+    /// forgotten it.
+    pub fn note_end(&mut self, end: Option<&TaskEnd>, settings: &Settings) {
+        let Some(end) = end else {
+            if self.status == RankStatus::Running {
+                self.status = RankStatus::Stopped;
+            }
+            return;
+        };
+        self.exit_code = end.exit_code(settings);
+        self.stop_code = end.stop_code.clone();
+        self.stopped_reason = end.stopped_reason.clone();
+        self.status = if end.classify(settings) == Exit::Completed {
+            RankStatus::Complete
+        } else {
+            RankStatus::Stopped
+        };
+    }
+
+    /// How the rank's task ended, as [`note_end`](Self::note_end) has kept it; `None` while it runs, or when ECS had
+    /// forgotten it. The one code kept is the one that decided.
+    pub fn end(&self, settings: &Settings) -> Option<TaskEnd> {
+        let told = self.exit_code.is_some() || self.stop_code.is_some();
+        (self.status != RankStatus::Running && told).then(|| TaskEnd {
+            stop_code: self.stop_code.clone(),
+            stopped_reason: self.stopped_reason.clone(),
+            containers: vec![(
+                settings.training_container_name.clone().unwrap_or_default(),
+                self.exit_code,
+            )],
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -15,6 +15,8 @@ pub struct Settings {
     pub dcgm_health_check_task: String,
     /// `SNS_TOPIC_ARN`
     pub topic_arn: String,
+    /// `STATE_MACHINE_ARN`: the recovery's alias; set for the function that starts executions, and for no other
+    pub state_machine_arn: Option<String>,
     /// `RECOVERABLE_EXIT_CODES`: a container that ends so is a failure to recover from
     pub recoverable_exit_codes: Vec<i32>,
     /// `FAULTY_EXIT_CODES`: DCGM exit codes that mean the GPU failed a test
@@ -90,6 +92,7 @@ impl Settings {
             cluster: r.required("ECS_CLUSTER_NAME", "an ECS cluster name"),
             dcgm_health_check_task: r.required("DCGM_HEALTH_CHECK_TASK", "a task definition"),
             topic_arn: r.topic("SNS_TOPIC_ARN"),
+            state_machine_arn: r.get("STATE_MACHINE_ARN"),
             recoverable_exit_codes: r.codes("RECOVERABLE_EXIT_CODES", "1"),
             faulty_exit_codes: r.codes("FAULTY_EXIT_CODES", "1,226"),
             isolate_exit_codes: r.codes("ISOLATE_EXIT_CODES", "205"),

@@ -5,6 +5,7 @@ pub mod claim_job;
 pub mod cordon_instance;
 pub mod fail_job;
 pub mod instance_events;
+pub mod look_for_lost_stops;
 pub mod notify_failed_execution;
 pub mod notify_operators;
 pub mod quarantine_instance;
@@ -37,5 +38,6 @@ pub fn all() -> Vec<Worker> {
         Worker::of::<notify_operators::NotifyOperators>(),
         Worker::of::<instance_events::InstanceEvents>(),
         Worker::of::<notify_failed_execution::NotifyFailedExecution>(),
+        Worker::of::<look_for_lost_stops::LookForLostStops>(),
     ]
 }

@@ -10,8 +10,14 @@ use crate::{
     pace,
     records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus, rank_key},
 };
-use aws_sdk_ecs::types::DesiredStatus;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// How long a launch, or its undoing, may wait for an account whose calls are throttled.
+const PATIENCE: Duration = Duration::from_secs(1800);
+/// How long ECS may take to show a started task (API_RunTask, eventual consistency).
+const SHOWN_WITHIN: Duration = Duration::from_secs(300);
+const POLL: Duration = Duration::from_secs(15);
 
 /// A job to start.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,10 +82,11 @@ pub async fn submit(ctx: &Context, submission: &Submission) -> Result<JobRecord,
     if let Write::Refused(_) = ctx.jobs.create(&job).await? {
         return Err(SubmitError::JobIdTaken(job.job_id));
     }
-    match start(ctx, submission).await {
+    let mut launched = Launched::default();
+    match start(ctx, submission, &mut launched).await {
         Ok(()) => Ok(job),
         Err(error) => {
-            undo(ctx, &job).await?;
+            undo(ctx, &job, &launched).await?;
             ctx.jobs
                 .not_started(&job.job_id, &error.to_string())
                 .await?;
@@ -109,6 +116,9 @@ fn new_job(
         recovery_attempts,
         launch_try: 0,
         launching: false,
+        undo_since: None,
+        undo_tasks: BTreeSet::new(),
+        running: Some(JobRecord::RUNNING.to_owned()),
         relaunched_by: None,
         failed_by: None,
         created_at: now.clone(),
@@ -231,12 +241,25 @@ async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>
     }
 }
 
-async fn start(ctx: &Context, submission: &Submission) -> Result<(), SubmitError> {
+/// What is known of a launch, also of one that fails.
+#[derive(Default)]
+struct Launched {
+    tasks: Vec<TaskArn>,
+    /// A RunTask got no answer: its task may run.
+    unanswered: bool,
+}
+
+async fn start(
+    ctx: &Context,
+    submission: &Submission,
+    launched: &mut Launched,
+) -> Result<(), SubmitError> {
     let job_id = &submission.job_id;
     let started_by = started_by(job_id, 1);
     let answers = pace::ECS_MODIFY
         .patiently(
             submission.ranks.iter().enumerate().collect(),
+            Instant::now() + PATIENCE,
             |(rank, (instance, launch))| {
                 let token = client_token(job_id, 1, 0, rank as u32);
                 let started_by = &started_by;
@@ -244,18 +267,25 @@ async fn start(ctx: &Context, submission: &Submission) -> Result<(), SubmitError
             },
         )
         .await;
-    let mut tasks = Vec::with_capacity(answers.len());
     let mut not_placed = Vec::new();
+    let mut troubles = Vec::new();
     for (answer, (instance, _)) in answers.into_iter().zip(&submission.ranks) {
-        match answer? {
-            Run::Started(task) => tasks.push(task),
-            Run::NotPlaced(why) => not_placed.push(format!("{instance}: {why}")),
+        match answer {
+            Ok(Run::Started(task)) => launched.tasks.push(task),
+            Ok(Run::NotPlaced(why)) => not_placed.push(format!("{instance}: {why}")),
+            Err(error) => {
+                launched.unanswered |= error.passes();
+                troubles.push(error);
+            }
         }
+    }
+    if let Some(trouble) = WorkerError::worst(troubles) {
+        return Err(trouble.into());
     }
     if !not_placed.is_empty() {
         return Err(SubmitError::NotPlaced(not_placed.join("; ")));
     }
-    record(ctx, submission, &tasks).await?;
+    record(ctx, submission, &launched.tasks).await?;
     Ok(())
 }
 
@@ -313,13 +343,34 @@ async fn write_ranks(ctx: &Context, ranks: &[RankRecord]) -> Result<(), WorkerEr
     Ok(())
 }
 
-async fn undo(ctx: &Context, job: &JobRecord) -> Result<(), WorkerError> {
-    let running = ctx
-        .fleet
-        .tasks_started_by(&started_by(&job.job_id, 1), DesiredStatus::Running)
-        .await?;
-    ctx.fleet
-        .stop_all(&running, "the job could not be started whole")
-        .await?;
-    Ok(())
+/// Tells every task of the launch to stop. After a RunTask without an answer it looks for tasks until ECS must have shown
+/// them.
+async fn undo(ctx: &Context, job: &JobRecord, launched: &Launched) -> Result<(), WorkerError> {
+    let shown = Instant::now()
+        + if launched.unanswered {
+            SHOWN_WITHIN
+        } else {
+            Duration::ZERO
+        };
+    let until = Instant::now() + PATIENCE;
+    let mut to_stop: BTreeSet<TaskArn> = launched.tasks.iter().cloned().collect();
+    let mut told = BTreeSet::new();
+    loop {
+        let listed = ctx
+            .fleet
+            .tasks_started_by(&started_by(&job.job_id, 1))
+            .await?;
+        to_stop.extend(listed);
+        let new: Vec<TaskArn> = to_stop.difference(&told).cloned().collect();
+        ctx.fleet
+            .stop_all(&new, "the job could not be started whole", until)
+            .await
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()?;
+        told.extend(new);
+        if Instant::now() >= shown {
+            return Ok(());
+        }
+        sleep(POLL).await;
+    }
 }

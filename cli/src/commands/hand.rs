@@ -198,7 +198,7 @@ pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> R
 
 /// A recovery at work is not disturbed.
 async fn refuse_running(desk: &Desk, record: &InstanceRecord) -> Result<(), Failure> {
-    let running = async |holder: &ExecutionArn| desk.context.executions.is_running(holder).await;
+    let running = async |holder: &ExecutionArn| desk.is_running(holder, &record.updated_at).await;
     match &record.holder {
         Some(holder) if running(holder).await? => Err(Failure::Refused(format!(
             "{} is held by a recovery that runs; follow it: gpu-recovery watch {holder}",

@@ -61,6 +61,7 @@ impl Plan {
             jobs,
             delivery: Delivery {
                 duplicates: spec.duplicates,
+                lost: spec.lost,
                 late: spec.late,
                 late_by: Duration::from_secs(1)..spec.late_by.max(Duration::from_secs(2)),
                 in_order: spec.in_order,

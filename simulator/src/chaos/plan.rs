@@ -127,6 +127,8 @@ pub struct Storm {
     pub budget: u32,
     /// So long the table's index lags behind.
     pub index_lag: Duration,
+    /// So long ECS hides a task after RunTask.
+    pub ecs_lag: Duration,
     /// How likely BatchWriteItem leaves items unwritten.
     pub unprocessed: f64,
     /// Calls that are struck in any case.
@@ -153,6 +155,7 @@ impl Storm {
         rate: 0.0,
         budget: 0,
         index_lag: Duration::ZERO,
+        ecs_lag: Duration::ZERO,
         unprocessed: 0.0,
     };
 }
@@ -190,7 +193,7 @@ impl Plan {
             .min()
             .unwrap_or(Duration::from_secs(300));
         let deeds = deeds(&dice, size, jobs.len(), first_failure);
-        Self {
+        let mut plan = Self {
             seed,
             settings: settings(&dice),
             delivery: delivery(&dice),
@@ -200,7 +203,16 @@ impl Plan {
             nodes,
             jobs,
             deeds,
-        }
+        };
+        plan.lose_and_lag();
+        plan
+    }
+
+    /// Drawn by dice of their own, so that a seed's other draws are what they were before there was this.
+    fn lose_and_lag(&mut self) {
+        let dice = Dice::new(self.seed, "losses");
+        self.delivery.lost = dice.weigh(&[(7, 0.0), (2, 0.05), (1, 0.3)]);
+        self.storm.ecs_lag = Duration::from_secs(dice.weigh(&[(6, 0), (2, 5), (1, 60), (1, 280)]));
     }
 }
 
@@ -417,6 +429,7 @@ fn storm(dice: &Dice) -> Storm {
         rate,
         budget,
         index_lag: Duration::from_millis(dice.pick(&[0, 0, 20, 300, 3000])),
+        ecs_lag: Duration::ZERO,
         unprocessed: dice.pick(&[0.0, 0.0, 0.1]),
         at: Vec::new(),
     }

@@ -100,10 +100,12 @@ async fn play_here(
         seed: plan.seed,
         fleet: FleetSettings {
             flaps,
+            shown_after: plan.storm.ecs_lag,
             ..FleetSettings::default()
         },
         settings: plan.settings.clone(),
         definition: options.definition.clone(),
+        looks: plan.delivery.lost > 0.0,
     })
     .await?;
     let to_come = people::to_come(plan);

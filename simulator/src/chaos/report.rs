@@ -122,7 +122,8 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
     }));
     lines.push(format!("settings {:?}", plan.settings));
     lines.push(format!(
-        "events: {:.0} % twice, {:.0} % late by up to {:?}, {}; agents {}",
+        "events: {:.0} % lost, {:.0} % twice, {:.0} % late by up to {:?}, {}; agents {}; ECS shows a task after {:?}",
+        plan.delivery.lost * 100.0,
         plan.delivery.duplicates * 100.0,
         plan.delivery.late * 100.0,
         plan.delivery.late_by.end,
@@ -132,6 +133,7 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
             "out of order"
         },
         if plan.flaps { "flap" } else { "stay" },
+        plan.storm.ecs_lag,
     ));
     if !plan.throttle.is_empty() {
         lines.push(format!("throttled: {:?}", plan.throttle));

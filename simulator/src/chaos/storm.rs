@@ -13,6 +13,25 @@ use std::{
 /// Whose calls are never struck: not the system's.
 const SPARED: [&str; 5] = ["deploy", "launcher", "report", "person", "chaos"];
 
+/// What any service may answer a client that passes: the codes that AWS's own clients retry (botocore 1.44,
+/// `retries/standard.py`), and failures of what stands before a service, which have codes of nobody's list or none.
+const PASSING_ANYWHERE: [(&str, u16); 14] = [
+    ("RequestTimeout", 400),
+    ("RequestTimeoutException", 400),
+    ("PriorRequestNotComplete", 400),
+    ("Throttling", 400),
+    ("ThrottledException", 400),
+    ("RequestThrottledException", 400),
+    ("RequestThrottled", 400),
+    ("TooManyRequestsException", 429),
+    ("SlowDown", 503),
+    ("BandwidthLimitExceeded", 509),
+    ("EC2ThrottledException", 503),
+    ("GatewayTimeout", 504),
+    ("NobodyKnowsThisFailure", 500),
+    ("", 502),
+];
+
 /// Errors that pass, as each service answers them.
 const PASSING: [(&str, &[(&str, u16)]); 6] = [
     (
@@ -192,7 +211,8 @@ const FINAL: [(&str, &str, &[&str]); 24] = [
 ];
 
 /// Lambda's own failures, as Step Functions names them after `Lambda.`.
-const LAMBDA: [&str; 5] = [
+const LAMBDA: [&str; 6] = [
+    "ClientExecutionTimeoutException",
     "ServiceException",
     "AWSLambdaException",
     "SdkClientException",
@@ -328,7 +348,7 @@ impl Weather {
             });
             if let Some(planned) = planned {
                 let kind = state.at.swap_remove(planned).kind;
-                let fault = fault_of(kind, call.service, call.action, |n| call.nth as usize % n);
+                let fault = fault_of(kind, call, |n| call.nth as usize % n);
                 state.strikes.push(struck(call, kind, &fault));
                 return fault;
             }
@@ -398,19 +418,18 @@ fn strike(dice: &Dice, call: &CallFacts<'_>) -> (FaultKind, Fault) {
             break kind;
         }
     };
-    (
-        kind,
-        fault_of(kind, call.service, call.action, |n| dice.below(n)),
-    )
+    (kind, fault_of(kind, call, |n| dice.below(n)))
 }
 
 /// The fault of a kind for a call; `choose` picks among so many errors.
 pub(super) fn fault_of(
     kind: FaultKind,
-    service: &str,
-    action: &str,
+    call: &CallFacts<'_>,
     choose: impl Fn(usize) -> usize,
 ) -> Fault {
+    let CallFacts {
+        service, action, ..
+    } = *call;
     match kind {
         FaultKind::TimeoutBefore => Fault::TimeoutBefore,
         FaultKind::TimeoutAfter => Fault::FailAfterEffect,
@@ -422,7 +441,17 @@ pub(super) fn fault_of(
         FaultKind::Passing => {
             let codes = PASSING.iter().find(|(name, _)| *name == service);
             let codes = codes.map_or(&[("InternalFailure", 500)][..], |(_, codes)| codes);
-            let (code, status) = codes[choose(codes.len())];
+            // Step Functions names the errors of its integrations by itself.
+            let anywhere = if call.role() == "state-machine" {
+                &[][..]
+            } else {
+                &PASSING_ANYWHERE[..]
+            };
+            let nth = choose(codes.len() + anywhere.len());
+            let (code, status) = match nth.checked_sub(codes.len()) {
+                None => codes[nth],
+                Some(nth) => anywhere[nth],
+            };
             fail(code, status)
         }
         FaultKind::Final => {

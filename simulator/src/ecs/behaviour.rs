@@ -208,6 +208,8 @@ pub struct FleetSettings {
     /// How long a stopped task can be described ("at least one hour": API_DescribeTasks).
     pub keep_stopped: Duration,
     pub flaps: Option<Flaps>,
+    /// How long after RunTask a task is listed and described ("an eventual consistency model", API_RunTask).
+    pub shown_after: Duration,
 }
 
 const fn seconds(from: u64, to: u64) -> Range<Duration> {
@@ -232,6 +234,7 @@ impl Default for FleetSettings {
             dcgm_faulty_code: 226,
             keep_stopped: Duration::from_secs(3600),
             flaps: None,
+            shown_after: Duration::ZERO,
         }
     }
 }

@@ -49,7 +49,7 @@ impl State {
         let mut failures = Vec::new();
         for task in &given {
             let arn = self.task_arn(task);
-            match self.tasks.get(&arn) {
+            match self.tasks.get(&arn).filter(|task| self.is_shown(task)) {
                 None => failures.push(failure(&arn, "MISSING")),
                 Some(task) if tags => {
                     tasks.push(render::with_tags(task, &cluster, render::api_time))
@@ -64,6 +64,13 @@ impl State {
         Ok(object!({ "tasks": tasks, "failures": failures }))
     }
 
+    /// RunTask's work is not visible at once.
+    fn is_shown(&self, task: &Task) -> bool {
+        let created = task.times.created;
+        let age = created.and_then(|at| self.clock.now().duration_since(at).ok());
+        age.is_none_or(|age| age >= self.settings.shown_after)
+    }
+
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html>
     pub fn list_tasks(&self, body: &Value) -> Result<Value, ApiError> {
         let instance = text(body, "containerInstance").map(|given| self.instance_arn(given));
@@ -71,7 +78,14 @@ impl State {
         let service = text(body, "serviceName").map(|name| format!("service:{name}"));
         let launch = text(body, "launchType");
         // "When you specify startedBy as the filter, it must be the only filter that you use."
-        if started_by.is_some() && (instance.is_some() || family.is_some() || service.is_some()) {
+        let others = [
+            "containerInstance",
+            "family",
+            "serviceName",
+            "desiredStatus",
+            "launchType",
+        ];
+        if started_by.is_some() && others.iter().any(|name| !body[*name].is_null()) {
             return Err(invalid("startedBy must be the only filter."));
         }
         // ECS never sets a task's desired status to PENDING; the filter then finds nothing (API_ListTasks).
@@ -87,7 +101,8 @@ impl State {
             return Err(invalid("The referenced container instance was not found."));
         }
         let matches = |task: &Task| {
-            task.desired_status == desired
+            self.is_shown(task)
+                && task.desired_status == desired
                 && instance.as_ref().is_none_or(|i| task.instance_arn == *i)
                 && started_by.is_none_or(|s| task.launch.started_by.as_deref() == Some(s))
                 && family.is_none_or(|f| task.revision.definition.family == f)

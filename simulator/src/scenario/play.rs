@@ -92,6 +92,7 @@ async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report,
         },
         settings: scenario.settings.clone(),
         definition: options.definition.clone(),
+        looks: scenario.delivery.lost > 0.0,
     })
     .await?;
     let report = play_in(&cloud, scenario, options).await;
@@ -147,6 +148,7 @@ async fn play_in(
 fn delivery(spec: &Delivery) -> eventbridge::Delivery {
     eventbridge::Delivery {
         duplicates: spec.duplicates,
+        lost: spec.lost,
         late: spec.late,
         late_by: Duration::from_secs(1)..spec.late_by.max(Duration::from_secs(2)),
         in_order: spec.in_order,

@@ -151,6 +151,9 @@ pub struct Delivery {
     /// How likely an event comes twice.
     #[serde(default)]
     pub duplicates: f64,
+    /// How likely an event of ECS or SSM is lost for good. Where one may be, lost stops are looked for every five minutes.
+    #[serde(default)]
+    pub lost: f64,
     /// How likely an event is late, by up to `lateBy`.
     #[serde(default)]
     pub late: f64,
@@ -376,6 +379,7 @@ impl Scenario {
         }
         for (field, chance) in [
             ("delivery.duplicates", self.delivery.duplicates),
+            ("delivery.lost", self.delivery.lost),
             ("delivery.late", self.delivery.late),
         ] {
             if !(0.0..=1.0).contains(&chance) {
@@ -482,6 +486,7 @@ impl Default for Delivery {
     fn default() -> Self {
         Self {
             duplicates: 0.0,
+            lost: 0.0,
             late: 0.0,
             late_by: ninety_seconds(),
             in_order: true,

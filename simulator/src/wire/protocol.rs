@@ -148,8 +148,15 @@ fn respond(
     Ok(response)
 }
 
+/// What stands before a service answers in its own way when the service does not: a page, and no code.
+fn proxy_response(status: u16) -> Result<HttpResponse, ConnectorError> {
+    let body = format!("<html><head><title>{status}</title></head><body></body></html>");
+    respond(status, "text/html", body)
+}
+
 fn json_response(answer: Result<Value, ApiError>) -> Result<HttpResponse, ConnectorError> {
     let (status, body) = match answer {
+        Err(error) if error.code.is_empty() => return proxy_response(error.status),
         Ok(body) => (200, body),
         Err(error) => {
             let mut body = *error.extra;
@@ -176,6 +183,7 @@ fn query_response(
             );
             (200, body)
         }
+        Err(error) if error.code.is_empty() => return proxy_response(error.status),
         Err(error) => {
             let fault = if error.status < 500 {
                 "Sender"

@@ -166,7 +166,12 @@ async fn claim(ctx: &Context, key: &RankKey, by: &ExecutionArn) -> Result<Claim,
     if holder == *by {
         return Ok(Claim::Ours(job));
     }
-    if ctx.executions.is_running(&holder).await? {
+    let now = ctx.clock.epoch_seconds();
+    if ctx
+        .executions
+        .is_running(&holder, &job.updated_at, now)
+        .await?
+    {
         return Ok(Claim::Outcome(ClaimJobOutcome::AlreadyClaimed {
             job_id: key.job_id.clone(),
             holder,
@@ -228,10 +233,7 @@ async fn keep_launches(
             rank.container_instance_arn = Some(arn);
         }
         if task.last_status() == Some("STOPPED") {
-            let end = end_of(task);
-            rank.exit_code = end.exit_code(&ctx.settings);
-            rank.stop_code = end.stop_code;
-            rank.stopped_reason = end.stopped_reason;
+            rank.note_end(Some(&end_of(task)), &ctx.settings);
         }
     }
     ctx.jobs.put_ranks(&ranks).await?;

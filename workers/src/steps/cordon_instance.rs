@@ -182,7 +182,12 @@ async fn refusal_of(
         Some(holder) if *holder == input.execution => return Ok(None),
         // This execution holds the job: a hold of another one for it is void.
         Some(_) if record.job_id.as_ref() == Some(&input.job_id) => {}
-        Some(holder) if ctx.executions.is_running(holder).await? => {
+        Some(holder)
+            if ctx
+                .executions
+                .is_running(holder, &record.updated_at, now)
+                .await? =>
+        {
             let detail = format!("held by execution {holder}");
             return Ok(Some(refuse(Refusal::HeldByAnother, detail)));
         }

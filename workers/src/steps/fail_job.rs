@@ -1,12 +1,15 @@
 //! FailJob: declares the job FAILED; healthy instances are released, faulty ones quarantined.
 
 use super::{
-    partial_launch::undo, quarantine_instance::quarantine, record_completion::release_all,
+    partial_launch::{Launch, undo},
+    quarantine_instance::quarantine,
+    record_completion::release_all,
 };
 use crate::{
     Context, Step, WorkerError,
     diagnosis::{Check, Reason, Recovery, Verdict},
     ids::{ExecutionArn, InstanceId, JobId},
+    pace,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,14 +69,21 @@ impl Step for FailJob {
                     .map(|(check, _)| check.instance.clone()),
             );
         } else {
+            let until = pace::deadline(Self::TIMEOUT_SECONDS);
             let job = ctx.jobs.held(job_id, *attempt, execution).await?;
-            undo(ctx, job, execution).await?;
+            undo(ctx, job, execution, Launch::Unknown, until).await?;
             let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
             note_verdicts(ctx, job_id, &input.checks).await?;
-            for (check, why) in &to_quarantine {
-                let rank = ranks.iter().find(|r| r.rank == check.rank);
-                let arn = rank.and_then(|r| r.container_instance_arn.as_ref());
-                if quarantine(ctx, &check.instance, arn, execution, why).await? {
+            // Each one reads and drains its instance: what a call before this one has drained is not drained again.
+            let answers = pace::ECS_READ
+                .patiently(to_quarantine.iter().collect(), until, |(check, why)| {
+                    let rank = ranks.iter().find(|r| r.rank == check.rank);
+                    let arn = rank.and_then(|r| r.container_instance_arn.as_ref());
+                    quarantine(ctx, &check.instance, arn, execution, why)
+                })
+                .await;
+            for ((check, _), done) in to_quarantine.iter().zip(answers) {
+                if done? {
                     quarantined.push(check.instance.clone());
                 }
             }

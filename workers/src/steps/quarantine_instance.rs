@@ -96,7 +96,7 @@ pub(super) async fn quarantine(
     }
     // An instance that has left the cluster needs no drain; ECS describes it for a while yet.
     let found = ctx.fleet.container_instance(&arn).await?;
-    if found.is_some_and(|i| matches!(i.status(), Some("ACTIVE" | "DRAINING"))) {
+    if found.is_some_and(|i| i.status() == Some("ACTIVE")) {
         ctx.fleet.drain(&arn).await?;
     }
     Ok(true)

@@ -1,9 +1,10 @@
 //! RelaunchJob: starts the next attempt, every rank on its own instance, or none.
 //!
-//! One try: begin (a fence), RunTask for every rank, record the ranks, commit. Only the commit makes the tasks an
-//! attempt; whatever was started without it is stopped by the next try, by FailJob or by a recovery that takes over.
+//! One try: begin (a fence), RunTask for every rank, each recorded as soon as it is started, commit. Only the commit makes
+//! the tasks an attempt. A call that dies or runs out of time leaves the try to the next call, which goes on with it;
+//! whatever cannot be gone on with is stopped by the next call, by FailJob or by a recovery that takes over.
 
-use super::partial_launch::undo;
+use super::partial_launch::{Launch, undo};
 use crate::{
     Context, Step, WorkerError,
     fleet::Run,
@@ -15,6 +16,8 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 /// The step.
 pub struct RelaunchJob;
@@ -83,22 +86,60 @@ async fn relaunch(ctx: &Context, input: &RelaunchJobInput) -> Result<JobRecord, 
         attempt,
         ..
     } = input;
+    let until = pace::deadline(RelaunchJob::TIMEOUT_SECONDS);
     let job = ctx.jobs.held(job_id, *attempt, execution).await?;
-    let job = undo(ctx, job, execution).await?;
     let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
     let plan = plan(&job, &ranks)?;
-    for instance in &input.instances {
-        let verdict = "healthy after its reboot (DCGM exit 0)";
-        ctx.instances
-            .note_verdict(instance, job_id, verdict)
-            .await?;
+    let (job, running) = match running_so_far(ctx, &job).await? {
+        Some(running) => (job, running),
+        None => {
+            undo(ctx, job, execution, Launch::Unknown, until).await?;
+            for instance in &input.instances {
+                let verdict = "healthy after its reboot (DCGM exit 0)";
+                ctx.instances
+                    .note_verdict(instance, job_id, verdict)
+                    .await?;
+            }
+            let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
+            (job, BTreeMap::new())
+        }
+    };
+    let ended = launch(ctx, &job, &plan, running, execution, until).await;
+    let (error, launch) = match ended {
+        Ok(job) => return Ok(job),
+        Err(ended) => ended,
+    };
+    match error {
+        // The next call goes on with it: the client tokens make its tasks the same.
+        WorkerError::AwsUnavailable(_) | WorkerError::OutOfTime(_) => Err(error),
+        error => give_up(ctx, job, execution, launch, error, until).await,
     }
-    let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
-    let mut started = Vec::with_capacity(plan.len());
-    match launch(ctx, &job, &plan, execution, &mut started).await {
-        Ok(job) => Ok(job),
-        Err(error) => give_up(ctx, job, execution, &started, error).await,
+}
+
+/// The tasks of a launch that an earlier call of this execution has begun and not ended, by their ranks; `None` when
+/// there is none to go on with, because none was begun, or it is being undone, or a task of it does not run any more.
+async fn running_so_far(
+    ctx: &Context,
+    job: &JobRecord,
+) -> Result<Option<BTreeMap<u32, RankRecord>>, WorkerError> {
+    if !job.launching || job.undo_since.is_some() {
+        return Ok(None);
     }
+    let recorded: Vec<RankRecord> = ctx
+        .jobs
+        .ranks(&job.job_id, job.attempt + 1)
+        .await?
+        .into_iter()
+        .filter(|rank| rank.launch_try == job.launch_try)
+        .collect();
+    let arns: Vec<TaskArn> = recorded.iter().map(|rank| rank.task_arn.clone()).collect();
+    let tasks = ctx.fleet.tasks(&arns).await?;
+    let all_run = arns.iter().all(|arn| {
+        tasks.get(arn).is_some_and(|task| {
+            task.desired_status() == Some("RUNNING") && task.last_status() != Some("STOPPED")
+        })
+    });
+    Ok(all_run.then(|| recorded.into_iter().map(|rank| (rank.rank, rank)).collect()))
 }
 
 fn relaunched(job: &JobRecord) -> RelaunchJobOutcome {
@@ -123,7 +164,7 @@ fn plan(job: &JobRecord, ranks: &[RankRecord]) -> Result<Vec<Start>, WorkerError
         && ranks.iter().enumerate().all(|(i, r)| r.rank as usize == i);
     if !complete {
         return Err(WorkerError::CorruptRecord(format!(
-            "job {}: {} of {} ranks are recorded for attempt {}; mend the rank items by hand",
+            "job {}: {} of {} ranks are recorded for attempt {}; fix the rank items by hand",
             job.job_id,
             ranks.len(),
             job.nodes,
@@ -136,7 +177,7 @@ fn plan(job: &JobRecord, ranks: &[RankRecord]) -> Result<Vec<Start>, WorkerError
             let known = rank.instance_id.clone().zip(rank.launch.clone());
             let (instance, launch) = known.ok_or_else(|| {
                 WorkerError::CorruptRecord(format!(
-                    "job {}: rank {} has no instance_id or no launch; mend the item {} by hand",
+                    "job {}: rank {} has no instance_id or no launch; fix the item {} by hand",
                     job.job_id, rank.rank, rank.record
                 ))
             })?;
@@ -149,49 +190,100 @@ fn plan(job: &JobRecord, ranks: &[RankRecord]) -> Result<Vec<Start>, WorkerError
         .collect()
 }
 
-/// `started` takes the tasks, also those of a launch that fails.
+/// What a RunTask came to.
+enum Answer {
+    /// With what came of writing it down.
+    Started(Box<RankRecord>, Result<(), WorkerError>),
+    NotPlaced(String),
+}
+
+/// What is known of a launch that has failed.
+struct Launched {
+    tasks: Vec<TaskArn>,
+    /// Every RunTask was answered.
+    answered: bool,
+}
+
+/// Starts the ranks that do not run yet, each written down as soon as it is started, and commits.
 async fn launch(
     ctx: &Context,
     job: &JobRecord,
     plan: &[Start],
+    mut running: BTreeMap<u32, RankRecord>,
     by: &ExecutionArn,
-    started: &mut Vec<TaskArn>,
-) -> Result<JobRecord, WorkerError> {
+    until: Instant,
+) -> Result<JobRecord, (WorkerError, Launched)> {
     let next = job.attempt + 1;
     let started_by = started_by(&job.job_id, next);
+    let to_start: Vec<&Start> = plan
+        .iter()
+        .filter(|start| !running.contains_key(&start.old.rank))
+        .collect();
     let answers = pace::ECS_MODIFY
-        .patiently(plan.iter().collect(), |start| {
+        .patiently(to_start.clone(), until, |start| {
             let token = client_token(&job.job_id, next, job.launch_try, start.old.rank);
             let started_by = &started_by;
             async move {
-                ctx.fleet
+                let run = ctx
+                    .fleet
                     .run(&start.launch, &start.instance, &token, started_by)
-                    .await
+                    .await?;
+                Ok(match run {
+                    Run::NotPlaced(why) => Answer::NotPlaced(why),
+                    Run::Started(task) => {
+                        let rank = next_rank(start, job, task);
+                        let recorded = ctx.jobs.put_launched(&rank).await;
+                        Answer::Started(Box::new(rank), recorded)
+                    }
+                })
             }
         })
         .await;
-    started.extend(answers.iter().filter_map(|answer| match answer {
-        Ok(Run::Started(task)) => Some(task.clone()),
-        _ => None,
-    }));
-    let mut ranks = Vec::with_capacity(plan.len());
     let mut not_placed = Vec::new();
-    for (start, answer) in plan.iter().zip(answers) {
-        match answer? {
-            Run::Started(task) => ranks.push(next_rank(start, job, task)),
-            Run::NotPlaced(why) => not_placed.push(format!(
+    let mut troubles = Vec::new();
+    let mut answered = true;
+    for (start, answer) in to_start.iter().zip(answers) {
+        match answer {
+            Ok(Answer::Started(rank, recorded)) => {
+                troubles.extend(recorded.err());
+                running.insert(rank.rank, *rank);
+            }
+            Ok(Answer::NotPlaced(why)) => not_placed.push(format!(
                 "rank {} on {}: {why}",
                 start.old.rank, start.instance
             )),
+            Err(error) => {
+                answered &= !error.passes();
+                troubles.push(error);
+            }
         }
     }
+    let launched = Launched {
+        tasks: running.values().map(|rank| rank.task_arn.clone()).collect(),
+        answered,
+    };
     if !not_placed.is_empty() {
-        return Err(WorkerError::NotPlaced(in_short(&not_placed)));
+        return Err((WorkerError::NotPlaced(in_short(&not_placed)), launched));
     }
-    ctx.jobs.put_launched(&ranks).await?;
+    if let Some(trouble) = WorkerError::worst(troubles) {
+        return Err((trouble, launched));
+    }
+    let ranks: Vec<&RankRecord> = running.values().collect();
+    match commit(ctx, job, &ranks, by).await {
+        Ok(job) => Ok(job),
+        Err(error) => Err((error, launched)),
+    }
+}
+
+async fn commit(
+    ctx: &Context,
+    job: &JobRecord,
+    ranks: &[&RankRecord],
+    by: &ExecutionArn,
+) -> Result<JobRecord, WorkerError> {
     // Before the commit: once the attempt is current, its next failure must find no hold of ours.
     pace::DYNAMODB
-        .each(&ranks, |rank| async {
+        .each(ranks, |rank| async {
             match &rank.instance_id {
                 Some(instance) => {
                     let arn = rank.container_instance_arn.as_ref();
@@ -232,8 +324,9 @@ async fn give_up(
     ctx: &Context,
     job: JobRecord,
     by: &ExecutionArn,
-    started: &[TaskArn],
+    launched: Launched,
     error: WorkerError,
+    until: Instant,
 ) -> Result<JobRecord, WorkerError> {
     let Ok(now) = ctx.jobs.get(&job.job_id).await else {
         return Err(error);
@@ -245,18 +338,23 @@ async fn give_up(
     }) {
         return Ok(now);
     }
-    let Err(undoing) = undo(ctx, job, by).await else {
+    let known = if launched.answered {
+        Launch::Answered(&launched.tasks)
+    } else {
+        Launch::Unknown
+    };
+    let Err(undoing) = undo(ctx, job, by, known, until).await else {
         return Err(error);
     };
     // Whoever fenced this call off may have looked for its tasks before it had started them.
-    ctx.fleet
-        .stop_all(started, "undoing a partial relaunch")
-        .await?;
-    Err(match undoing {
-        // What ended the launch says more than what ended its undoing.
-        WorkerError::AwsUnavailable(_) | WorkerError::NotSettledYet(_) => error,
-        undoing => undoing,
-    })
+    let stopped = ctx
+        .fleet
+        .stop_all(&launched.tasks, "undoing a partial relaunch", until)
+        .await;
+    stopped.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // What ended the launch says more than what ended its undoing, when that only takes longer.
+    let takes_longer = undoing.passes() || matches!(undoing, WorkerError::NotSettledYet(_));
+    Err(if takes_longer { error } else { undoing })
 }
 
 /// The first few reasons, and how many more there are.
@@ -293,6 +391,9 @@ mod tests {
             recovery_attempts: None,
             launch_try: 0,
             launching: false,
+            undo_since: None,
+            undo_tasks: Default::default(),
+            running: None,
             relaunched_by: None,
             failed_by: None,
             created_at: String::new(),

@@ -1,17 +1,19 @@
 //! StopSiblings: stops every task of the attempt, waits until they ARE stopped, and says which instances to check.
 
-use super::{partial_launch, take_back::take_back};
+use super::{
+    partial_launch::{Launch, undo},
+    take_back::take_back,
+};
 use crate::{
     Context, Step, WorkerError,
     diagnosis::Suspect,
     exit::Exit,
-    fleet::{Stop, end_of},
     ids::{ExecutionArn, InstanceId, JobId, TaskArn},
     pace,
     records::{InstanceStatus, JobRecord, RankRecord, RankStatus},
     settings::InstancesToCheck,
+    stopping::{Ended, Stopping},
 };
-use aws_sdk_ecs::types::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -74,33 +76,31 @@ impl Step for StopSiblings {
     type Outcome = StopSiblingsOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        let until = pace::deadline(Self::TIMEOUT_SECONDS);
         let job = ctx
             .jobs
             .held(&input.job_id, input.attempt, &input.execution)
             .await?;
         // A recovery that we took over from may have begun to launch the next attempt.
-        let job = partial_launch::undo(ctx, job, &input.execution).await?;
+        let job = undo(ctx, job, &input.execution, Launch::Unknown, until).await?;
         let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
-        let stopped = match stop(ctx, &ranks).await? {
-            Stopping::Done(tasks) => tasks,
-            Stopping::StillRunning(running) => {
-                let running: Vec<RunningTask> = ranks
-                    .iter()
-                    .filter(|r| running.contains(&r.task_arn))
-                    .map(|r| RunningTask {
-                        rank: r.rank,
-                        instance: r.instance_id.clone(),
-                        task: r.task_arn.clone(),
-                    })
-                    .collect();
-                return Ok(StopSiblingsOutcome::StillStopping {
-                    running_tasks: running.len(),
-                    running: running.into_iter().take(NAMED).collect(),
-                });
-            }
-        };
-        let exits = record_ends(ctx, &mut ranks, &stopped);
-        ctx.jobs.put_ranks(&ranks).await?;
+        let running = stop(ctx, &mut ranks, until).await?;
+        if !running.is_empty() {
+            let running: Vec<RunningTask> = ranks
+                .iter()
+                .filter(|r| running.contains(&r.task_arn))
+                .map(|r| RunningTask {
+                    rank: r.rank,
+                    instance: r.instance_id.clone(),
+                    task: r.task_arn.clone(),
+                })
+                .collect();
+            return Ok(StopSiblingsOutcome::StillStopping {
+                running_tasks: running.len(),
+                running: running.into_iter().take(NAMED).collect(),
+            });
+        }
+        let exits = exits(ctx, &ranks);
         if let Some((rank, _)) = exits.iter().find(|(_, e)| **e == Exit::StoppedByUser) {
             return Ok(StopSiblingsOutcome::StoppedByUser { rank: *rank });
         }
@@ -110,82 +110,51 @@ impl Step for StopSiblings {
     }
 }
 
-enum Stopping {
-    /// What ECS still tells of the stopped tasks.
-    Done(BTreeMap<TaskArn, Task>),
-    StillRunning(BTreeSet<TaskArn>),
-}
-
-async fn stop(ctx: &Context, ranks: &[RankRecord]) -> Result<Stopping, WorkerError> {
-    let until = Instant::now() + WATCH;
-    let mut running: BTreeSet<TaskArn> = ranks.iter().map(|r| r.task_arn.clone()).collect();
-    let mut asked = BTreeSet::new();
-    let mut stopped = BTreeMap::new();
-    loop {
-        let left: Vec<TaskArn> = running.iter().cloned().collect();
-        let mut tasks = ctx.fleet.tasks(&left).await?;
-        let mut to_stop = Vec::new();
-        for arn in left {
-            match tasks.remove(&arn) {
-                Some(task) if task.last_status() == Some("STOPPED") => {
-                    running.remove(&arn);
-                    stopped.insert(arn, task);
-                }
-                // A task that is stopping already keeps its reason: only a running one is ours to stop.
-                Some(task) if task.desired_status() == Some("STOPPED") => {}
-                // ECS forgets a stopped task after about an hour; StopTask tells for certain.
-                _ if !asked.contains(&arn) => to_stop.push(arn),
-                _ => {}
-            }
-        }
-        let answers = ctx
-            .fleet
-            .stop_all(&to_stop, "another rank of the job failed")
-            .await?;
-        for (arn, answer) in to_stop.into_iter().zip(answers) {
-            if answer == Stop::Gone {
-                running.remove(&arn);
-            }
-            asked.insert(arn);
-        }
-        if running.is_empty() {
-            return Ok(Stopping::Done(stopped));
-        }
-        if Instant::now() >= until {
-            return Ok(Stopping::StillRunning(running));
-        }
-        let watched = WATCH.saturating_sub(until - Instant::now());
-        let pause = (watched / POLL_SHARE).clamp(*POLL.start(), *POLL.end());
-        sleep(pause + POLL_PER_TASK * u32::try_from(running.len()).unwrap_or(u32::MAX)).await;
-    }
-}
-
-/// Notes how every rank ended.
-fn record_ends(
+/// Stops every rank that is not known to have stopped, and answers with those that may still run. How a rank ended is
+/// written down as soon as it is seen: ECS forgets a stopped task after an hour, and the next call goes on with the rest.
+async fn stop(
     ctx: &Context,
     ranks: &mut [RankRecord],
-    stopped: &BTreeMap<TaskArn, Task>,
-) -> BTreeMap<u32, Exit> {
-    let mut exits = BTreeMap::new();
-    for rank in ranks {
-        let complete = rank.status == RankStatus::Complete;
-        if let Some(task) = stopped.get(&rank.task_arn) {
-            let end = end_of(task);
-            let exit = end.classify(&ctx.settings);
-            exits.insert(rank.rank, exit);
-            rank.exit_code = end.exit_code(&ctx.settings);
-            rank.stop_code = end.stop_code;
-            rank.stopped_reason = end.stopped_reason;
-            rank.status = if exit == Exit::Completed {
-                RankStatus::Complete
-            } else {
-                RankStatus::Stopped
-            };
-        } else if !complete {
-            rank.status = RankStatus::Stopped;
+    until: Instant,
+) -> Result<BTreeSet<TaskArn>, WorkerError> {
+    let start = Instant::now();
+    let watch_until = until.min(start + WATCH);
+    let may_run = ranks
+        .iter()
+        .filter(|rank| rank.status == RankStatus::Running)
+        .map(|rank| rank.task_arn.clone());
+    let mut stopping = Stopping::new(&ctx.fleet, "another rank of the job failed", may_run);
+    while !stopping.left().is_empty() {
+        let look = stopping.look(until).await?;
+        let ends: BTreeMap<TaskArn, Ended> =
+            look.ended.into_iter().map(|e| (e.task(), e)).collect();
+        let mut changed = Vec::with_capacity(ends.len());
+        for rank in &mut *ranks {
+            if let Some(end) = ends.get(&rank.task_arn) {
+                rank.note_end(end.task_end().as_ref(), &ctx.settings);
+                changed.push(rank.clone());
+            }
         }
+        ctx.jobs.put_ranks(&changed).await?;
+        if let Some(trouble) = look.trouble {
+            return Err(trouble);
+        }
+        if stopping.left().is_empty() || Instant::now() >= watch_until {
+            break;
+        }
+        let pause = (start.elapsed() / POLL_SHARE).clamp(*POLL.start(), *POLL.end());
+        let left = u32::try_from(stopping.left().len()).unwrap_or(u32::MAX);
+        sleep(pause + POLL_PER_TASK * left).await;
     }
-    exits
+    Ok(stopping.left().clone())
+}
+
+/// How every rank ended that ECS told of: what a call before this one saw is in the rank's item.
+fn exits(ctx: &Context, ranks: &[RankRecord]) -> BTreeMap<u32, Exit> {
+    ranks
+        .iter()
+        .filter_map(|rank| Some((rank.rank, rank.end(&ctx.settings)?.classify(&ctx.settings))))
+        .collect()
 }
 
 /// Which instances to check, each once, in the ranks' order.

@@ -127,9 +127,10 @@ pub async fn assess(desk: &Desk, execution: &ExecutionArn) -> Result<Assessment,
         None => None,
     };
     found.job = job.as_ref().map(describe);
-    if let Some(holder) = job.as_ref().and_then(|job| job.holder.as_ref())
+    if let Some(job) = &job
+        && let Some(holder) = &job.holder
         && holder.name() == act::name(execution.name())
-        && desk.context.executions.is_running(holder).await?
+        && desk.is_running(holder, &job.updated_at).await?
     {
         found.way = Way::Nothing;
         found.why = format!("its replay runs: gpu-recovery watch {holder}");
@@ -273,7 +274,7 @@ async fn of_job(
     }
     match &job.holder {
         Some(holder) if holder == execution => Ok(None),
-        Some(other) if desk.context.executions.is_running(other).await? => Ok(Some(format!(
+        Some(other) if desk.is_running(other, &job.updated_at).await? => Ok(Some(format!(
             "another execution recovers job {} now: gpu-recovery watch {other}",
             job.job_id
         ))),
