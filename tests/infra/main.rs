@@ -1,5 +1,6 @@
 //! The template in `infra/` against the code, the definition and the simulator.
 
+mod iam;
 mod parameters;
 mod permissions;
 mod rare_paths;
