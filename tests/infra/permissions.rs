@@ -287,3 +287,81 @@ fn the_rule_may_start_its_alias_and_nothing_else() {
     }
     assert!(!may("UpdateStateMachineAlias", &alias));
 }
+
+#[test]
+fn the_roles_of_tasks_may_be_handed_to_ecs_and_to_no_other_service() {
+    let template = template();
+    let check = template.resource("HealthCheckTask")["ExecutionRoleArn"].clone();
+    let check = text(&check).expect("the health check has an execution role");
+    let jobs = "arn:aws:iam::123456789012:role/train";
+    for (role, passed, may) in [
+        ("RecoveryRole", check.as_str(), true),
+        ("RecoveryRole", jobs, true),
+        ("RelaunchJobRole", jobs, true),
+        ("RelaunchJobRole", check.as_str(), false),
+        (
+            "RecoveryRole",
+            "arn:aws:iam::123456789012:role/admin",
+            false,
+        ),
+    ] {
+        let grants = grants(&statements(&template, role));
+        for (service, may) in [
+            ("ecs-tasks.amazonaws.com", may),
+            ("ec2.amazonaws.com", false),
+        ] {
+            let request = Request::pass_role(passed, service);
+            let allowed = grants.iter().any(|grant| grant.allows(&request));
+            assert_eq!(allowed, may, "{role} hands {passed} to {service}");
+        }
+    }
+}
+
+/// On hybrid nodes the log driver has no other permission (ECS developer guide, security-ecs-iam-role-overview).
+#[test]
+fn the_health_check_may_write_its_report_pull_its_image_and_nothing_else() {
+    let repository = "arn:aws:ecr:us-east-1:123456789012:repository/dcgm";
+    let role = |parameters: &[(&str, &str)]| {
+        let template = Template::with("aws", parameters);
+        let grants = grants(&statements(&template, "HealthCheckRole"));
+        let grants = grants.into_iter().map(|g| (g.action, g.resource));
+        grants.collect::<BTreeSet<_>>()
+    };
+    let group = format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/ecs/gpu-recovery-dcgm:*");
+    let report =
+        ["logs:CreateLogStream", "logs:PutLogEvents"].map(|a| (a.to_owned(), group.clone()));
+    assert_eq!(role(&[]), BTreeSet::from(report));
+    let pulls = [
+        ("ecr:BatchGetImage", repository),
+        ("ecr:GetDownloadUrlForLayer", repository),
+        ("ecr:BatchCheckLayerAvailability", repository),
+        ("ecr:GetAuthorizationToken", "*"),
+    ]
+    .map(|(action, resource)| (action.to_owned(), resource.to_owned()));
+    let mirrored = [
+        ("DcgmImageRepositoryArn", repository),
+        ("DcgmLogDriver", "json-file"),
+    ];
+    assert_eq!(role(&mirrored), BTreeSet::from(pulls));
+    // Nobody to be trusted where nobody needs it.
+    for without in [
+        ("DcgmLogDriver", "json-file"),
+        ("CreateDcgmHealthCheckTask", "false"),
+    ] {
+        let template = Template::with("aws", &[without]);
+        assert!(
+            !template
+                .resources("AWS::IAM::Role")
+                .contains_key("HealthCheckRole")
+        );
+        assert!(
+            !template
+                .resolve(&template.body["Resources"]["RecoveryRole"])
+                .to_string()
+                .contains("PassHealthCheckRole")
+        );
+        for task in template.resources("AWS::ECS::TaskDefinition").values() {
+            assert!(task["ExecutionRoleArn"].is_null());
+        }
+    }
+}
