@@ -333,8 +333,38 @@ fn every_name_resolves_in_every_partition() {
             }
         }
         let outputs = template.outputs();
-        for link in outputs.values().filter(|value| value.starts_with("https:")) {
-            assert!(link.contains(console), "{partition}: {link}");
+        for (name, link) in outputs.iter().filter(|(name, _)| name.ends_with("Link")) {
+            assert!(link.contains(console), "{partition}: {name}: {link}");
         }
     }
+}
+
+/// The names that docs/deploy.md and docs/runbook.md send an operator to.
+#[test]
+fn the_outputs_have_what_the_docs_name() {
+    let outputs = Template::new().outputs();
+    let live = format!("{}:live", state_machine_arn());
+    for (name, value) in [
+        ("StateMachineArn", state_machine_arn()),
+        ("StateMachineAliasArn", live),
+        ("TopicArn", template_topic()),
+        ("TrainingJobTableName", "hybrid-gpu-training-job".to_owned()),
+        (
+            "ContainerInstanceTableName",
+            "ecs_container_instance".to_owned(),
+        ),
+    ] {
+        assert_eq!(outputs.get(name), Some(&value), "{name}");
+    }
+    let docs = [
+        include_str!("../../docs/deploy.md"),
+        include_str!("../../docs/runbook.md"),
+    ];
+    let mut named = 0;
+    for part in docs.iter().flat_map(|page| page.split("output `").skip(1)) {
+        let name = part.split('`').next().unwrap();
+        assert!(outputs.contains_key(name), "no output {name}");
+        named += 1;
+    }
+    assert!(named > 0);
 }
