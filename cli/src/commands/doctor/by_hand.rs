@@ -95,8 +95,8 @@ fn nodes(cluster: &str) -> Finding {
     )
 }
 
-/// An Auto Scaling group ends an instance that fails a status check, as one does that reboots (Amazon EC2 Auto Scaling
-/// user guide, ec2-auto-scaling-health-checks).
+/// An Auto Scaling group replaces an instance that fails a status check, as one may that reboots, unless two of its
+/// processes are suspended (Amazon EC2 Auto Scaling user guide, suspend-resume-considerations).
 fn group(cluster: &str) -> Finding {
     Finding::by_hand(
         "no Auto Scaling group replaces an instance that we reboot",
@@ -105,8 +105,9 @@ fn group(cluster: &str) -> Finding {
              'AutoScalingGroups[].[AutoScalingGroupName,MinSize,DesiredCapacity,MaxSize,SuspendedProcesses[].ProcessName]' \
              --output json"
         ),
-        "it shows each group with three equal numbers and ReplaceUnhealthy; if not: aws autoscaling suspend-processes \
-         --auto-scaling-group-name NAME --scaling-processes ReplaceUnhealthy AZRebalance, and give the group a fixed size",
+        "it shows each group with three equal numbers, HealthCheck and ReplaceUnhealthy; if not: aws autoscaling \
+         suspend-processes --auto-scaling-group-name NAME --scaling-processes HealthCheck ReplaceUnhealthy AZRebalance, and \
+         give the group a fixed size",
     )
 }
 
