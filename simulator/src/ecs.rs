@@ -5,6 +5,7 @@
 
 mod api;
 mod behaviour;
+mod cluster_api;
 mod ending;
 mod expression;
 mod host;
@@ -82,6 +83,7 @@ impl Fleet {
             instances: BTreeMap::new(),
             instance_ids: BTreeMap::new(),
             families: BTreeMap::new(),
+            capacity_providers: Vec::new(),
             tasks: BTreeMap::new(),
             gang_watchers: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -142,6 +144,11 @@ impl Fleet {
     /// Decides what job tasks do, when their containers start. The closure must not call the fleet.
     pub fn on_job_task(&self, behaviour: impl Fn(&TaskFacts) -> Behaviour + Send + Sync + 'static) {
         self.with(|state| state.behaviour_of = Arc::new(behaviour));
+    }
+
+    /// Gives the cluster these capacity providers, as DescribeCapacityProviders shows them. They do nothing here.
+    pub fn set_capacity_providers(&self, providers: Vec<Value>) {
+        self.with(|state| state.capacity_providers = providers);
     }
 
     /// Registers a task definition; the answer is its ARN.

@@ -1,10 +1,10 @@
 //! Least privilege, both ways: a role allows every call that the simulator saw, and nothing that nobody needs.
 
 use crate::{
+    iam::{Grant, RULES, Request, grants, many, requests, roles, statements},
     rare_paths,
     template::{Template, cluster, text},
 };
-use serde_json::Value;
 use simulator::{
     ACCOUNT, REGION,
     faults::role,
@@ -89,118 +89,11 @@ const BESIDE_CALLS: [(&str, &[&str], &str); 10] = [
     ),
 ];
 
-/// One action on one kind of resource.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Grant {
-    action: String,
-    resource: String,
-}
-
-impl Grant {
-    fn covers(&self, action: &str, arn: &str) -> bool {
-        self.action == action && matches(&self.resource, arn)
-    }
-}
-
-/// IAM's `*`.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((before, after)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(rest) = text.strip_prefix(before) else {
-        return false;
-    };
-    (0..=rest.len()).any(|at| rest.is_char_boundary(at) && matches(after, &rest[at..]))
-}
-
-fn many(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(items) => items.iter().filter_map(text).collect(),
-        one => text(one).into_iter().collect(),
-    }
-}
-
-fn statements(template: &Template, role: &str) -> Vec<Value> {
-    let role = template.resource(role);
-    assert!(
-        role["ManagedPolicyArns"].is_null(),
-        "a managed policy names no resource of ours"
-    );
-    let policies = role["Policies"].as_array().expect("a role has policies");
-    policies
-        .iter()
-        .flat_map(|policy| {
-            policy["PolicyDocument"]["Statement"]
-                .as_array()
-                .expect("statements")
-        })
-        .cloned()
-        .collect()
-}
-
-fn grants(statements: &[Value]) -> BTreeSet<Grant> {
-    let mut grants = BTreeSet::new();
-    for statement in statements {
-        assert_eq!(statement["Effect"], "Allow");
-        for action in many(&statement["Action"]) {
-            assert!(!action.contains('*'), "each action is named: {action}");
-            for resource in many(&statement["Resource"]) {
-                grants.insert(Grant {
-                    action: action.clone(),
-                    resource,
-                });
-            }
-        }
-    }
-    grants
-}
-
-/// Every role by the name that its holder's calls are recorded under.
-fn roles(template: &Template) -> BTreeMap<String, Vec<Value>> {
-    let mut roles = BTreeMap::new();
-    for (name, function) in template.resources("AWS::Serverless::Function") {
-        let binary = &template.body["Resources"][&name]["Metadata"]["BuildProperties"]["Binary"];
-        let arn = text(&function["Role"]).expect("a function has a role");
-        let role = arn.rsplit('/').next().unwrap_or_default();
-        let known = roles.insert(text(binary).expect("a binary"), statements(template, role));
-        assert!(known.is_none());
-    }
-    roles.insert(
-        STATE_MACHINE.to_owned(),
-        statements(template, "RecoveryRole"),
-    );
-    roles
-}
-
 fn template() -> Template {
     Template::with(
         "aws",
         &[("TaskRoleArns", "arn:aws:iam::123456789012:role/train")],
     )
-}
-
-/// The ARNs that IAM checks a call against, as far as its record tells; none where it tells nothing.
-fn arns(call: &CallRecord) -> Vec<String> {
-    let Some(resource) = &call.resource else {
-        return Vec::new();
-    };
-    let own = |service: &str, rest: &str| format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}");
-    match (call.service.as_str(), call.action.as_str()) {
-        ("dynamodb", _) => vec![own("dynamodb", &format!("table/{resource}"))],
-        // Their record names a placement, and what only narrows a list.
-        ("ecs", "RunTask" | "ListTasks") => Vec::new(),
-        ("ssm" | "ec2", _) => resource
-            .split(',')
-            .map(|id| match id.starts_with("mi-") {
-                true => own("ssm", &format!("managed-instance/{id}")),
-                false => own("ec2", &format!("instance/{id}")),
-            })
-            .collect(),
-        _ => {
-            let arns = resource.split(',').filter(|part| part.starts_with("arn:"));
-            arns.map(str::to_owned).collect()
-        }
-    }
 }
 
 /// Everything that was called: all scenarios, one where a health check must be stopped, and the rare paths.
@@ -231,33 +124,30 @@ fn calls() -> Vec<CallRecord> {
 #[test]
 fn a_role_allows_every_call_that_was_seen_and_nothing_else() {
     let template = template();
-    let roles: BTreeMap<String, BTreeSet<Grant>> = roles(&template)
+    let roles: BTreeMap<String, Vec<Grant>> = roles(&template)
         .into_iter()
         .map(|(name, s)| (name, grants(&s)))
         .collect();
     let mut missing: BTreeSet<String> = BTreeSet::new();
-    let mut used: BTreeSet<(&str, &Grant)> = BTreeSet::new();
+    let mut used: BTreeSet<(&str, usize)> = BTreeSet::new();
     let calls = calls();
     for call in &calls {
         let Some((name, grants)) = roles.get_key_value(role(&call.caller)) else {
             continue;
         };
-        let action = format!("{}:{}", call.service, call.action);
-        let arns = arns(call);
-        let mut of_action = grants.iter().filter(|g| g.action == action).peekable();
-        if of_action.peek().is_none() {
-            missing.insert(format!("{name}: {action}"));
-        } else if arns.is_empty() {
-            used.extend(of_action.map(|grant| (name.as_str(), grant)));
-        } else {
-            for arn in arns {
-                let covering: Vec<&Grant> =
-                    grants.iter().filter(|g| g.covers(&action, &arn)).collect();
-                if covering.is_empty() {
-                    missing.insert(format!("{name}: {action} on {arn}"));
-                }
-                used.extend(covering.into_iter().map(|grant| (name.as_str(), grant)));
+        let requests = requests(&template, call);
+        assert!(!requests.is_empty(), "nothing is known of {call:?}");
+        for request in requests {
+            let allowing: Vec<usize> = (0..grants.len())
+                .filter(|nth| grants[*nth].allows(&request))
+                .collect();
+            if allowing.is_empty() {
+                missing.insert(format!(
+                    "{name}: {} on {}",
+                    request.action, request.resource
+                ));
             }
+            used.extend(allowing.into_iter().map(|nth| (name.as_str(), nth)));
         }
     }
     assert!(
@@ -268,20 +158,17 @@ fn a_role_allows_every_call_that_was_seen_and_nothing_else() {
     let mut spare = BTreeSet::new();
     let mut beside = BTreeSet::new();
     for (name, grants) in &roles {
-        for grant in grants {
-            // Which functions the state machine calls is a test of its own; a command is checked against its document
-            // too, which its record does not name.
-            let elsewhere = grant.action == "lambda:InvokeFunction"
-                || (grant.action == "ssm:SendCommand"
-                    && grant.resource.ends_with("/AWS-RunShellScript"));
-            if elsewhere || used.contains(&(name.as_str(), grant)) {
+        for (nth, grant) in grants.iter().enumerate() {
+            // Which functions the state machine calls is a test of its own.
+            if grant.action == "lambda:InvokeFunction" || used.contains(&(name.as_str(), nth)) {
                 continue;
             }
             let known = BESIDE_CALLS
                 .iter()
                 .enumerate()
                 .find(|(_, (who, actions, _))| {
-                    (who == name || (*who == "every function" && name != STATE_MACHINE))
+                    (who == name
+                        || (*who == "every function" && name != STATE_MACHINE && name != RULES))
                         && actions.contains(&grant.action.as_str())
                 });
             match known {
@@ -363,6 +250,11 @@ fn every_grant_is_narrowed_to_the_cluster_the_tables_and_the_names_of_this_deplo
                         "ecs" => in_cluster,
                         "ec2" => tagged,
                         "ssm" => tagged || resource.ends_with("document/AWS-RunShellScript"),
+                        // Else it may start what is not yet behind the alias.
+                        "states" if action == "states:StartExecution" => {
+                            !condition["ForAnyValue:StringEquals"]["states:StateMachineQualifier"]
+                                .is_null()
+                        }
                         "iam" => {
                             condition["StringEquals"]["iam:PassedToService"]
                                 == "ecs-tasks.amazonaws.com"
@@ -377,12 +269,99 @@ fn every_grant_is_narrowed_to_the_cluster_the_tables_and_the_names_of_this_deplo
 }
 
 #[test]
-fn the_rule_may_start_the_alias_and_nothing_else() {
-    let role = statements(&template(), "StartRecoveryRole");
-    let alias = format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gpu-recovery:live");
-    let only = Grant {
-        action: "states:StartExecution".to_owned(),
-        resource: alias,
+fn the_rule_may_start_its_alias_and_nothing_else() {
+    let template = template();
+    let grants = grants(&statements(&template, "StartRecoveryRole"));
+    let may = |action: &str, named: &str| {
+        let request = Request::states(action, named);
+        grants.iter().any(|grant| grant.allows(&request))
     };
-    assert_eq!(grants(&role), BTreeSet::from([only]));
+    let (_, target) = &template.rules()["task-stopped"];
+    assert!(text(&target["RoleArn"]).is_some_and(|arn| arn.ends_with("role/StartRecoveryRole")));
+    let alias = text(&target["Arn"]).expect("an ARN");
+    assert!(may("StartExecution", &alias));
+    let machine = alias.strip_suffix(":live").expect("the alias live");
+    for other in ["", ":1", ":next", "-two:live"] {
+        let other = format!("{machine}{other}");
+        assert!(!may("StartExecution", &other), "it may start {other}");
+    }
+    assert!(!may("UpdateStateMachineAlias", &alias));
+}
+
+#[test]
+fn the_roles_of_tasks_may_be_handed_to_ecs_and_to_no_other_service() {
+    let template = template();
+    let check = template.resource("HealthCheckTask")["ExecutionRoleArn"].clone();
+    let check = text(&check).expect("the health check has an execution role");
+    let jobs = "arn:aws:iam::123456789012:role/train";
+    for (role, passed, may) in [
+        ("RecoveryRole", check.as_str(), true),
+        ("RecoveryRole", jobs, true),
+        ("RelaunchJobRole", jobs, true),
+        ("RelaunchJobRole", check.as_str(), false),
+        (
+            "RecoveryRole",
+            "arn:aws:iam::123456789012:role/admin",
+            false,
+        ),
+    ] {
+        let grants = grants(&statements(&template, role));
+        for (service, may) in [
+            ("ecs-tasks.amazonaws.com", may),
+            ("ec2.amazonaws.com", false),
+        ] {
+            let request = Request::pass_role(passed, service);
+            let allowed = grants.iter().any(|grant| grant.allows(&request));
+            assert_eq!(allowed, may, "{role} hands {passed} to {service}");
+        }
+    }
+}
+
+/// On hybrid nodes the log driver has no other permission (ECS developer guide, security-ecs-iam-role-overview).
+#[test]
+fn the_health_check_may_write_its_report_pull_its_image_and_nothing_else() {
+    let repository = "arn:aws:ecr:us-east-1:123456789012:repository/dcgm";
+    let role = |parameters: &[(&str, &str)]| {
+        let template = Template::with("aws", parameters);
+        let grants = grants(&statements(&template, "HealthCheckRole"));
+        let grants = grants.into_iter().map(|g| (g.action, g.resource));
+        grants.collect::<BTreeSet<_>>()
+    };
+    let group = format!("arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/ecs/gpu-recovery-dcgm:*");
+    let report =
+        ["logs:CreateLogStream", "logs:PutLogEvents"].map(|a| (a.to_owned(), group.clone()));
+    assert_eq!(role(&[]), BTreeSet::from(report));
+    let pulls = [
+        ("ecr:BatchGetImage", repository),
+        ("ecr:GetDownloadUrlForLayer", repository),
+        ("ecr:BatchCheckLayerAvailability", repository),
+        ("ecr:GetAuthorizationToken", "*"),
+    ]
+    .map(|(action, resource)| (action.to_owned(), resource.to_owned()));
+    let mirrored = [
+        ("DcgmImageRepositoryArn", repository),
+        ("DcgmLogDriver", "json-file"),
+    ];
+    assert_eq!(role(&mirrored), BTreeSet::from(pulls));
+    // Nobody to be trusted where nobody needs it.
+    for without in [
+        ("DcgmLogDriver", "json-file"),
+        ("CreateDcgmHealthCheckTask", "false"),
+    ] {
+        let template = Template::with("aws", &[without]);
+        assert!(
+            !template
+                .resources("AWS::IAM::Role")
+                .contains_key("HealthCheckRole")
+        );
+        assert!(
+            !template
+                .resolve(&template.body["Resources"]["RecoveryRole"])
+                .to_string()
+                .contains("PassHealthCheckRole")
+        );
+        for task in template.resources("AWS::ECS::TaskDefinition").values() {
+            assert!(task["ExecutionRoleArn"].is_null());
+        }
+    }
 }

@@ -5,8 +5,6 @@ use serde_json::Value;
 use simulator::{
     ACCOUNT, REGION,
     cloud::{Cloud, CloudOptions, HEALTH_CHECK, substitutions},
-    lambda::Lambda,
-    rules,
 };
 use std::{
     cell::RefCell,
@@ -14,94 +12,12 @@ use std::{
 };
 use workers::{Settings, metrics};
 
-fn cluster_arn() -> String {
+pub fn cluster_arn() -> String {
     format!("arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{}", cluster())
 }
 
-fn state_machine_arn() -> String {
+pub fn state_machine_arn() -> String {
     format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gpu-recovery")
-}
-
-#[test]
-fn the_rules_are_those_of_the_simulator() {
-    let template = Template::new();
-    let mut found = template.rules();
-    let queue = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:gpu-recovery-dead-letters");
-    for (name, pattern, target) in [
-        (
-            "task-stopped",
-            rules::task_stopped(&cluster_arn(), HEALTH_CHECK),
-            format!("{}:live", state_machine_arn()),
-        ),
-        (
-            "instance-changed",
-            rules::instance_changed(&cluster_arn()),
-            format!("{}:live", Lambda::arn("instance-events")),
-        ),
-        (
-            "command-ended",
-            rules::command_ended(),
-            format!("{}:live", Lambda::arn("instance-events")),
-        ),
-        (
-            "execution-failed",
-            rules::execution_failed(&state_machine_arn()),
-            format!("{}:live", Lambda::arn("notify-failed-execution")),
-        ),
-    ] {
-        let (found_pattern, found_target) = found
-            .remove(name)
-            .unwrap_or_else(|| panic!("no rule {name}"));
-        assert_eq!(found_pattern, pattern, "{name}");
-        assert_eq!(found_target["Arn"], target, "{name}");
-        assert_eq!(found_target["DeadLetterConfig"]["Arn"], queue, "{name}");
-        assert!(
-            found_target["RetryPolicy"]["MaximumEventAgeInSeconds"].is_number(),
-            "{name}"
-        );
-    }
-    assert!(
-        found.is_empty(),
-        "rules that the simulator does not have: {:?}",
-        found.keys()
-    );
-}
-
-#[test]
-fn a_rule_may_call_its_function_and_may_lay_down_what_it_cannot_deliver() {
-    let template = Template::new();
-    let rules = template.resources("AWS::Events::Rule");
-    let arn = |rule: &Value| {
-        format!(
-            "arn:aws:events:{REGION}:{ACCOUNT}:rule/{}",
-            text(&rule["Name"]).unwrap()
-        )
-    };
-    let calls: BTreeSet<(String, Option<String>)> = rules
-        .values()
-        .filter(|rule| {
-            text(&rule["Targets"][0]["Arn"])
-                .unwrap()
-                .contains(":lambda:")
-        })
-        .map(|rule| (arn(rule), text(&rule["Targets"][0]["Arn"])))
-        .collect();
-    let allowed: BTreeSet<(String, Option<String>)> = template
-        .resources("AWS::Lambda::Permission")
-        .values()
-        .map(|p| (text(&p["SourceArn"]).unwrap(), text(&p["FunctionName"])))
-        .collect();
-    assert_eq!(calls, allowed);
-    let policy = template.resource("DeadLettersPolicy");
-    let sources =
-        &policy["PolicyDocument"]["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"];
-    let sources: BTreeSet<String> = sources
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(text)
-        .collect();
-    assert_eq!(sources, rules.values().map(arn).collect());
 }
 
 #[test]
@@ -387,38 +303,6 @@ fn template_topic() -> String {
 }
 
 #[test]
-fn the_health_check_takes_all_gpus_and_ends_with_dcgms_own_code() {
-    let task = Template::new().resource("HealthCheckTask");
-    assert_eq!(task["Family"], HEALTH_CHECK);
-    assert_eq!(
-        task["RequiresCompatibilities"],
-        serde_json::json!(["EC2", "EXTERNAL"])
-    );
-    let containers = task["ContainerDefinitions"].as_array().unwrap();
-    assert_eq!(
-        containers.len(),
-        1,
-        "the definition reads the first container's exit code"
-    );
-    let gpus = &containers[0]["ResourceRequirements"][0];
-    assert_eq!(
-        (&gpus["Type"], text(&gpus["Value"])),
-        (&"GPU".into(), Some("8".into()))
-    );
-    let command = text(&containers[0]["Command"][0]).unwrap();
-    assert!(command.ends_with("exec dcgmi diag -r 2"), "{command}");
-    let own = Template::with("aws", &[("CreateDcgmHealthCheckTask", "false")]);
-    assert!(own.resources("AWS::ECS::TaskDefinition").is_empty());
-}
-
-#[test]
-fn a_pinned_health_check_is_filtered_by_its_family() {
-    let template = Template::with("aws", &[("DcgmHealthCheckTask", "my-check:7")]);
-    let (pattern, _) = &template.rules()["task-stopped"];
-    assert_eq!(*pattern, rules::task_stopped(&cluster_arn(), "my-check"));
-}
-
-#[test]
 fn every_name_resolves_in_every_partition() {
     for (partition, console) in [
         ("aws", "console.aws.amazon.com"),
@@ -449,8 +333,38 @@ fn every_name_resolves_in_every_partition() {
             }
         }
         let outputs = template.outputs();
-        for link in outputs.values().filter(|value| value.starts_with("https:")) {
-            assert!(link.contains(console), "{partition}: {link}");
+        for (name, link) in outputs.iter().filter(|(name, _)| name.ends_with("Link")) {
+            assert!(link.contains(console), "{partition}: {name}: {link}");
         }
     }
+}
+
+/// The names that docs/deploy.md and docs/runbook.md send an operator to.
+#[test]
+fn the_outputs_have_what_the_docs_name() {
+    let outputs = Template::new().outputs();
+    let live = format!("{}:live", state_machine_arn());
+    for (name, value) in [
+        ("StateMachineArn", state_machine_arn()),
+        ("StateMachineAliasArn", live),
+        ("TopicArn", template_topic()),
+        ("TrainingJobTableName", "hybrid-gpu-training-job".to_owned()),
+        (
+            "ContainerInstanceTableName",
+            "ecs_container_instance".to_owned(),
+        ),
+    ] {
+        assert_eq!(outputs.get(name), Some(&value), "{name}");
+    }
+    let docs = [
+        include_str!("../../docs/deploy.md"),
+        include_str!("../../docs/runbook.md"),
+    ];
+    let mut named = 0;
+    for part in docs.iter().flat_map(|page| page.split("output `").skip(1)) {
+        let name = part.split('`').next().unwrap();
+        assert!(outputs.contains_key(name), "no output {name}");
+        named += 1;
+    }
+    assert!(named > 0);
 }

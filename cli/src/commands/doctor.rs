@@ -3,6 +3,7 @@
 mod alias;
 mod by_hand;
 mod check;
+mod cluster;
 mod same;
 
 use crate::{
@@ -20,7 +21,7 @@ It changes nothing, but starts one execution with an event of a task that belong
 and ClaimJob and ends with nothing to do. --no-execution leaves that out.
 
 What this program has no SDK for (rules, roles, Systems Manager) it does not check: it prints the command of the AWS CLI \
-that does, with what is to be seen and the mend.
+that does, with what is to be seen and the fix.
 
 Examples:
   gpu-recovery doctor --topic arn:aws:sns:us-east-1:123456789012:gpu-recovery
@@ -28,10 +29,10 @@ Examples:
 
 Exit codes:
   0  nothing is bad
-  1  something is bad; its mend is beside it
+  1  something is bad; its fix is beside it
   2  bad arguments; standard error says which";
 
-/// Checks a deployment before it is needed; each finding comes with its mend.
+/// Checks a deployment before it is needed; each finding comes with its fix.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
@@ -86,7 +87,7 @@ pub struct Finding {
     check: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 impl Finding {
@@ -95,32 +96,32 @@ impl Finding {
             level: Level::Well,
             what: what.into(),
             check: None,
-            mend: None,
+            fix: None,
         }
     }
 
-    fn look(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    fn look(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             level: Level::Look,
             what: what.into(),
             check: None,
-            mend: Some(mend.into()),
+            fix: Some(fix.into()),
         }
     }
 
-    fn by_hand(what: &str, check: String, mend: impl Into<String>) -> Self {
+    fn by_hand(what: &str, check: String, fix: impl Into<String>) -> Self {
         Self {
             check: Some(check),
-            ..Self::look(format!("not checked from here: {what}"), mend)
+            ..Self::look(format!("not checked from here: {what}"), fix)
         }
     }
 
-    fn bad(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    fn bad(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             level: Level::Bad,
             what: what.into(),
             check: None,
-            mend: Some(mend.into()),
+            fix: Some(fix.into()),
         }
     }
 }
@@ -159,7 +160,7 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         )),
     }
     output.progress("looking at the cluster");
-    found.extend(check::cluster(desk, &arguments.dcgm_task).await);
+    found.extend(cluster::cluster(desk, &arguments.dcgm_task).await);
     output.progress("looking at the topic");
     found.push(check::topic(desk, arguments.topic.as_deref()).await);
     if let (Some(start), false) = (start, arguments.no_execution) {
@@ -206,8 +207,8 @@ fn show(output: &Output, found: &[Finding]) {
             // Whole, so that it can be copied.
             output.line(&format!("      {check}"));
         }
-        if let Some(mend) = &finding.mend {
-            output.text("      ", mend);
+        if let Some(fix) = &finding.fix {
+            output.text("      ", fix);
         }
     }
 }

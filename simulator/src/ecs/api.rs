@@ -60,6 +60,8 @@ impl State {
         match operation {
             "RegisterTaskDefinition" => return self.register_task_definition(body),
             "DescribeTaskDefinition" => return self.describe_task_definition(body),
+            "DescribeClusters" => return self.describe_clusters(body),
+            "DescribeCapacityProviders" => return self.describe_capacity_providers(body),
             _ => {}
         }
         let cluster = text(body, "cluster").unwrap_or("default");

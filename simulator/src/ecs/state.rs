@@ -78,6 +78,8 @@ pub(super) struct State {
     /// Container instance ARN to instance id.
     pub instance_ids: BTreeMap<String, String>,
     pub families: BTreeMap<String, Vec<Arc<Revision>>>,
+    /// As DescribeCapacityProviders shows them.
+    pub capacity_providers: Vec<Value>,
     pub tasks: BTreeMap<String, Task>,
     /// The tasks that abort when one of their gang dies.
     pub gang_watchers: BTreeMap<String, BTreeSet<String>>,

@@ -729,3 +729,29 @@ async fn agents_that_flap_change_nothing_but_the_connection() {
         .count();
     assert!(away > 20, "{away}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_is_described_with_its_capacity_providers_and_another_is_missing() {
+    let w = world();
+    let provider = json!({ "name": "gpus", "status": "ACTIVE", "type": "EC2_AUTOSCALING" });
+    w.fleet.set_capacity_providers(vec![provider]);
+    let asked = w.client.describe_clusters();
+    let asked = asked.clusters(CLUSTER).clusters("other").send().await;
+    let asked = asked.expect("an answer");
+    let [cluster] = asked.clusters() else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(cluster.status(), Some("ACTIVE"));
+    assert_eq!(cluster.registered_container_instances_count(), 3);
+    assert_eq!(cluster.capacity_providers(), ["gpus"]);
+    let [failure] = asked.failures() else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(failure.reason(), Some("MISSING"));
+    for (name, known) in [("gpus", 1), ("none", 0)] {
+        let described = w.client.describe_capacity_providers();
+        let described = described.capacity_providers(name).send().await;
+        let described = described.expect("an answer");
+        assert_eq!(described.capacity_providers().len(), known, "{name}");
+    }
+}

@@ -33,9 +33,9 @@ pub async fn aliases(desk: &Desk, machine: &str) -> Aliases {
     let arns = match list(desk, machine).await {
         Ok(arns) => arns,
         Err(error) => {
-            let mend = "your role needs states:ListStateMachineAliases";
+            let fix = "your role needs states:ListStateMachineAliases";
             return Aliases {
-                found: vec![Finding::look(error.to_string(), mend)],
+                found: vec![Finding::look(error.to_string(), fix)],
                 live: None,
             };
         }
@@ -95,11 +95,8 @@ async fn alias(desk: &Desk, arn: &str) -> (Vec<Finding>, BTreeMap<String, String
     let routes = match &described {
         Ok(described) => described.routing_configuration(),
         Err(error) => {
-            let mend = "your role needs states:DescribeStateMachineAlias";
-            return (
-                vec![Finding::look(error.to_string(), mend)],
-                BTreeMap::new(),
-            );
+            let fix = "your role needs states:DescribeStateMachineAlias";
+            return (vec![Finding::look(error.to_string(), fix)], BTreeMap::new());
         }
     };
     let mut found = Vec::new();

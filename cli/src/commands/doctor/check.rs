@@ -4,7 +4,6 @@ use super::{Finding, same};
 use crate::{
     Failure,
     account::{Desk, refused},
-    commands::submit::pick,
     drill::words,
     history::{self, path::Path},
     output::counted,
@@ -163,85 +162,6 @@ pub fn settings(desk: &Desk, values: &BTreeMap<String, String>, task: &str) -> V
     found
 }
 
-/// The health check's task definition, and the cluster's instances.
-pub async fn cluster(desk: &Desk, task: &str) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let definition = match pick::definition(desk, task).await {
-        Ok(definition) => Some(definition),
-        Err(error) => {
-            let mend = "give --dcgm-task, or let the template register it";
-            found.push(Finding::bad(error.to_string(), mend));
-            None
-        }
-    };
-    let instances = match pick::all(desk).await {
-        Ok(instances) => instances,
-        Err(error) => {
-            found.push(Finding::bad(error.to_string(), "check --cluster"));
-            return found;
-        }
-    };
-    if instances.is_empty() {
-        let cluster = &desk.context.settings.cluster;
-        found.push(Finding::look(
-            format!("the cluster {cluster} has no ACTIVE instance"),
-            "check --cluster; without instances nothing can be checked here",
-        ));
-        return found;
-    }
-    if let Some(definition) = definition {
-        found.push(fits(task, definition.gpus, &instances));
-    }
-    let away: Vec<&str> = instances
-        .values()
-        .filter(|instance| !instance.agent_connected())
-        .filter_map(|instance| instance.ec2_instance_id())
-        .collect();
-    found.push(if away.is_empty() {
-        Finding::well("every agent of the cluster is connected")
-    } else {
-        Finding::look(
-            format!("agents are away: {}", few(&away)),
-            "for a minute or two that is normal; then look at the host and its ECS agent",
-        )
-    });
-    found
-}
-
-fn fits(task: &str, gpus: usize, instances: &pick::Instances) -> Finding {
-    if gpus == 0 {
-        return Finding::look(
-            format!("{task} asks for no GPU, so ECS may run it beside a task that uses them"),
-            "let it ask for all GPUs of an instance",
-        );
-    }
-    let other: Vec<&str> = instances
-        .values()
-        .filter(|instance| pick::gpus(instance.registered_resources()) != gpus)
-        .filter_map(|instance| instance.ec2_instance_id())
-        .collect();
-    if other.is_empty() {
-        let all = counted(instances.len() as u64, "instance");
-        return Finding::well(format!("{task} fits the {all}: {gpus} GPUs each"));
-    }
-    Finding::bad(
-        format!(
-            "{task} asks for {gpus} GPUs; other numbers have {}",
-            few(&other)
-        ),
-        "it must ask for all GPUs of an instance: a check that cannot be placed is inconclusive, and the job fails",
-    )
-}
-
-fn few(names: &[&str]) -> String {
-    match names {
-        [first, second, third, rest @ ..] if !rest.is_empty() => {
-            format!("{first}, {second}, {third} and {} more", rest.len())
-        }
-        names => names.join(", "),
-    }
-}
-
 /// The operators' topic.
 pub async fn topic(desk: &Desk, topic: Option<&str>) -> Finding {
     let Some(topic) = topic.filter(|topic| !topic.is_empty()) else {
@@ -371,7 +291,7 @@ async fn judged(desk: &Desk, arn: &str, status: &ExecutionStatus) -> Finding {
     );
     Finding::bad(
         format!("the dry execution ended {}: {why}", status.as_str()),
-        format!("mend what the error names; gpu-recovery explain {arn}"),
+        format!("fix what the error names; gpu-recovery explain {arn}"),
     )
 }
 

@@ -20,6 +20,8 @@ pub struct Definition {
     pub awsvpc: bool,
     /// GPUs of all containers.
     pub gpus: usize,
+    /// Attributes that ECS requires of an instance for it.
+    pub requires: Vec<String>,
 }
 
 impl Definition {
@@ -83,6 +85,11 @@ pub async fn definition(desk: &Desk, name: &str) -> Result<Definition, Failure> 
             .collect(),
         awsvpc: described.network_mode() == Some(&NetworkMode::Awsvpc),
         gpus,
+        requires: described
+            .requires_attributes()
+            .iter()
+            .map(|attribute| attribute.name().to_owned())
+            .collect(),
     })
 }
 

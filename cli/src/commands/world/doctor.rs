@@ -17,18 +17,21 @@ async fn doctor_finds_a_good_deployment_good() {
             "well the state machine works on the cluster gpu-training, with the health check dcgm-health-check",
             "well dcgm-health-check fits the 2 instances",
             "well the alias live is version 1, which is this version's",
+            "well no capacity provider of the cluster scales or repairs its instances",
+            "well the instances have all that ECS requires for dcgm-health-check",
             "well every agent of the cluster is connected",
             "well the topic has 1 confirmed subscription",
             "well an execution went through ClaimJob and found nothing to do",
             "look not checked from here: the rules are there and enabled aws events list-rules",
             "--target-arn arn:aws:states:us-east-1:123456789012:stateMachine:gpu-recovery:live",
             "--filters Key=tag:gpu-recovery-cluster,Values=gpu-training",
+            "aws autoscaling describe-auto-scaling-groups --filters Name=tag:gpu-recovery-cluster,Values=gpu-training",
             "aws iam simulate-principal-policy --policy-source-arn arn:aws:iam::123456789012:role/",
         ],
     );
     assert_eq!(
         found.matches(" not checked from here: ").count(),
-        6,
+        8,
         "{found}"
     );
     assert_eq!(world.cloud.stepfunctions.executions().len(), 1);
@@ -137,8 +140,66 @@ async fn doctor_says_when_nothing_is_published_and_nobody_is_told() {
     );
 }
 
+/// As a role that names the alias's ARN cannot: IAM is asked as Step Functions asks it.
 #[tokio::test(start_paused = true)]
-async fn doctor_names_what_is_not_well_with_its_mend() {
+async fn doctor_prints_the_one_command_that_shows_a_deployment_that_cannot_start() {
+    let world = World::new().await;
+    let found = world.json(&["doctor", "--no-execution", "--json"]).await;
+    let all = found.as_array().expect("findings");
+    let start = all.iter().find(|finding| {
+        let check = finding["check"].as_str().unwrap_or_default();
+        check.contains("states:StartExecution")
+    });
+    let start = start.expect("a check of the start");
+    let check = start["check"].as_str().unwrap_or_default();
+    has(
+        check,
+        &[
+            "aws iam simulate-principal-policy --policy-source-arn \"$(aws events list-targets-by-rule --rule \
+             gpu-recovery-task-stopped --query 'Targets[0].RoleArn' --output text)\"",
+            "--resource-arns 'arn:aws:states:us-east-1:123456789012:stateMachine:gpu-recovery'",
+            "ContextKeyName=states:StateMachineQualifier,ContextKeyType=stringList,ContextKeyValues=live",
+        ],
+    );
+    has(
+        start["fix"].as_str().unwrap_or_default(),
+        &["allowed", "implicitDeny"],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn doctor_sees_who_would_end_or_replace_an_instance_during_a_recovery() {
+    let mut world = World::new().await;
+    let scaled = |name: &str, status: &str| {
+        json!({ "name": name, "status": "ACTIVE", "type": "EC2_AUTOSCALING",
+            "autoScalingGroupProvider": { "autoScalingGroupArn": "arn", "managedScaling": { "status": status } } })
+    };
+    world.cloud.fleet.set_capacity_providers(vec![
+        scaled("elastic", "ENABLED"),
+        scaled("fixed", "DISABLED"),
+        json!({ "name": "managed", "status": "ACTIVE", "type": "MANAGED_INSTANCES", "managedInstancesProvider": {
+            "infrastructureRoleArn": "arn", "autoRepairConfiguration": { "actionsStatus": "ENABLED" } } }),
+    ]);
+    let found = world.gives(1, &["doctor", "--no-execution"]).await;
+    has(
+        &found,
+        &[
+            "bad managed scaling of the capacity provider elastic is on",
+            "aws ecs update-capacity-provider --name elastic",
+            "bad the capacity provider managed has ECS Managed Instances: its auto repair replaces what we reboot",
+        ],
+    );
+    assert!(!found.contains("provider fixed"), "{found}");
+    let told = &mut world.desk.context.settings;
+    let mut own = Settings::clone(told);
+    own.cluster = "none".to_owned();
+    *told = own.into();
+    let found = world.gives(1, &["doctor", "--no-execution"]).await;
+    has(&found, &["bad ECS does not know the cluster none"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn doctor_names_what_is_not_well_with_its_fix() {
     let world = World::new().await;
     world.cloud.fleet.disconnect_agent(BAD, None);
     world.pass(5).await;
