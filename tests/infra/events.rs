@@ -56,6 +56,28 @@ fn the_rules_are_those_of_the_simulator() {
 }
 
 #[test]
+fn a_look_for_lost_stops_is_taken_every_five_minutes() {
+    let template = Template::new();
+    let rule = template.resource("LookForLostStopsRule");
+    assert_eq!(rule["ScheduleExpression"], "rate(5 minutes)");
+    assert!(rule["EventPattern"].is_null());
+    let function = format!("{}:live", Lambda::arn("look-for-lost-stops"));
+    assert_eq!(rule["Targets"][0]["Arn"], function);
+    let look = template.resource("LookForLostStopsFunction");
+    let (_, recovery) = &template.rules()["task-stopped"];
+    assert_eq!(
+        look["Environment"]["Variables"]["STATE_MACHINE_ARN"],
+        recovery["Arn"]
+    );
+    // A look ends before the next begins.
+    assert!(
+        look["Timeout"]
+            .as_u64()
+            .is_some_and(|seconds| seconds < 300)
+    );
+}
+
+#[test]
 fn a_rule_may_call_its_function_and_may_lay_down_what_it_cannot_deliver() {
     let template = Template::new();
     let rules = template.resources("AWS::Events::Rule");

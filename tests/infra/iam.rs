@@ -190,7 +190,7 @@ pub fn roles(template: &Template) -> BTreeMap<String, Vec<Value>> {
 }
 
 /// The requests that AWS makes of a recorded call.
-pub fn requests(template: &Template, call: &CallRecord) -> Vec<Request> {
+pub fn requests(call: &CallRecord) -> Vec<Request> {
     let own = |service: &str, rest: &str| format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}");
     let action = format!("{}:{}", call.service, call.action);
     let named: Vec<&str> = call
@@ -203,14 +203,6 @@ pub fn requests(template: &Template, call: &CallRecord) -> Vec<Request> {
         // A token is the permission.
         ("states", "SendTaskSuccess" | "SendTaskFailure" | "SendTaskHeartbeat") => {
             vec![on("*".to_owned())]
-        }
-        // The simulator's rules start the machine; deployed ones start what their target names.
-        ("states", action) if role(&call.caller) == RULES => {
-            let (_, target) = &template.rules()["task-stopped"];
-            vec![Request::states(
-                action,
-                target["Arn"].as_str().expect("an ARN"),
-            )]
         }
         ("states", action) => named.iter().map(|n| Request::states(action, n)).collect(),
         ("dynamodb", _) => vec![on(own("dynamodb", &format!("table/{}", named[0])))],

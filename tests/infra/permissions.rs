@@ -135,7 +135,7 @@ fn a_role_allows_every_call_that_was_seen_and_nothing_else() {
         let Some((name, grants)) = roles.get_key_value(role(&call.caller)) else {
             continue;
         };
-        let requests = requests(&template, call);
+        let requests = requests(call);
         assert!(!requests.is_empty(), "nothing is known of {call:?}");
         for request in requests {
             let allowing: Vec<usize> = (0..grants.len())

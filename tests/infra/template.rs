@@ -325,10 +325,11 @@ impl Template {
             .collect()
     }
 
-    /// Every rule's resolved event pattern and only target, by the rule's name without the prefix.
+    /// The resolved event pattern and only target of every rule that hears events, by its name without the prefix.
     pub fn rules(&self) -> BTreeMap<String, (Value, Value)> {
         self.resources("AWS::Events::Rule")
             .into_values()
+            .filter(|rule| !rule["EventPattern"].is_null())
             .map(|rule| {
                 let name = rule["Name"].as_str().expect("a rule has a name");
                 let targets = rule["Targets"].as_array().expect("a rule has targets");

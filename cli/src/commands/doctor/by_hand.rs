@@ -76,8 +76,8 @@ fn rules() -> Finding {
         format!(
             "aws events list-rules --name-prefix {PREFIX}- --query 'Rules[].[Name,State]' --output table"
         ),
-        "it shows task-stopped, instance-changed, command-ended and execution-failed as ENABLED; if one is missing, \
-         deploy infra/; if one is DISABLED: aws events enable-rule --name NAME",
+        "it shows task-stopped, instance-changed, command-ended, execution-failed and look-for-lost-stops as ENABLED; if \
+         one is missing, deploy infra/; if one is DISABLED: aws events enable-rule --name NAME",
     )
 }
 

@@ -18,6 +18,9 @@ use workers::jobs::TASK_INDEX;
 const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_secs(2);
 
+/// The jobs that run, for the scheduled look.
+const RUNNING_INDEX: &str = "running-index";
+
 async fn table(desk: &Desk, name: &str) -> Result<TableDescription, Finding> {
     let answer = desk.dynamodb.describe_table().table_name(name).send().await;
     let answer = answer.map_err(refused("dynamodb:DescribeTable", name));
@@ -47,21 +50,48 @@ pub async fn jobs_table(desk: &Desk, name: &str) -> Vec<Finding> {
     };
     let wanted = [("job_id", &KeyType::Hash), ("record", &KeyType::Range)];
     let mut found = vec![keyed(name, &keys(table.key_schema()), &wanted)];
-    let index = table
-        .global_secondary_indexes()
-        .iter()
-        .find(|index| index.index_name() == Some(TASK_INDEX));
-    let fits =
-        index.is_some_and(|index| keys(index.key_schema()) == [("task_arn", &KeyType::Hash)]);
-    found.push(if fits {
-        Finding::well(format!("the table {name} has the index {TASK_INDEX}"))
-    } else {
-        Finding::bad(
-            format!("the table {name} has no index {TASK_INDEX} with the hash key task_arn: no stopped task is found"),
-            "add the index (projection: keys only), or deploy infra/",
-        )
-    });
+    let task = [("task_arn", &KeyType::Hash)];
+    let running = [("running", &KeyType::Hash), ("job_id", &KeyType::Range)];
+    found.push(indexed(
+        name,
+        &table,
+        TASK_INDEX,
+        &task,
+        "no stopped task is found",
+    ));
+    found.push(indexed(
+        name,
+        &table,
+        RUNNING_INDEX,
+        &running,
+        "a stop that ECS did not tell is not found",
+    ));
     found
+}
+
+/// Whether the index is there; without it, `lacks`.
+fn indexed(
+    name: &str,
+    table: &TableDescription,
+    index: &str,
+    wanted: &[(&str, &KeyType)],
+    lacks: &str,
+) -> Finding {
+    let mut indexes = table.global_secondary_indexes().iter();
+    let fits = indexes
+        .find(|known| known.index_name() == Some(index))
+        .is_some_and(|known| keys(known.key_schema()) == wanted);
+    if fits {
+        return Finding::well(format!("the table {name} has the index {index}"));
+    }
+    let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
+    Finding::bad(
+        format!(
+            "the table {name} has no index {index} on {}: {lacks}",
+            names.join(", then ")
+        ),
+        "add the index (projection: keys only), or deploy infra/",
+    )
 }
 
 /// The table of instances.

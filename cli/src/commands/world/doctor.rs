@@ -12,6 +12,7 @@ async fn doctor_finds_a_good_deployment_good() {
         &[
             "well the table hybrid-gpu-training-job has its keys",
             "well the table hybrid-gpu-training-job has the index task_arn-index",
+            "well the table hybrid-gpu-training-job has the index running-index",
             "well the table ecs_container_instance has its keys",
             "well the state machine gpu-recovery is this version's",
             "well the state machine works on the cluster gpu-training, with the health check dcgm-health-check",
