@@ -104,6 +104,18 @@ fn wrong_names_and_arns_are_refused_with_a_word_on_what_is_right() {
             &["nvcr.io/nvidia/cloud-native/dcgm:4.5.2-1-ubuntu22.04"],
             &["", "a b"],
         ),
+        (
+            "DcgmImageRepositoryArn",
+            &[
+                "",
+                "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/nvidia/dcgm",
+            ],
+            &[
+                "dcgm",
+                "arn:aws:ecr:us-east-1:123456789012:repository/*",
+                "123456789012.dkr.ecr.us-east-1.amazonaws.com/dcgm",
+            ],
+        ),
     ] {
         let parameter = parameter(name);
         for value in right {
