@@ -8,7 +8,8 @@ use tests::{Recovery, World, fixtures, instance_id};
 /// Every call of all of them.
 pub fn calls() -> Vec<CallRecord> {
     [
-        played(a_half_started_relaunch_is_undone_by_the_next_try()),
+        played(a_half_started_relaunch_is_gone_on_with_by_the_next_try()),
+        played(a_relaunch_that_lacks_a_place_is_undone()),
         played(a_half_started_relaunch_is_undone_when_the_job_is_failed()),
         played(a_half_started_relaunch_is_undone_by_the_recovery_that_takes_over()),
         played(an_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
@@ -18,6 +19,7 @@ pub fn calls() -> Vec<CallRecord> {
         played(a_reboot_that_ended_before_the_token_came("Success")),
         played(a_reboot_that_ended_before_the_token_came("Failed")),
         played(a_reboot_command_that_fails_while_it_is_awaited()),
+        played(a_stop_that_nobody_was_told_of_is_found()),
     ]
     .concat()
 }
@@ -50,17 +52,30 @@ async fn half_started() -> (World, Recovery) {
     (w, recovery)
 }
 
-async fn a_half_started_relaunch_is_undone_by_the_next_try() -> World {
+async fn a_half_started_relaunch_is_gone_on_with_by_the_next_try() -> World {
     let (w, recovery) = half_started().await;
     let relaunch = recovery.input(json!({ "instances": [] }));
-    w.outcome("relaunch-job", relaunch, "Relaunched").await;
+    w.settled_outcome("relaunch-job", relaunch, "Relaunched")
+        .await;
+    w
+}
+
+async fn a_relaunch_that_lacks_a_place_is_undone() -> World {
+    let w = World::with_job(3).await;
+    let recovery = w.claim_and_stop(1).await;
+    let other = w.submit("other-job", [instance_id(2)]).await;
+    other.expect("its rank has left the place");
+    let relaunch = recovery.input(json!({ "instances": [] }));
+    let error = w.call("relaunch-job", relaunch).await;
+    assert_eq!(error.expect_err("a place is taken").name(), "NotPlaced");
     w
 }
 
 async fn a_half_started_relaunch_is_undone_when_the_job_is_failed() -> World {
     let (w, recovery) = half_started().await;
     let fail = json!({ "reason": "RelaunchNotPlaced", "checks": [], "recoveries": [] });
-    w.outcome("fail-job", recovery.input(fail), "Failed").await;
+    w.settled_outcome("fail-job", recovery.input(fail), "Failed")
+        .await;
     w
 }
 
@@ -68,7 +83,7 @@ async fn a_half_started_relaunch_is_undone_by_the_recovery_that_takes_over() -> 
     let (w, first) = half_started().await;
     w.end(&first.execution);
     let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
-    w.outcome("stop-siblings", second.input(json!({})), "Stopped")
+    w.settled_outcome("stop-siblings", second.input(json!({})), "Stopped")
         .await;
     w
 }
@@ -153,5 +168,16 @@ async fn a_reboot_command_that_fails_while_it_is_awaited() -> World {
     w.outcome("await-instance", wait, "Waiting").await;
     let event = command_event(COMMAND, "Failed");
     w.outcome("instance-events", event, "WaitEnded").await;
+    w
+}
+
+async fn a_stop_that_nobody_was_told_of_is_found() -> World {
+    let w = World::with_job(2).await;
+    w.exit(1, 1).await;
+    // Until its event can be on its way no more.
+    w.pass(130).await;
+    let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
+    let looked = w.outcome("look-for-lost-stops", event, "Looked").await;
+    assert_eq!(looked["found"], json!([w.task(1).await]));
     w
 }
