@@ -12,14 +12,11 @@ use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType, TableDescription};
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use workers::jobs::TASK_INDEX;
+use workers::jobs::{RUNNING_INDEX, TASK_INDEX};
 
 /// An execution with nothing to do takes seconds; a cold start and retries belong to it.
 const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_secs(2);
-
-/// The jobs that run, for the scheduled look.
-const RUNNING_INDEX: &str = "running-index";
 
 async fn table(desk: &Desk, name: &str) -> Result<TableDescription, Finding> {
     let answer = desk.dynamodb.describe_table().table_name(name).send().await;
