@@ -2,9 +2,12 @@
 
 use crate::{
     page::{table, thousands},
-    site::{Plan, SiteError, play},
+    site::{Plan, Site, SiteError, in_virtual_time, play},
     usage::Usage,
 };
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Sizes of the job, in ranks.
 pub const SIZES: [u32; 5] = [1, 8, 64, 512, 1024];
@@ -26,23 +29,41 @@ pub struct Row {
 /// # Errors
 /// [`SiteError`].
 pub fn measure(ranks: u32, faulty: u32, unrelated: u32) -> Result<Row, SiteError> {
-    let plan = Plan {
+    played(&Plan {
         faulty,
         unrelated,
         ..Plan::job(ranks)
-    };
-    play(&plan, async |site| {
+    })
+}
+
+fn played(plan: &Plan) -> Result<Row, SiteError> {
+    play(plan, async |site| {
         let context = site.cloud.lambda.context("report");
         let job = context.jobs.get(&site.jobs[0]).await?;
         if job.is_none_or(|job| job.attempt != 2 || job.status.to_string() != "IN_PROGRESS") {
             return Err(SiteError::NotRecovered(site.jobs[0].to_string()));
         }
         Ok(Row {
-            ranks,
-            faulty,
+            ranks: plan.nodes,
+            faulty: plan.faulty,
             usage: Usage::since(&site.cloud, site.dies_at),
         })
     })
+}
+
+/// A row for each size, with one bad instance, where every rank aborts with it.
+///
+/// # Errors
+/// [`SiteError`].
+pub fn with_all_aborting() -> Result<Vec<Row>, SiteError> {
+    let plan = |ranks| Plan {
+        all_abort: true,
+        ..Plan::job(ranks)
+    };
+    SIZES
+        .into_iter()
+        .map(|ranks| played(&plan(ranks)))
+        .collect()
 }
 
 /// A row for each size, with one bad instance.
@@ -131,6 +152,45 @@ pub fn bill_table(rows: &[Row]) -> String {
         .map(|row| format!("**{:.6}**", row.usage.dollars()));
     lines.push(std::iter::once("**all**".to_owned()).chain(sums).collect());
     table(&head, &lines)
+}
+
+/// What one look for lost stops takes beside one running job of so many ranks.
+///
+/// # Errors
+/// [`SiteError`].
+pub fn of_a_look(ranks: u32) -> Result<Usage, SiteError> {
+    in_virtual_time(async {
+        let site = Site::new(&Plan::job(ranks)).await?;
+        sleep(Duration::from_secs(60)).await;
+        let since = site.cloud.clock.now();
+        let looked = site
+            .cloud
+            .lambda
+            .invoke("look-for-lost-stops", json!({}))
+            .await;
+        let usage = Usage::since(&site.cloud, since);
+        site.cloud.dissolve();
+        looked.map_err(|e| SiteError::Look(e.cause))?;
+        Ok(usage)
+    })
+}
+
+/// What the looks cost in a month, in words.
+pub fn looks_line(looks: &[(u32, Usage)]) -> String {
+    /// Every five minutes of thirty days.
+    const LOOKS: u32 = 12 * 24 * 30;
+    let looks: Vec<String> = looks
+        .iter()
+        .map(|(ranks, usage)| {
+            let cents = usage.dollars() * f64::from(LOOKS) * 100.0;
+            format!("{cents:.1} cents beside a job of {}", in_ranks(*ranks))
+        })
+        .collect();
+    format!(
+        "Lost stop events are looked for every five minutes: {} looks a month, which cost {}.\n",
+        thousands(LOOKS.into()),
+        looks.join(", ")
+    )
 }
 
 /// The few figures of the README.

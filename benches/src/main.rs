@@ -93,6 +93,7 @@ fn measure(command: &Command, write: bool) -> Result<Tables, Box<dyn Error>> {
             let one = cost::with_one_bad()?;
             vec![
                 ("one bad", cost::counts_table(&one)),
+                ("all abort", cost::counts_table(&cost::with_all_aborting()?)),
                 ("many bad", cost::counts_table(&cost::with_many_bad()?)),
                 ("bill", cost::bill_table(&one)),
             ]

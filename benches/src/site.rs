@@ -28,6 +28,8 @@ pub struct Plan {
     pub nodes: u32,
     /// Ranks of each job that die of a bad GPU, which a reboot mends.
     pub faulty: u32,
+    /// The other ranks abort then, as all do whose collective loses a peer: the usual case.
+    pub all_abort: bool,
     /// Items in each of the two tables that have nothing to do with the jobs.
     pub unrelated: u32,
     /// The state machine that is deployed.
@@ -42,6 +44,7 @@ impl Plan {
             jobs: 1,
             nodes,
             faulty: 1,
+            all_abort: false,
             unrelated: 0,
             definition: RECOVERY.to_owned(),
         }
@@ -71,6 +74,8 @@ pub enum SiteError {
     Unrelated(String),
     #[error("job {0} was not recovered")]
     NotRecovered(String),
+    #[error("the look failed: {0}")]
+    Look(String),
     #[error("it did not come to an end within a day")]
     Endless,
 }
@@ -266,7 +271,7 @@ pub fn instance_id(job: u32, rank: u32) -> String {
 
 /// Adds the instances and lets the bad ranks die.
 fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[JobId], dies_at: SystemTime) {
-    let dying = plan.dying();
+    let (dying, all_abort) = (plan.dying(), plan.all_abort);
     for job in 0..plan.jobs {
         for rank in 0..plan.nodes {
             let id = instance_id(job, rank);
@@ -289,7 +294,9 @@ fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[JobId], dies_at: SystemTime) {
                 let left = dies_at.duration_since(clock.now()).unwrap_or_default();
                 Behaviour::exits(left, 1)
             }
-            Some(rank) if first && dying.contains(&rank) => Behaviour::aborts_with_gang(ABORT, 1),
+            Some(rank) if first && (all_abort || dying.contains(&rank)) => {
+                Behaviour::aborts_with_gang(ABORT, 1)
+            }
             _ => Behaviour::default(),
         }
     });

@@ -31,6 +31,27 @@ fn a_recovery_stays_within_its_bounds_and_the_pages_say_what_it_costs() {
 }
 
 #[test]
+fn a_job_whose_ranks_all_abort_stays_within_the_bounds_and_the_pages_say_what_it_costs() {
+    let rows = cost::with_all_aborting().expect("every recovery can be played");
+    rows.iter().for_each(within_bounds);
+    agrees("all abort", &cost::counts_table(&rows));
+    let summary = cost::summary_table(&rows);
+    if let Err(problem) = page::check(page::README, "usual costs", &summary) {
+        panic!("{problem}");
+    }
+}
+
+#[test]
+fn the_readme_says_what_looking_for_lost_stops_costs() {
+    let looks: Vec<_> = [8, 1024]
+        .map(|ranks| (ranks, cost::of_a_look(ranks).expect("it can be played")))
+        .into();
+    if let Err(problem) = page::check(page::README, "looks", &cost::looks_line(&looks)) {
+        panic!("{problem}");
+    }
+}
+
+#[test]
 fn many_bad_gpus_stay_within_the_bounds() {
     let rows = cost::with_many_bad().expect("every recovery can be played");
     rows.iter().for_each(within_bounds);

@@ -172,6 +172,7 @@ fn real_inputs() -> BTreeMap<String, Vec<Value>> {
     for (worker, prefixes) in [
         ("instance-events", &["command-invocation", "instance-"][..]),
         ("notify-failed-execution", &["execution-"]),
+        ("look-for-lost-stops", &["scheduled-"]),
     ] {
         let names = prefixes.iter().flat_map(|prefix| fixtures::names(prefix));
         inputs.insert(

@@ -1,6 +1,6 @@
 //! The largest job that is promised, and how cost grows.
 
-use simulator::scenario::{PlayOptions, Report, builtin, play};
+use simulator::scenario::{Gpu, PlayOptions, Report, builtin, play};
 use std::collections::BTreeMap;
 
 fn with_nodes(nodes: u32) -> Report {
@@ -52,4 +52,62 @@ fn transitions_do_not_depend_on_the_ranks_and_calls_grow_with_them() {
         calls(&small),
         calls(&large)
     );
+}
+
+/// AWS ends an execution at 25,000 events and a payload at 256 KiB; some is left for redrives.
+const EVENTS: usize = 20_000;
+
+/// Every rank of a job of 1,024 fails at once, as all do after a collective's abort, and every check ends alike.
+fn all_are_suspects(gpu: Gpu, reason: &str) {
+    let mut scenario = builtin("all-ranks-fail-at-once")
+        .unwrap()
+        .unwrap()
+        .with_nodes(1024)
+        .unwrap();
+    for node in 0..1024 {
+        scenario.instances.entry(node).or_default().gpu = gpu;
+    }
+    let report = play(&scenario, &PlayOptions::default()).unwrap();
+    // Among the promises: no payload over 256 KiB.
+    assert!(
+        report.broken_promises.is_empty(),
+        "{:#?}",
+        report.broken_promises
+    );
+    let recovery = report.recovery().unwrap();
+    assert_eq!(
+        recovery.status, "SUCCEEDED",
+        "{:?} {:?}",
+        recovery.error, recovery.cause
+    );
+    assert_eq!(report.job.reason.as_deref(), Some(reason));
+    assert!(
+        report.history.len() < EVENTS,
+        "{} events",
+        report.history.len()
+    );
+    let rebooted = report.instances.iter().filter(|i| i.reboots > 0).count();
+    assert_eq!(rebooted, 0);
+}
+
+#[test]
+fn a_thousand_healthy_suspects_end_as_designed() {
+    all_are_suspects(Gpu::Healthy, "the GPUs are healthy, the application failed");
+}
+
+#[test]
+fn a_thousand_faulty_suspects_end_as_designed() {
+    let doubt = "too many faulty instances at once to trust the check";
+    all_are_suspects(Gpu::FaultForever, doubt);
+}
+
+/// With a reason of 350 characters each.
+#[test]
+fn a_thousand_suspects_without_an_answer_end_as_designed() {
+    all_are_suspects(Gpu::NoExitCode, "the GPU check gave no usable answer");
+}
+
+#[test]
+fn a_thousand_suspects_that_cannot_be_placed_end_as_designed() {
+    all_are_suspects(Gpu::CannotPlace, "the GPU check gave no usable answer");
 }

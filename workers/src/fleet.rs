@@ -42,7 +42,8 @@ pub enum Stop {
 /// What came of a RunTask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Run {
-    Started(TaskArn),
+    /// With the container instance, which RunTask tells at once and DescribeTasks perhaps minutes later.
+    Started(TaskArn, Option<ContainerInstanceArn>),
     /// ECS answered 200 with this reason in `failures[]`, or the cluster has lost its last instance.
     NotPlaced(String),
 }
@@ -300,9 +301,12 @@ impl Fleet {
             }
             answer => answer.map_err(WorkerError::aws("ecs:RunTask"))?,
         };
-        let started = answer.tasks().first().and_then(|t| t.task_arn());
-        Ok(match started {
-            Some(arn) => Run::Started(TaskArn::new(arn)),
+        let started = answer.tasks().first();
+        Ok(match started.and_then(|t| Some((t, t.task_arn()?))) {
+            Some((task, arn)) => Run::Started(
+                TaskArn::new(arn),
+                task.container_instance_arn().map(ContainerInstanceArn::new),
+            ),
             None => Run::NotPlaced(
                 answer
                     .failures()

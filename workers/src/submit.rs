@@ -244,7 +244,7 @@ async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>
 /// What is known of a launch, also of one that fails.
 #[derive(Default)]
 struct Launched {
-    tasks: Vec<TaskArn>,
+    tasks: Vec<(TaskArn, Option<ContainerInstanceArn>)>,
     /// A RunTask got no answer: its task may run.
     unanswered: bool,
 }
@@ -271,7 +271,7 @@ async fn start(
     let mut troubles = Vec::new();
     for (answer, (instance, _)) in answers.into_iter().zip(&submission.ranks) {
         match answer {
-            Ok(Run::Started(task)) => launched.tasks.push(task),
+            Ok(Run::Started(task, place)) => launched.tasks.push((task, place)),
             Ok(Run::NotPlaced(why)) => not_placed.push(format!("{instance}: {why}")),
             Err(error) => {
                 launched.unanswered |= error.passes();
@@ -292,15 +292,14 @@ async fn start(
 async fn record(
     ctx: &Context,
     submission: &Submission,
-    tasks: &[TaskArn],
+    tasks: &[(TaskArn, Option<ContainerInstanceArn>)],
 ) -> Result<(), WorkerError> {
-    let described = ctx.fleet.tasks(tasks).await?;
     let ranks: Vec<RankRecord> = submission
         .ranks
         .iter()
         .zip(tasks)
         .enumerate()
-        .map(|(rank, ((instance, launch), task))| RankRecord {
+        .map(|(rank, ((instance, launch), (task, place)))| RankRecord {
             job_id: submission.job_id.clone(),
             record: rank_key(1, rank as u32),
             attempt: 1,
@@ -308,10 +307,7 @@ async fn record(
             launch_try: 0,
             task_arn: task.clone(),
             instance_id: Some(instance.clone()),
-            container_instance_arn: described
-                .get(task)
-                .and_then(|t| t.container_instance_arn())
-                .map(ContainerInstanceArn::new),
+            container_instance_arn: place.clone(),
             status: RankStatus::Running,
             exit_code: None,
             stop_code: None,
@@ -353,7 +349,7 @@ async fn undo(ctx: &Context, job: &JobRecord, launched: &Launched) -> Result<(),
             Duration::ZERO
         };
     let until = Instant::now() + PATIENCE;
-    let mut to_stop: BTreeSet<TaskArn> = launched.tasks.iter().cloned().collect();
+    let mut to_stop: BTreeSet<TaskArn> = launched.tasks.iter().map(|(t, _)| t.clone()).collect();
     let mut told = BTreeSet::new();
     loop {
         let listed = ctx

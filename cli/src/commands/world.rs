@@ -81,10 +81,6 @@ impl World {
         let cloud = Cloud::new(CloudOptions::default())
             .await
             .expect("an account");
-        let published = cloud
-            .stepfunctions
-            .publish(&cloud.state_machine_arn, "live");
-        published.expect("the machine is there");
         let subscription = Subscription {
             protocol: "email".to_owned(),
             endpoint: "ops@example.com".to_owned(),
@@ -132,7 +128,8 @@ impl World {
         world
             .until(|world| world.history_has("WaitForInstanceActive"))
             .await;
-        world.pass(30).await;
+        // A minute until the shutdown begins, and a little more.
+        world.pass(90).await;
         let execution = world.recovery().arn;
         let stopped = world
             .cloud

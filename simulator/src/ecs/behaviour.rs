@@ -133,7 +133,7 @@ pub enum GpuHealth {
     DcgmCrashes(i32),
     /// DCGM never ends.
     DcgmHangs,
-    /// DCGM's container ends without an exit code.
+    /// No container that asks for a GPU starts: DCGM's has no exit code.
     NoExitCode,
     /// A GPU is gone for ECS too: the check cannot be placed (RESOURCE:GPU).
     CannotPlace,

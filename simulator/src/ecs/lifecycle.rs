@@ -257,7 +257,9 @@ impl State {
             GpuHealth::DcgmHangs => return Behaviour::default().hanging(),
             GpuHealth::NoExitCode => {
                 return Behaviour {
-                    run: Run::EndsWithoutCode { after },
+                    run: Run::NotStarted {
+                        reason: NO_DRIVER.to_owned(),
+                    },
                     ..Behaviour::default()
                 };
             }
@@ -265,6 +267,13 @@ impl State {
         Behaviour::exits(after, code)
     }
 }
+
+/// What a container that asks for a GPU ends with where there is no driver or no GPU (NVIDIA/k8s-device-plugin#98 and
+/// others; `TaskFailedToStart`, and no exit code).
+const NO_DRIVER: &str = "CannotStartContainerError: Error response from daemon: failed to create task for container: \
+    failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error \
+    during container init: error running prestart hook #0: exit status 1, stdout: , stderr: Auto-detected mode as 'legacy' \
+    nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown";
 
 /// The main container's environment: the definition's under the overrides'.
 fn environment(task: &Task) -> BTreeMap<String, String> {

@@ -32,7 +32,6 @@ pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
         let id = instance_id(scenario, node);
         cloud.fleet.add_instance(NewInstance::p5(&id));
         if let Some(spec) = scenario.instances.get(&node) {
-            cloud.fleet.set_gpu_health(&id, spec.gpu.into());
             cloud.fleet.set_reboot_outcome(&id, spec.reboot.into());
             cloud.fleet.set_ssm_agent(&id, spec.ssm.into());
         }
@@ -94,6 +93,14 @@ pub async fn launch(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitErro
         submit(&context, &other).await?;
     }
     Ok(())
+}
+
+/// Lets the GPUs go bad: the job would not start on some of them.
+pub fn break_gpus(cloud: &Cloud, scenario: &Scenario) {
+    for (node, spec) in &scenario.instances {
+        let id = instance_id(scenario, *node);
+        cloud.fleet.set_gpu_health(&id, spec.gpu.into());
+    }
 }
 
 /// How a rank of a drill's job is launched.

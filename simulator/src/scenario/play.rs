@@ -109,6 +109,7 @@ async fn play_in(
     let hosts = Hosts::watch(cloud);
     cloud.bus.set_delivery(delivery(&scenario.delivery));
     launcher::launch(cloud, scenario).await?;
+    launcher::break_gpus(cloud, scenario);
     let start = Instant::now();
     let started = cloud.clock.now();
     if let Some(observer) = options.observer.clone() {

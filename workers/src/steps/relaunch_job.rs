@@ -8,7 +8,7 @@ use super::partial_launch::{Launch, undo};
 use crate::{
     Context, Step, WorkerError,
     fleet::Run,
-    ids::{ExecutionArn, InstanceId, JobId, TaskArn},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     launch::LaunchSpec,
     launch_names::{client_token, started_by},
     pace,
@@ -230,8 +230,8 @@ async fn launch(
                     .await?;
                 Ok(match run {
                     Run::NotPlaced(why) => Answer::NotPlaced(why),
-                    Run::Started(task) => {
-                        let rank = next_rank(start, job, task);
+                    Run::Started(task, place) => {
+                        let rank = next_rank(start, job, task, place);
                         let recorded = ctx.jobs.put_launched(&rank).await;
                         Answer::Started(Box::new(rank), recorded)
                     }
@@ -301,13 +301,20 @@ async fn commit(
     ctx.jobs.commit_launch(job, by).await
 }
 
-fn next_rank(start: &Start, job: &JobRecord, task_arn: TaskArn) -> RankRecord {
+fn next_rank(
+    start: &Start,
+    job: &JobRecord,
+    task_arn: TaskArn,
+    place: Option<ContainerInstanceArn>,
+) -> RankRecord {
     let attempt = job.attempt + 1;
     RankRecord {
         record: rank_key(attempt, start.old.rank),
         attempt,
         launch_try: job.launch_try,
         task_arn,
+        // An instance that registered anew has another one.
+        container_instance_arn: place.or_else(|| start.old.container_instance_arn.clone()),
         status: RankStatus::Running,
         exit_code: None,
         stop_code: None,
@@ -449,7 +456,7 @@ mod tests {
             ..job(1)
         };
         let plan = plan(&job, &[ended]).unwrap();
-        let next = next_rank(&plan[0], &job, TaskArn::new("t"));
+        let next = next_rank(&plan[0], &job, TaskArn::new("t"), None);
         let expected = RankRecord {
             record: "attempt#00002#rank#00000".into(),
             attempt: 2,

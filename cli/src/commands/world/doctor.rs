@@ -116,9 +116,14 @@ async fn doctor_says_when_nothing_is_published_and_nobody_is_told() {
     let cloud = Cloud::new(CloudOptions::default())
         .await
         .expect("an account");
-    // The state machine is found by its name.
+    let substitutions = simulator::cloud::substitutions(&BTreeMap::new()).expect("defaults");
+    let same =
+        Definition::parse(simulator::cloud::RECOVERY, &substitutions).expect("it is deployed");
+    let unpublished = cloud
+        .stepfunctions
+        .create_state_machine("gpu-recovery-2", same);
     let world = World {
-        desk: desk(&cloud, None),
+        desk: desk(&cloud, Some(unpublished)),
         cloud,
         output: Output::keeping(),
     };
@@ -127,7 +132,7 @@ async fn doctor_says_when_nothing_is_published_and_nobody_is_told() {
     has(
         &world.gives(1, &line).await,
         &[
-            "well the state machine gpu-recovery is this version's",
+            "well the state machine gpu-recovery-2 is this version's",
             "look the state machine has no alias live, which the template's rules start",
             "bad nobody gets the messages: the topic has no confirmed subscription",
             "look the cluster gpu-training has no ACTIVE instance",
