@@ -48,8 +48,7 @@ impl StepFunctions {
                 Ok(json!({}))
             }
             "SendTaskFailure" => {
-                let error = text(body, "error").unwrap_or_default();
-                let cause = text(body, "cause").unwrap_or_default();
+                let (error, cause) = (text(body, "error"), text(body, "cause"));
                 self.send_task_failure(required(body, "taskToken")?, error, cause)?;
                 Ok(json!({}))
             }

@@ -19,7 +19,6 @@ pub(super) use error::join;
 pub use error::{DefinitionError, DefinitionErrors};
 pub(super) use locate::Places;
 
-use crate::Resource;
 use fields::{Fields, MAX_SECONDS, Notes};
 use model::Machine;
 use serde_json::Value;
@@ -88,6 +87,15 @@ impl Definition {
         }
     }
 
+    /// Every state's name, with its type: `Task`.
+    pub(crate) fn kinds(&self) -> BTreeMap<&str, &'static str> {
+        let mut kinds = BTreeMap::new();
+        self.machine.flow.each(&mut |state| {
+            kinds.insert(&*state.name, state.kind.name());
+        });
+        kinds
+    }
+
     /// The text after substitution.
     pub fn text(&self) -> &str {
         &self.text
@@ -146,29 +154,4 @@ fn machine(value: &Value, notes: &mut Notes) -> Option<Machine> {
         timeout: timeout.flatten(),
         flow: flow?,
     })
-}
-
-impl Resource {
-    /// The resource of an ARN `arn:aws:states:::…`; `None` when it is not simulated.
-    pub(super) fn parse(arn: &str) -> Option<Self> {
-        let (partition, name) = arn.strip_prefix("arn:")?.split_once(":states:::")?;
-        if !["aws", "aws-cn", "aws-us-gov"].contains(&partition) {
-            return None;
-        }
-        match name {
-            "lambda:invoke" => Some(Self::LambdaInvoke),
-            "lambda:invoke.waitForTaskToken" => Some(Self::LambdaInvokeWaitForTaskToken),
-            "ecs:runTask.sync" => Some(Self::EcsRunTaskSync),
-            _ => {
-                let (service, action) = name.strip_prefix("aws-sdk:")?.split_once(':')?;
-                let is_name = |text: &str| {
-                    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric())
-                };
-                (is_name(service) && is_name(action)).then(|| Self::AwsSdk {
-                    service: service.to_owned(),
-                    action: action.to_owned(),
-                })
-            }
-        }
-    }
 }

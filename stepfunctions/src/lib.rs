@@ -16,8 +16,10 @@ mod host;
 mod interpreter;
 mod json;
 pub mod mocks;
+mod nearest;
 mod query;
 mod redrive;
+mod resource;
 pub mod seeded;
 mod service;
 mod start;
@@ -34,6 +36,7 @@ pub use events::{EVENT_SOURCE, EVENT_TYPE, StatusChange};
 pub use execution::{ExecutionStatus, ExecutionView};
 pub use host::Host;
 pub use mocks::Mocks;
+pub use resource::{Pattern, Resource};
 pub use service::StepFunctions;
 pub use tokens::WaitingTask;
 
@@ -47,14 +50,20 @@ pub type TaskRunner = Arc<
     dyn Fn(TaskRequest) -> BoxFuture<'static, Result<Answer, IntegrationFailure>> + Send + Sync,
 >;
 
-/// What a runner answers.
-#[derive(Debug, Clone, PartialEq)]
+/// What a runner answers when its call is answered.
 pub enum Answer {
-    /// The task is done, and this is the state's result. A mock of a `waitForTaskToken` state answers so too.
+    /// The task is done, and this is the state's result. A mock of a `.sync` or `.waitForTaskToken` state may answer so too:
+    /// then it is what was submitted as well.
     Result(Value),
-    /// `waitForTaskToken` only: the call went out, with this answer; now the state waits for its token.
+    /// `.sync`: the call went out, with this answer; the state goes on when the job ends. A mock of a `.waitForTaskToken`
+    /// state may answer so.
+    Runs { submitted: Value, end: JobEnd },
+    /// `.waitForTaskToken`: the call went out, with this answer; now the state waits for its token.
     Waits(Value),
 }
+
+/// The end of what a `.sync` call started; dropping it cancels the job.
+pub type JobEnd = BoxFuture<'static, Result<Value, IntegrationFailure>>;
 
 /// One call of a Task state; a retry is a call of its own.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,17 +81,4 @@ pub struct TaskRequest {
     pub retry_count: u32,
     /// `waitForTaskToken` only.
     pub task_token: Option<String>,
-}
-
-/// What a Task state may call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resource {
-    /// `arn:aws:states:::lambda:invoke`
-    LambdaInvoke,
-    /// `arn:aws:states:::lambda:invoke.waitForTaskToken`
-    LambdaInvokeWaitForTaskToken,
-    /// `arn:aws:states:::ecs:runTask.sync`
-    EcsRunTaskSync,
-    /// `arn:aws:states:::aws-sdk:SERVICE:ACTION`
-    AwsSdk { service: String, action: String },
 }

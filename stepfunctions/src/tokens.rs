@@ -1,6 +1,6 @@
 //! Task tokens (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html>).
 
-use super::{ApiError, IntegrationFailure, seeded::Seeded};
+use super::{ApiError, failure::Failure, seeded::Seeded};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +40,7 @@ pub(super) enum Late {
     Heartbeat,
 }
 
-type Told = Result<Value, IntegrationFailure>;
+type Told = Result<Value, Failure>;
 
 #[derive(Clone, Default)]
 pub(super) struct Tokens(Arc<Mutex<State>>);

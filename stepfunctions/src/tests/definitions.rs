@@ -33,7 +33,7 @@ fn every_error_is_told_at_once_with_its_line() {
   "States": {
     "A": {
       "Type": "Task",
-      "Resource": "arn:aws:states:::sns:publish",
+      "Resource": "arn:aws:states:::sms:publish",
       "InputPath": "$.x",
       "Next": "Nowhere"
     },
@@ -57,6 +57,13 @@ fn every_error_is_told_at_once_with_its_line() {
             (9, "/States/A/Next"),
             (13, "/States/B/Output"),
         ]
+    );
+    assert!(
+        errors[0]
+            .message
+            .contains("no optimized integration 'sms' (did you mean 'sns'?)"),
+        "{}",
+        errors[0]
     );
     assert!(errors[1].message.contains("JSONPath only"));
 }

@@ -22,7 +22,7 @@ async fn play(mocks: Value) -> (StepFunctions, ExecutionView) {
     let config = json!({ "StateMachines": { "R": { "TestCases": { "C": named } } }, "MockedResponses": mocks });
     let runner = Mocks::parse(&config.to_string())
         .unwrap()
-        .runner("R", "C")
+        .runner("R", "C", &definition())
         .unwrap();
     let (sfn, _) = cloud(runner);
     let arn = sfn.create_state_machine("recovery", definition());
