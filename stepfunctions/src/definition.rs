@@ -12,6 +12,7 @@ mod locate;
 pub(super) mod model;
 mod read;
 mod substitute;
+mod syntax;
 pub(super) mod template;
 
 pub(super) use analysis::{HostFunction, Reads};
@@ -32,6 +33,7 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct Definition {
     text: Arc<str>,
+    warnings: Arc<[DefinitionError]>,
     pub(super) machine: Arc<Machine>,
 }
 
@@ -58,15 +60,15 @@ impl Definition {
         let places = locate::Places::of(&text);
         let mut notes = Notes::default();
         let machine = machine(&value, &mut notes);
-        let mut errors: Vec<DefinitionError> = notes
-            .errors
-            .into_iter()
-            .map(|(pointer, message)| DefinitionError {
+        let placed = |notes: Vec<(String, String)>| -> Vec<DefinitionError> {
+            let notes = notes.into_iter().map(|(pointer, message)| DefinitionError {
                 line: places.line(&pointer),
                 pointer,
                 message,
-            })
-            .collect();
+            });
+            notes.collect()
+        };
+        let (mut errors, mut warnings) = (placed(notes.errors), placed(notes.warnings));
         errors.extend(
             places
                 .duplicates
@@ -78,13 +80,20 @@ impl Definition {
                 }),
         );
         errors.sort_by_key(|error| error.line);
+        warnings.sort_by_key(|warning| warning.line);
         match machine {
             Some(machine) if errors.is_empty() => Ok(Self {
                 text: text.into(),
+                warnings: warnings.into(),
                 machine: Arc::new(machine),
             }),
             _ => Err(DefinitionErrors(errors)),
         }
+    }
+
+    /// What AWS accepts in it, but may not be meant: a variable that no path assigns, a function that does not exist.
+    pub fn warnings(&self) -> &[DefinitionError] {
+        &self.warnings
     }
 
     /// Every state's name, with its type: `Task`.

@@ -11,6 +11,9 @@ use jsonata_core::{
     parser,
     value::JValue,
 };
+use md5::{Digest, Md5};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
 use std::time::SystemTime;
 
 type Outcome = Result<JValue, EvaluatorError>;
@@ -35,6 +38,7 @@ pub(super) fn register(
             HostFunction::Uuid => {
                 evaluator.register_fn(name, move |_: &[JValue]| Ok(JValue::from(seeded.uuid())))
             }
+            HostFunction::Hash => evaluator.register_fn(name, hash),
             HostFunction::Random => {
                 evaluator.register_fn_override(name, move |args: &[JValue]| random(args, &seeded))
             }
@@ -66,6 +70,40 @@ fn parse(args: &[JValue]) -> Outcome {
             "T0410: Argument 1 of function \"parse\" does not match function signature",
         )),
     }
+}
+
+/// `$hash(content, algorithm)`: hexadecimal.
+fn hash(args: &[JValue]) -> Outcome {
+    let (content, algorithm) = match args {
+        [JValue::Undefined, ..] => return Ok(JValue::Undefined),
+        [JValue::String(content), JValue::String(algorithm), ..] => {
+            (content.as_bytes(), &**algorithm)
+        }
+        _ => {
+            let index = if matches!(args, [JValue::String(_), ..]) {
+                2
+            } else {
+                1
+            };
+            return Err(error(format!(
+                "T0410: Argument {index} of function \"hash\" does not match function signature"
+            )));
+        }
+    };
+    let digest = match algorithm {
+        "MD5" => Md5::digest(content).to_vec(),
+        "SHA-1" => Sha1::digest(content).to_vec(),
+        "SHA-256" => Sha256::digest(content).to_vec(),
+        "SHA-384" => Sha384::digest(content).to_vec(),
+        "SHA-512" => Sha512::digest(content).to_vec(),
+        other => {
+            return Err(error(format!(
+                "$hash: no algorithm '{other}'; expected MD5, SHA-1, SHA-256, SHA-384 or SHA-512"
+            )));
+        }
+    };
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(JValue::from(hex))
 }
 
 /// A whole number; what is not whole is "rounded down".

@@ -25,6 +25,20 @@ fn assert_refused(definition: &Value, expected: &[&str]) {
     assert_eq!(errors.len(), expected.len(), "{errors:#?}");
 }
 
+/// The definition is read, with these warnings.
+#[track_caller]
+fn assert_warned(definition: &Value, expected: &[&str]) {
+    let read = parse(definition).unwrap_or_else(|errors| panic!("{errors}"));
+    let warnings: Vec<String> = read.warnings().iter().map(ToString::to_string).collect();
+    for expected in expected {
+        assert!(
+            warnings.iter().any(|warning| warning.contains(expected)),
+            "{expected:?} is not in {warnings:#?}"
+        );
+    }
+    assert_eq!(warnings.len(), expected.len(), "{warnings:#?}");
+}
+
 #[test]
 fn every_error_is_told_at_once_with_its_line() {
     let text = r#"{
@@ -98,10 +112,6 @@ fn jsonpath_and_unknown_types_and_fields_are_refused_by_name() {
         ),
         &["intrinsic function"],
     );
-    assert_refused(
-        &machine(json!({ "A": { "Type": "Pass", "Output": { "a.$": "$.x" }, "End": true } })),
-        &["`.$` is JSONPath"],
-    );
 }
 
 #[test]
@@ -144,14 +154,18 @@ fn jsonata_that_aws_would_refuse_is_refused() {
         ),
         ("$$.phone", "`$$` is not supported"),
         ("$eval('1')", "no $eval"),
-        ("$frobnicate(1)", "has a function $frobnicate"),
         ("count([1])", "expected $count("),
         ("$states.result", "$states.result exists only"),
         ("$states.errorOutput", "$states.errorOutput exists only"),
         ("$states.output", "$states has no 'output'"),
         ("$states.context.Task.Token", "waits for a task token"),
         ("$states.context.Map.Item.Value", "only inside a Map"),
-        ("$unknown", "$unknown is read, but assigned on no path"),
+        ("$states.inputs", "(did you mean 'input'?)"),
+        ("1 == 2", "S0211 at position 4: The symbol \"=\""),
+        ("1 := 2", "S0212: The left side of :="),
+        ("$x ?? 1", "?? came with JSONata 2.1"),
+        ("$x ?: 1", "?: came with JSONata 2.1"),
+        ("$match('ab', /a(?=b)/)", "look-around"),
     ] {
         assert_refused(&output(source), &[expected]);
     }
@@ -187,7 +201,7 @@ fn a_variable_is_known_only_after_a_path_that_assigns_it() {
     assert!(parse(&states("C")).is_ok());
     let before = machine(json!({
         "A": { "Type": "Pass", "Output": "{% $x %}", "Assign": { "x": 1 }, "End": true } }));
-    assert_refused(&before, &["$x is read, but assigned on no path"]);
+    assert_warned(&before, &["$x is read, but assigned on no path"]);
 }
 
 #[test]
@@ -204,7 +218,7 @@ fn an_inner_scope_cannot_assign_an_outer_scopes_variable() {
             "StartAt": "I", "States": { "I": { "Type": "Pass", "Assign": { "y": 2 }, "End": true } } } },
         "A": { "Type": "Pass", "Output": "{% $y %}", "End": true },
     }));
-    assert_refused(&leaked, &["$y is read, but assigned on no path"]);
+    assert_warned(&leaked, &["$y is read, but assigned on no path"]);
 }
 
 #[test]
@@ -277,13 +291,9 @@ fn other_shapes_are_checked() {
     );
     assert_refused(
         &machine(
-            json!({ "A": { "Type": "Pass", "Assign": { "states": 1, "a.b": 1, "count": 1 }, "End": true } }),
+            json!({ "A": { "Type": "Pass", "Assign": { "states": 1, "a.b": 1 }, "End": true } }),
         ),
-        &[
-            "$states is reserved",
-            "'a.b' is no variable",
-            "$count is a function",
-        ],
+        &["$states is reserved", "'a.b' is no variable"],
     );
     let twice = "{\"QueryLanguage\": \"JSONata\", \"StartAt\": \"A\",\n\"States\": {\"A\": {\"Type\": \"Succeed\"},\n\"A\": {\"Type\": \"Succeed\"}}}";
     let errors = Definition::parse(twice, &BTreeMap::new()).unwrap_err().0;
@@ -291,4 +301,121 @@ fn other_shapes_are_checked() {
         (errors[0].line, errors[0].pointer.as_str()),
         (3, "/States/A")
     );
+}
+
+#[test]
+fn what_aws_accepts_is_read_with_a_warning_where_it_may_not_be_meant() {
+    let pass = |fields: Value| {
+        let mut state = json!({ "Type": "Pass", "End": true });
+        for (name, value) in fields.as_object().unwrap() {
+            state[name] = value.clone();
+        }
+        machine(json!({ "A": state }))
+    };
+    for (definition, warning) in [
+        (
+            pass(json!({ "Assign": { "error": 1, } })),
+            "$error is a function of JSONata, too",
+        ),
+        (
+            pass(json!({ "Assign": { "count": 1 } })),
+            "$count is a function of JSONata, too",
+        ),
+        (
+            pass(json!({ "Output": "{% $stateError %}" })),
+            "$stateError is read, but assigned on no path",
+        ),
+        (
+            pass(json!({ "Output": "{% $doesNotExist(1) %}" })),
+            "a function $doesNotExist; AWS accepts this, and the state fails",
+        ),
+        (
+            pass(json!({ "Output": "{% $strin(1) %}" })),
+            "(did you mean $string?)",
+        ),
+        (
+            pass(json!({ "Output": " {% x %} " })),
+            "a literal: JSONata must start with",
+        ),
+        (
+            pass(json!({ "Output": { "a.$": "$.x" } })),
+            "`.$` is JSONPath",
+        ),
+    ] {
+        assert_warned(&definition, &[warning]);
+    }
+    assert_warned(
+        &pass(json!({ "Output": "{% $hash('x', 'SHA-256') %}" })),
+        &[],
+    );
+    let tolerant = machine(json!({ "M": {
+        "Type": "Map", "Items": [1], "ToleratedFailureCount": 1, "ToleratedFailurePercentage": 50, "End": true,
+        "ItemProcessor": { "StartAt": "I", "States": { "I": { "Type": "Succeed" } } } } }));
+    assert_warned(
+        &tolerant,
+        &[
+            "ToleratedFailureCount counts in distributed Maps only",
+            "ToleratedFailurePercentage counts",
+        ],
+    );
+    let misspelt = machine(json!({
+        "A": { "Type": "Pass", "Assign": { "instance": 1 }, "Next": "B" },
+        "B": { "Type": "Pass", "Output": "{% $instnce %}", "End": true },
+    }));
+    assert_warned(&misspelt, &["(did you mean $instance?)"]);
+}
+
+#[test]
+fn a_catch_of_a_parallel_may_assign_what_a_branch_assigned() {
+    let states = |name: &str| {
+        machine(json!({
+            "P": { "Type": "Parallel", "Next": "End", "Assign": { name: 1 },
+                "Catch": [ { "ErrorEquals": ["States.ALL"], "Assign": { "why": 1 }, "Next": "End" } ],
+                "Branches": [ { "StartAt": "I", "States": {
+                    "I": { "Type": "Pass", "Assign": { "why": 2 }, "End": true } } } ] },
+            "End": { "Type": "Succeed" },
+        }))
+    };
+    assert_warned(&states("other"), &[]);
+    assert_refused(
+        &states("why"),
+        &["$why belongs to the scope around this one"],
+    );
+}
+
+#[test]
+fn a_misspelt_state_field_or_service_is_told_the_nearest_one() {
+    assert_refused(
+        &machine(json!({
+            "Check": { "Type": "Pass", "Next": "Chekc" },
+            "End": { "Type": "Succeed", "Outptu": 1 },
+        })),
+        &[
+            "'Chekc' (did you mean 'Check'?)",
+            "no field Outptu (did you mean 'Output'?)",
+        ],
+    );
+    let resource = |arn: &str| {
+        let mut state = task(json!({}));
+        state["Resource"] = arn.into();
+        machine(json!({ "A": state }))
+    };
+    for (arn, expected) in [
+        ("arn:aws:states:::lamda:invoke", "(did you mean 'lambda'?)"),
+        (
+            "arn:aws:states:::sns:publish.sync",
+            "sns:publish has no .sync",
+        ),
+        ("arn:aws:states:::aws-sdk:ecs:runTask.sync", "has no .sync"),
+        (
+            "arn:aws:states:::ecs:runTask.waitForTaskTokens",
+            "names no integration",
+        ),
+        (
+            "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "call the function by arn:aws:states:::lambda:invoke",
+        ),
+    ] {
+        assert_refused(&resource(arn), &[expected]);
+    }
 }

@@ -104,6 +104,7 @@ impl StateReader<'_, '_> {
             },
             assigned: handling::assigned(exit),
             pointer: self.fields.at("Assign"),
+            caught: false,
         });
     }
 
