@@ -6,6 +6,7 @@ use super::{
     history::{Details, Event, Failed, MAX_EVENTS},
     json::Json,
     seeded::Seeded,
+    seen::Ended,
     service::StateMachine,
 };
 use serde_json::Value;
@@ -76,6 +77,8 @@ pub(super) struct Record {
     pub(super) failed: Failed,
     pub(super) redrives: u32,
     pub(super) redriven: Option<SystemTime>,
+    /// How it had ended when it was redriven last.
+    pub(super) before: Option<Ended>,
     pub(super) events: Vec<Event>,
     pub(super) transitions: u64,
     /// Where it stands; a redrive goes on from there.
@@ -109,6 +112,7 @@ impl Execution {
                 failed: Failed::default(),
                 redrives: 0,
                 redriven: None,
+                before: None,
                 events: Vec::new(),
                 transitions: 0,
                 root: Arc::new(root),

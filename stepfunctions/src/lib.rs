@@ -21,6 +21,7 @@ mod query;
 mod redrive;
 mod resource;
 pub mod seeded;
+mod seen;
 mod service;
 mod start;
 pub mod time;

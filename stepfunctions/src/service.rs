@@ -169,10 +169,7 @@ impl StepFunctions {
 
     pub(super) fn execution(&self, arn: &str) -> Result<Arc<Execution>, ApiError> {
         let execution = self.0.state().executions.get(arn).cloned();
-        execution.ok_or_else(|| {
-            let message = format!("Execution Does Not Exist: '{arn}'");
-            ApiError::new("ExecutionDoesNotExist", message)
-        })
+        execution.ok_or_else(|| unknown(arn))
     }
 
     /// What is known of an execution.
@@ -243,4 +240,9 @@ impl StepFunctions {
             Some(execution.view())
         }
     }
+}
+
+pub(super) fn unknown(arn: &str) -> ApiError {
+    let message = format!("Execution Does Not Exist: '{arn}'");
+    ApiError::new("ExecutionDoesNotExist", message)
 }

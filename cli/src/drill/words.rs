@@ -310,7 +310,7 @@ pub fn named(error: &str, cause: &str) -> String {
     let message = json
         .as_ref()
         .and_then(|cause| cause["errorMessage"].as_str());
-    let cause = match (message, json.is_some_and(|json| json.is_object())) {
+    let cause = match (message, json.as_ref().is_some_and(Value::is_object)) {
         (Some(message), _) => line(message),
         (None, true) => cut(cause),
         (None, false) => line(cause),
