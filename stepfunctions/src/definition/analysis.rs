@@ -37,6 +37,7 @@ pub(crate) enum HostFunction {
     Millis,
     Shuffle,
     Hash,
+    ToMillis,
 }
 
 impl HostFunction {
@@ -51,6 +52,7 @@ impl HostFunction {
             "millis" => Self::Millis,
             "shuffle" => Self::Shuffle,
             "hash" => Self::Hash,
+            "toMillis" => Self::ToMillis,
             _ => return None,
         })
     }
@@ -66,6 +68,7 @@ impl HostFunction {
             Self::Millis => "millis",
             Self::Shuffle => "shuffle",
             Self::Hash => "hash",
+            Self::ToMillis => "toMillis",
         }
     }
 }
@@ -145,7 +148,7 @@ const FUNCTIONS: [&str; 58] = [
 
 /// Whether the name is a function's, of JSONata or of Step Functions.
 pub(crate) fn is_function(name: &str) -> bool {
-    FUNCTIONS.contains(&name) || name == "toMillis" || HostFunction::named(name).is_some()
+    FUNCTIONS.contains(&name) || HostFunction::named(name).is_some()
 }
 
 /// The name of a function that is written almost so.

@@ -45,6 +45,9 @@ pub(super) fn register(
             HostFunction::Now => {
                 evaluator.register_fn_override(name, move |args: &[JValue]| now(args, at))
             }
+            HostFunction::ToMillis => {
+                evaluator.register_fn_override(name, move |args: &[JValue]| to_millis(args, at))
+            }
             HostFunction::Millis => evaluator
                 .register_fn_override(name, move |_: &[JValue]| Ok(JValue::from(epoch_millis(at)))),
             HostFunction::Shuffle => {
@@ -167,16 +170,39 @@ fn now(args: &[JValue], at: SystemTime) -> Outcome {
     if args.is_empty() {
         return Ok(JValue::from(rfc3339(at)));
     }
-    let mut context = Context::new();
-    context.bind("m".to_owned(), JValue::from(epoch_millis(at)));
-    let call = if args.len() == 1 {
-        "$fromMillis($m, $p)"
-    } else {
-        "$fromMillis($m, $p, $z)"
-    };
-    for (name, value) in ["p", "z"].into_iter().zip(args) {
-        context.bind(name.to_owned(), value.clone());
+    let millis = [JValue::from(epoch_millis(at))];
+    let args: Vec<JValue> = millis
+        .into_iter()
+        .chain(args.iter().take(2).cloned())
+        .collect();
+    builtin("fromMillis", &args)
+}
+
+/// A time without a date is today's; the builtin would take the real day.
+fn to_millis(args: &[JValue], at: SystemTime) -> Outcome {
+    const DAY: f64 = 24.0 * 3600.0 * 1000.0;
+    let read = builtin("toMillis", &args[..args.len().min(2)])?;
+    // Components of a date in a picture: `[Y]`, `[M]`, `[D]`, `[d]`, `[F]`, `[W]`, `[X]`, `[x]`, `[w]`.
+    let without_date = matches!(args.get(1), Some(JValue::String(picture))
+        if !picture.split('[').skip(1).any(|part| part.trim_start().starts_with(['Y', 'M', 'D', 'd', 'F', 'W', 'w', 'X', 'x'])));
+    match read {
+        JValue::Number(millis) if without_date => {
+            let today = (epoch_millis(at) as f64 / DAY).floor() * DAY;
+            Ok(JValue::Number(today + millis.rem_euclid(DAY)))
+        }
+        read => Ok(read),
     }
-    let ast = parser::parse(call).map_err(|e| error(e.to_string()))?;
+}
+
+/// What JSONata's own function answers.
+fn builtin(name: &str, args: &[JValue]) -> Outcome {
+    let mut context = Context::new();
+    let mut names = Vec::new();
+    for (index, value) in args.iter().enumerate() {
+        context.bind(format!("a{index}"), value.clone());
+        names.push(format!("$a{index}"));
+    }
+    let call = format!("${name}({})", names.join(", "));
+    let ast = parser::parse(&call).map_err(|e| error(e.to_string()))?;
     Evaluator::with_context(context).evaluate(&ast, &JValue::Undefined)
 }

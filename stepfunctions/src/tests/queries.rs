@@ -268,3 +268,22 @@ async fn errors_of_evaluation_are_told_in_the_words_of_jsonata_js() {
         assert!(cause.ends_with(&expected), "{source}: {cause}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_time_without_a_date_is_of_the_virtual_day() {
+    let states = json!({ "A": { "Type": "Pass", "End": true, "Output": [
+        "{% $fromMillis($toMillis('14:30', '[H01]:[m01]')) %}",
+        "{% $toMillis('2018-03-01', '[Y0001]-[M01]-[D01]') %}",
+        "{% $toMillis('2018-03-01T00:00:00Z') %}",
+        "{% $exists($toMillis($states.input.missing)) %}",
+    ] } });
+    assert_eq!(
+        output(states, json!({})).await,
+        json!([
+            "2026-01-05T14:30:00.000Z",
+            1_519_862_400_000_u64,
+            1_519_862_400_000_u64,
+            false
+        ])
+    );
+}
