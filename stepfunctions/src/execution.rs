@@ -19,10 +19,15 @@ use tokio::{sync::watch, task::AbortHandle};
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExecutionStatus {
+    /// It has not ended; one that was redriven runs again.
     Running,
+    /// It came to an end of its flow.
     Succeeded,
+    /// A state failed, and nothing caught it.
     Failed,
+    /// The state machine's `TimeoutSeconds` were over.
     TimedOut,
+    /// It was stopped.
     Aborted,
 }
 
@@ -42,17 +47,27 @@ impl ExecutionStatus {
 /// What DescribeExecution tells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionView {
+    /// `arn:aws:states:…:execution:MACHINE:NAME`.
     pub arn: String,
+    /// Unique among the machine's executions.
     pub name: String,
+    /// Without version or alias.
     pub state_machine_arn: String,
+    /// How it stands.
     pub status: ExecutionStatus,
+    /// When it was started; a redrive changes nothing of it.
     pub started: SystemTime,
+    /// When it ended last; `None` while it runs.
     pub stopped: Option<SystemTime>,
+    /// What it was started with.
     pub input: Arc<Value>,
+    /// Of one that succeeded.
     pub output: Option<Arc<Value>>,
     /// `None` of a timed-out execution too, as on AWS.
     pub error: Option<String>,
+    /// What is behind the error.
     pub cause: Option<String>,
+    /// How often it was redriven.
     pub redrive_count: u32,
     /// When it was redriven last.
     pub redriven: Option<SystemTime>,

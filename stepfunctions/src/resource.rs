@@ -11,6 +11,7 @@ pub struct Resource {
     pub service: String,
     /// `invoke`, `runTask`, `publish`.
     pub action: String,
+    /// When the state goes on.
     pub pattern: Pattern,
 }
 

@@ -24,12 +24,15 @@ const KEY_DIGITS: usize = 32;
 /// A task that waits for its token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WaitingTask {
+    /// Whose task it is.
     pub execution_arn: String,
     /// The state's name.
     pub state: String,
     /// Inside a Map: the innermost iteration's index.
     pub map_index: Option<usize>,
+    /// What SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat take.
     pub token: String,
+    /// When the task was started.
     pub since: SystemTime,
 }
 
