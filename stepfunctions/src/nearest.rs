@@ -28,9 +28,9 @@ mod tests {
 
     #[test]
     fn a_slip_finds_its_name_and_another_word_finds_none() {
-        let known = ["CheckGpus", "RunDcgm", "NotifyOperators"];
-        assert_eq!(nearest("CheckGpu", known), Some("CheckGpus"));
-        assert_eq!(nearest("rundcmg", known), Some("RunDcgm"));
+        let known = ["CheckOrder", "Ship", "NotifyCustomer"];
+        assert_eq!(nearest("CheckOder", known), Some("CheckOrder"));
+        assert_eq!(nearest("shpi", known), Some("Ship"));
         assert_eq!(nearest("Notify", known), None);
         assert_eq!(hint("x", known), "");
     }

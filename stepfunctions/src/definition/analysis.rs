@@ -1,5 +1,6 @@
 //! What a JSONata expression reads and calls, found once, from its syntax tree.
 
+mod members;
 mod walk;
 
 use crate::nearest;

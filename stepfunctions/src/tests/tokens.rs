@@ -65,12 +65,12 @@ async fn failure_by_token_is_the_states_failure() {
     let (cloud, arn, token) = started(json!({})).await;
     cloud
         .sfn
-        .send_task_failure(&token, Some("RebootNotDone"), Some("boot id"))
+        .send_task_failure(&token, Some("NotSigned"), Some("no pen"))
         .unwrap();
     let view = cloud.sfn.finished(&arn).await.unwrap();
     assert_eq!(
         (view.error.as_deref(), view.cause.as_deref()),
-        (Some("RebootNotDone"), Some("boot id"))
+        (Some("NotSigned"), Some("no pen"))
     );
 }
 

@@ -13,6 +13,11 @@ fn definition() -> Definition {
     Definition::parse(RECOVERY, &substitutions).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+#[test]
+fn the_deployed_definition_is_read_without_a_warning() {
+    assert_eq!(definition().warnings(), []);
+}
+
 async fn play(mocks: Value) -> (StepFunctions, ExecutionView) {
     let responses = mocks.as_object().unwrap().iter();
     let named: Value = responses
