@@ -79,7 +79,7 @@ impl StepFunctions {
 
     fn describe_execution(&self, arn: &str) -> Result<Value, ApiError> {
         let execution = self.execution(arn)?;
-        let seen = execution.seen(self.0.host.seen());
+        let seen = execution.seen(self.0.seen());
         let seen = seen.ok_or_else(|| service::unknown(arn))?;
         let mut answer = summary(&execution, &seen);
         let included = json!({ "included": true });
@@ -139,7 +139,7 @@ impl StepFunctions {
             );
             return Err(ApiError::new("ValidationException", message));
         }
-        let then = self.0.host.seen();
+        let then = self.0.seen();
         let state = self.0.state();
         // "Results are sorted by time, with the most recent execution first."
         let executions: Vec<_> = state

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 const DEFAULT_START: Duration = Duration::from_secs(1_767_225_600);
 
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-type Lag = Arc<dyn Fn() -> Duration + Send + Sync>;
 type Events = Arc<dyn Fn(StatusChange) + Send + Sync>;
 
 /// The world around a [`StepFunctions`](crate::StepFunctions): only the tasks have no default.
@@ -22,7 +21,6 @@ pub struct Host {
     pub(crate) clock: Clock,
     pub(crate) seed: u64,
     pub(crate) events: Events,
-    pub(crate) lag: Lag,
     pub(crate) account: String,
     pub(crate) region: String,
 }
@@ -37,7 +35,6 @@ impl Host {
             clock: Arc::new(move || UNIX_EPOCH + DEFAULT_START + origin.elapsed()),
             seed: 1,
             events: Arc::new(|_| {}),
-            lag: Arc::new(|| Duration::ZERO),
             account: "123456789012".to_owned(),
             region: "us-east-1".to_owned(),
         }
@@ -61,14 +58,6 @@ impl Host {
         self
     }
 
-    /// How old what DescribeExecution and ListExecutions answer is, asked at each call: within that time a new execution
-    /// does not exist for them, and one that ended runs. Both are "eventually consistent" on AWS; by default they are not
-    /// late.
-    pub fn lag(mut self, lag: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        self.lag = Arc::new(lag);
-        self
-    }
-
     /// Where the machines are: for their ARNs.
     pub fn place(mut self, account: &str, region: &str) -> Self {
         (self.account, self.region) = (account.to_owned(), region.to_owned());
@@ -77,11 +66,6 @@ impl Host {
 
     pub(crate) fn now(&self) -> SystemTime {
         (self.clock)()
-    }
-
-    /// The time as of which DescribeExecution and ListExecutions answer.
-    pub(crate) fn seen(&self) -> SystemTime {
-        self.now() - (self.lag)()
     }
 
     /// `arn:aws:states:us-east-1:123456789012:stateMachine:name`

@@ -10,8 +10,8 @@
 //! | | |
 //! | --- | --- |
 //! | [`Definition`] | a definition, read and checked: every error at once, with its line, what was expected and the nearest name; [`warnings`](Definition::warnings) for what AWS accepts, but may not be meant |
-//! | [`StepFunctions`] | the service: machines, versions and aliases, executions, [histories](StepFunctions::history), [redrive](StepFunctions::redrive), task tokens, and the [API](StepFunctions::api) in awsJson |
-//! | [`Host`] | what you give it: who does the tasks, the time, the seed, who hears of events, how much reads lag |
+//! | [`StepFunctions`] | the service: machines, versions and aliases, executions, [histories](StepFunctions::history), [redrive](StepFunctions::redrive), task tokens, and the [API](StepFunctions::api) in awsJson, whose reads may [lag](StepFunctions::set_lag) |
+//! | [`Host`] | what you give it: who does the tasks, the time, the seed, who hears of events |
 //! | [`TaskRunner`] | a function that does the work of every Task state; [`Resource`] says what is called |
 //! | [`Mocks`] | or no function, but a mock configuration of Step Functions Local |
 //!

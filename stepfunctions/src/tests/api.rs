@@ -1,7 +1,7 @@
 //! The operations, without the SDK.
 
-use super::support::{Cloud, cloud, cloud_of, echo, machine, parse};
-use crate::{ApiError, Host};
+use super::support::{Cloud, cloud, echo, machine, parse};
+use crate::ApiError;
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex},
@@ -85,7 +85,8 @@ async fn names_arns_and_inputs_are_checked() {
 async fn what_describes_and_lists_executions_may_lag_behind() {
     let lag = Arc::new(Mutex::new(Duration::ZERO));
     let asked = lag.clone();
-    let cloud = cloud_of(Host::new(echo()).lag(move || *asked.lock().unwrap()));
+    let cloud = cloud(echo());
+    cloud.sfn.set_lag(move || *asked.lock().unwrap());
     let definition = machine(json!({
         "A": { "Type": "Wait", "Seconds": 60, "Next": "B" },
         "B": { "Type": "Fail", "Error": "E" },

@@ -89,15 +89,11 @@ pub(super) fn cloud(tasks: TaskRunner) -> Cloud {
 }
 
 pub(super) fn seeded_cloud(tasks: TaskRunner, seed: u64) -> Cloud {
-    cloud_of(Host::new(tasks).seed(seed))
-}
-
-/// As the host says, but for its clock and its events.
-pub(super) fn cloud_of(host: Host) -> Cloud {
     let told: Arc<Mutex<Vec<StatusChange>>> = Arc::default();
     let changes = told.clone();
     let origin = Instant::now();
-    let host = host
+    let host = Host::new(tasks)
+        .seed(seed)
         .clock(move || UNIX_EPOCH + START + origin.elapsed())
         .events(move |change| changes.lock().unwrap().push(change));
     let sfn = StepFunctions::new(host);
