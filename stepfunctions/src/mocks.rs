@@ -67,10 +67,36 @@ impl Mocks {
         test_case: &str,
         definition: &Definition,
     ) -> Result<TaskRunner, MockErrors> {
+        let case = self.case(state_machine, test_case, definition)?;
+        Ok(play::runner(case, None))
+    }
+
+    /// The same beside other tasks: a state that is not mocked is done by `others`, as Step Functions Local calls the real
+    /// service then.
+    ///
+    /// # Errors
+    /// As [`runner`](Self::runner).
+    pub fn runner_beside(
+        &self,
+        others: TaskRunner,
+        state_machine: &str,
+        test_case: &str,
+        definition: &Definition,
+    ) -> Result<TaskRunner, MockErrors> {
+        let case = self.case(state_machine, test_case, definition)?;
+        Ok(play::runner(case, Some(others)))
+    }
+
+    fn case(
+        &self,
+        state_machine: &str,
+        test_case: &str,
+        definition: &Definition,
+    ) -> Result<Arc<TestCase>, MockErrors> {
         let cases = find(&self.machines, "state machine", state_machine)?;
         let case = find(cases, "test case", test_case)?;
         check(case, definition)?;
-        Ok(play::runner(case.clone()))
+        Ok(case.clone())
     }
 }
 

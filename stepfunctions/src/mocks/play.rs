@@ -11,9 +11,14 @@ use std::{
 /// By execution and state: how many calls were answered.
 type Counters = BTreeMap<(String, String), u32>;
 
-pub(super) fn runner(case: Arc<TestCase>) -> TaskRunner {
+pub(super) fn runner(case: Arc<TestCase>, others: Option<TaskRunner>) -> TaskRunner {
     let counters: Mutex<Counters> = Mutex::default();
     Arc::new(move |request| {
+        if let Some(others) = &others
+            && !case.contains_key(&request.state)
+        {
+            return others(request);
+        }
         let nth = {
             let key = (request.execution_arn.clone(), request.state.clone());
             let mut counters = counters.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! Mocked results in the format of Step Functions Local.
 
-use super::support::{Cloud, cloud, machine, parse, task};
+use super::support::{Cloud, cloud, echo, machine, parse, task};
 use crate::{Definition, ExecutionStatus, ExecutionView, Mocks};
 use serde_json::{Value, json};
 
@@ -301,4 +301,20 @@ async fn every_integration_plays_when_a_mock_answers_it() {
         let cause = "the state 'Call' is not mocked in this test case";
         assert_eq!(view.cause.as_deref(), Some(cause));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn states_without_a_mock_may_be_done_by_others() {
+    let states = json!({
+        "Real": task(json!({ "Arguments": "real", "Next": "Call" })),
+        "Call": task(json!({ "Output": ["{% $states.input %}", "{% $states.result.Payload %}"] })),
+    });
+    let config = CONFIG
+        .replace("\"0-1\"", "\"8-9\"")
+        .replace("\"2\"", "\"0\"");
+    let mocks = Mocks::parse(&config).unwrap();
+    let definition = definition(&states);
+    let runner = mocks.runner_beside(echo(), "Orders", "Short", &definition);
+    let view = cloud(runner.unwrap()).run(states, json!({})).await;
+    assert_eq!(*view.output.unwrap(), json!(["real", 42]));
 }
