@@ -64,12 +64,8 @@ pub(crate) fn compile(
                 Template::Expression(Box::new(expression))
             }
             Ok(None) => {
-                if looks_like_an_expression(text) {
-                    let message = "a literal: JSONata must start with `{%` and end with `%}`, without spaces around them";
-                    findings
-                        .warnings
-                        .push((pointer.to_owned(), message.to_owned()));
-                }
+                let warning = doubt(text).map(|doubt| (pointer.to_owned(), doubt.to_owned()));
+                findings.warnings.extend(warning);
                 Template::Literal(value.clone())
             }
             Err(messages) => {
@@ -134,11 +130,6 @@ pub(crate) fn expression(
     available: Available,
 ) -> Result<Option<(Expression, Vec<String>)>, Vec<String>> {
     if !text.starts_with("{%") && !text.ends_with("%}") {
-        if is_intrinsic(text.trim()) {
-            return Err(vec![format!(
-                "'{text}' is an intrinsic function; JSONata states have none, use JSONata's functions"
-            )]);
-        }
         return Ok(None);
     }
     let Some(source) = text
@@ -163,12 +154,18 @@ pub(crate) fn expression(
     Ok(Some((expression, warnings)))
 }
 
-/// A literal that may have been meant as JSONata.
-fn looks_like_an_expression(text: &str) -> bool {
-    let trimmed = text.trim();
-    trimmed.starts_with("{%") && trimmed.ends_with("%}")
-}
-
-fn is_intrinsic(text: &str) -> bool {
-    text.starts_with("States.") && text.ends_with(')') && text.contains('(')
+/// What a literal may have been meant to be. AWS warns of some as well
+/// (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinitionDiagnostic.html>,
+/// NO_DOLLAR).
+fn doubt(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    if text.starts_with("{%") && text.ends_with("%}") {
+        Some(
+            "a literal: JSONata must start with `{%` and end with `%}`, without spaces around them",
+        )
+    } else if text.starts_with("States.") && text.ends_with(')') && text.contains('(') {
+        Some("a literal: JSONata states have no intrinsic functions; use JSONata's")
+    } else {
+        None
+    }
 }

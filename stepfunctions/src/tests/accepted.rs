@@ -37,6 +37,10 @@ fn what_aws_accepts_is_read_with_a_warning_where_it_may_not_be_meant() {
             "(did you mean $string?)",
         ),
         (
+            pass(json!({ "Output": "States.Format('{}', 1)" })),
+            "a literal: JSONata states have no intrinsic functions",
+        ),
+        (
             pass(json!({ "Output": " {% x %} " })),
             "a literal: JSONata must start with",
         ),

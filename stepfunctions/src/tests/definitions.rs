@@ -106,12 +106,6 @@ fn jsonpath_and_unknown_types_and_fields_are_refused_by_name() {
         &machine(json!({ "A": { "Type": "Pass", "Retry": [], "Result": 1, "End": true } })),
         &["Pass has no field Retry", "with JSONata write Output"],
     );
-    assert_refused(
-        &machine(
-            json!({ "A": { "Type": "Pass", "Output": "States.Format('{}', 1)", "End": true } }),
-        ),
-        &["intrinsic function"],
-    );
 }
 
 #[test]
