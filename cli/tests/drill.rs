@@ -530,7 +530,7 @@ fn mocks(name: &str) -> String {
                 "1": { "Return": { "Payload": { "outcome": "Claimed" } } },
             },
             "Foreign": { "0": { "Return": { "Payload": { "outcome": "NotManaged" } } } },
-            "Healthy": { "0": { "Return": { "Containers": [{ "ExitCode": 0 }] } } },
+            "Healthy": { "0-1": { "Return": { "Containers": [{ "ExitCode": 0 }] } } },
         },
     });
     file(name, &mocks.to_string())

@@ -4,7 +4,7 @@ use crate::{
     ecs::{Fleet, run_task_sync},
     lambda::Lambda,
     object::object,
-    stepfunctions::{Answer, Resource, TaskRequest, TaskRunner},
+    stepfunctions::{Answer, Pattern, TaskRequest, TaskRunner},
     wire::{IntegrationFailure, Wire, sdk_failure},
 };
 use serde_json::Value;
@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// Who makes the state machine's own calls.
 pub const STATE_MACHINE: &str = "state-machine";
 
-/// Lambda functions, `ecs:runTask.sync`, and any `aws-sdk:…` call that a service on the wire answers.
+/// Lambda functions, `ecs:runTask.sync`, and any `aws-sdk:…` call that a service on the wire answers. Of another
+/// integration the state fails, and says so.
 pub fn runner(wire: Wire, fleet: Fleet, lambda: Lambda) -> TaskRunner {
     Arc::new(move |request| {
         let (wire, fleet, lambda) = (wire.clone(), fleet.clone(), lambda.clone());
@@ -28,21 +29,28 @@ async fn run(
     request: TaskRequest,
 ) -> Result<Answer, IntegrationFailure> {
     let caller = format!("{STATE_MACHINE}#{}", request.execution_name);
-    match &request.resource {
-        Resource::LambdaInvoke => invoke(lambda, request.arguments).await.map(Answer::Result),
-        Resource::LambdaInvokeWaitForTaskToken => {
+    let resource = &request.resource;
+    match (resource.to_string().as_str(), resource.sdk_service()) {
+        ("lambda:invoke", _) => invoke(lambda, request.arguments).await.map(Answer::Result),
+        ("lambda:invoke.waitForTaskToken", _) => {
             invoke(lambda, request.arguments).await.map(Answer::Waits)
         }
-        Resource::EcsRunTaskSync => run_task_sync(wire, fleet, &caller, request.arguments)
-            .await
-            .map(Answer::Result),
-        Resource::AwsSdk { service, action } => {
-            let action = upper_first(action);
+        ("ecs:runTask.sync", _) => run_task_sync(wire, fleet, &caller, request.arguments).await,
+        (_, Some(service)) if resource.pattern == Pattern::RequestResponse => {
+            let action = upper_first(&resource.action);
             wire.internal_call(&caller, service, &action, request.arguments)
                 .await
                 .map(Answer::Result)
                 .map_err(|error| sdk_failure(service, &error))
         }
+        // Not caught and not retried: the definition asks for what is not here.
+        (name, _) => Err(IntegrationFailure {
+            error: "States.Runtime".to_owned(),
+            cause: format!(
+                "the simulated cloud has no {name}: give the state '{}' a mock",
+                request.state
+            ),
+        }),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The operations on the wire (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_Operations.html>).
 
-use super::{ApiError, StepFunctions, execution::Execution, redrive, time::epoch_seconds};
+use super::{
+    ApiError, StepFunctions, execution::Execution, redrive, seen::Seen, service,
+    time::epoch_seconds,
+};
 use serde_json::{Map, Value, json};
 use std::time::SystemTime;
 
@@ -16,9 +19,7 @@ impl StepFunctions {
     pub fn api(&self, operation: &str, body: &Value) -> Result<Value, ApiError> {
         match operation {
             "StartExecution" => self.start_execution(body),
-            "DescribeExecution" => {
-                Ok(self.describe_execution(&*self.execution(arn(body, "executionArn")?)?))
-            }
+            "DescribeExecution" => self.describe_execution(arn(body, "executionArn")?),
             "GetExecutionHistory" => self.get_history(body),
             "ListExecutions" => self.list_executions(body),
             "StopExecution" => self.stop_execution(body),
@@ -48,8 +49,7 @@ impl StepFunctions {
                 Ok(json!({}))
             }
             "SendTaskFailure" => {
-                let error = text(body, "error").unwrap_or_default();
-                let cause = text(body, "cause").unwrap_or_default();
+                let (error, cause) = (text(body, "error"), text(body, "cause"));
                 self.send_task_failure(required(body, "taskToken")?, error, cause)?;
                 Ok(json!({}))
             }
@@ -77,10 +77,11 @@ impl StepFunctions {
         Ok(json!({ "executionArn": arn, "startDate": epoch_seconds(started) }))
     }
 
-    fn describe_execution(&self, execution: &Execution) -> Value {
-        let mut answer = summary(execution);
-        let record = execution.record();
-        let status = execution.status();
+    fn describe_execution(&self, arn: &str) -> Result<Value, ApiError> {
+        let execution = self.execution(arn)?;
+        let seen = execution.seen(self.0.seen());
+        let seen = seen.ok_or_else(|| service::unknown(arn))?;
+        let mut answer = summary(&execution, &seen);
         let included = json!({ "included": true });
         let mut put = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -89,19 +90,20 @@ impl StepFunctions {
         };
         put("input", Some(execution.input.text().as_ref().into()));
         put("inputDetails", Some(included.clone()));
-        let output = record.output.as_ref();
+        let output = seen.output.as_ref();
         put("output", output.map(|output| output.text().as_ref().into()));
         put("outputDetails", output.map(|_| included));
-        put("error", record.failed.error.as_deref().map(Into::into));
-        put("cause", record.failed.cause.as_deref().map(Into::into));
-        let refusal = redrive::refusal(status, &record, execution.started, self.0.host.now());
+        put("error", seen.failed.error.as_deref().map(Into::into));
+        put("cause", seen.failed.cause.as_deref().map(Into::into));
+        let (record, now) = (execution.record(), self.0.host.now());
+        let refusal = redrive::refusal(seen.status, &record, execution.started, now);
         let redrivable = match refusal {
             None => "REDRIVABLE",
             Some(_) => "NOT_REDRIVABLE",
         };
         put("redriveStatus", Some(redrivable.into()));
         put("redriveStatusReason", refusal.map(Into::into));
-        Value::Object(answer)
+        Ok(Value::Object(answer))
     }
 
     fn get_history(&self, body: &Value) -> Result<Value, ApiError> {
@@ -137,6 +139,7 @@ impl StepFunctions {
             );
             return Err(ApiError::new("ValidationException", message));
         }
+        let then = self.0.seen();
         let state = self.0.state();
         // "Results are sorted by time, with the most recent execution first."
         let executions: Vec<_> = state
@@ -144,12 +147,13 @@ impl StepFunctions {
             .values()
             .rev()
             .filter(|execution| execution.machine.arn == machine.arn)
-            .filter(|execution| filter.is_none_or(|filter| execution.status().as_str() == filter))
+            .filter_map(|execution| Some((execution, execution.seen(then)?)))
+            .filter(|(_, seen)| filter.is_none_or(|filter| seen.status.as_str() == filter))
             .collect();
         let (from, to, next) = page(body, executions.len())?;
         let executions = executions[from..to]
             .iter()
-            .map(|execution| Value::Object(summary(execution)))
+            .map(|(execution, seen)| Value::Object(summary(execution, seen)))
             .collect();
         Ok(paged("executions", executions, next))
     }
@@ -207,8 +211,7 @@ impl StepFunctions {
 }
 
 /// What ListExecutions tells of an execution, and DescribeExecution, too.
-fn summary(execution: &Execution) -> Map<String, Value> {
-    let record = execution.record();
+fn summary(execution: &Execution, seen: &Seen) -> Map<String, Value> {
     let version = execution.version();
     let mut members = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -223,13 +226,13 @@ fn summary(execution: &Execution) -> Map<String, Value> {
         Some(execution.machine.arn.as_str().into()),
     );
     put("name", Some(execution.name.as_ref().into()));
-    put("status", Some(execution.status().as_str().into()));
+    put("status", Some(seen.status.as_str().into()));
     put("startDate", Some(seconds(execution.started)));
-    put("stopDate", record.stopped.map(seconds));
+    put("stopDate", seen.stopped.map(seconds));
     put("stateMachineVersionArn", version.version.map(Into::into));
     put("stateMachineAliasArn", version.alias.map(Into::into));
-    put("redriveCount", Some(record.redrives.into()));
-    put("redriveDate", record.redriven.map(seconds));
+    put("redriveCount", Some(seen.redrives.into()));
+    put("redriveDate", seen.redriven.map(seconds));
     members
 }
 

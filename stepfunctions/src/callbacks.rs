@@ -1,6 +1,6 @@
 //! What holders of task tokens call.
 
-use super::{ApiError, IntegrationFailure, StepFunctions, tokens::WaitingTask};
+use super::{ApiError, StepFunctions, failure::Failure, tokens::WaitingTask};
 
 impl StepFunctions {
     /// Completes the task that waits for the token; `output` is JSON.
@@ -14,16 +14,17 @@ impl StepFunctions {
         self.0.tokens.tell(token, Ok(result))
     }
 
-    /// Fails the task that waits for the token.
+    /// Fails the task that waits for the token. Without error or cause the state's error output has null there.
     ///
     /// # Errors
     /// `InvalidToken`, `TaskTimedOut` when the task is over.
-    pub fn send_task_failure(&self, token: &str, error: &str, cause: &str) -> Result<(), ApiError> {
-        let failure = IntegrationFailure {
-            error: error.to_owned(),
-            cause: cause.to_owned(),
-        };
-        self.0.tokens.tell(token, Err(failure))
+    pub fn send_task_failure(
+        &self,
+        token: &str,
+        error: Option<&str>,
+        cause: Option<&str>,
+    ) -> Result<(), ApiError> {
+        self.0.tokens.tell(token, Err(Failure::told(error, cause)))
     }
 
     /// Reports that the task that waits for the token goes on.

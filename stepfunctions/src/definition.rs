@@ -12,6 +12,7 @@ mod locate;
 pub(super) mod model;
 mod read;
 mod substitute;
+mod syntax;
 pub(super) mod template;
 
 pub(super) use analysis::{HostFunction, Reads};
@@ -19,7 +20,6 @@ pub(super) use error::join;
 pub use error::{DefinitionError, DefinitionErrors};
 pub(super) use locate::Places;
 
-use crate::Resource;
 use fields::{Fields, MAX_SECONDS, Notes};
 use model::Machine;
 use serde_json::Value;
@@ -33,6 +33,7 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct Definition {
     text: Arc<str>,
+    warnings: Arc<[DefinitionError]>,
     pub(super) machine: Arc<Machine>,
 }
 
@@ -59,15 +60,15 @@ impl Definition {
         let places = locate::Places::of(&text);
         let mut notes = Notes::default();
         let machine = machine(&value, &mut notes);
-        let mut errors: Vec<DefinitionError> = notes
-            .errors
-            .into_iter()
-            .map(|(pointer, message)| DefinitionError {
+        let placed = |notes: Vec<(String, String)>| -> Vec<DefinitionError> {
+            let notes = notes.into_iter().map(|(pointer, message)| DefinitionError {
                 line: places.line(&pointer),
                 pointer,
                 message,
-            })
-            .collect();
+            });
+            notes.collect()
+        };
+        let (mut errors, mut warnings) = (placed(notes.errors), placed(notes.warnings));
         errors.extend(
             places
                 .duplicates
@@ -79,13 +80,29 @@ impl Definition {
                 }),
         );
         errors.sort_by_key(|error| error.line);
+        warnings.sort_by_key(|warning| warning.line);
         match machine {
             Some(machine) if errors.is_empty() => Ok(Self {
                 text: text.into(),
+                warnings: warnings.into(),
                 machine: Arc::new(machine),
             }),
             _ => Err(DefinitionErrors(errors)),
         }
+    }
+
+    /// What AWS accepts in it, but may not be meant: a variable that no path assigns, a function that does not exist.
+    pub fn warnings(&self) -> &[DefinitionError] {
+        &self.warnings
+    }
+
+    /// Every state's name, with its type: `Task`.
+    pub(crate) fn kinds(&self) -> BTreeMap<&str, &'static str> {
+        let mut kinds = BTreeMap::new();
+        self.machine.flow.each(&mut |state| {
+            kinds.insert(&*state.name, state.kind.name());
+        });
+        kinds
     }
 
     /// The text after substitution.
@@ -146,29 +163,4 @@ fn machine(value: &Value, notes: &mut Notes) -> Option<Machine> {
         timeout: timeout.flatten(),
         flow: flow?,
     })
-}
-
-impl Resource {
-    /// The resource of an ARN `arn:aws:states:::…`; `None` when it is not simulated.
-    pub(super) fn parse(arn: &str) -> Option<Self> {
-        let (partition, name) = arn.strip_prefix("arn:")?.split_once(":states:::")?;
-        if !["aws", "aws-cn", "aws-us-gov"].contains(&partition) {
-            return None;
-        }
-        match name {
-            "lambda:invoke" => Some(Self::LambdaInvoke),
-            "lambda:invoke.waitForTaskToken" => Some(Self::LambdaInvokeWaitForTaskToken),
-            "ecs:runTask.sync" => Some(Self::EcsRunTaskSync),
-            _ => {
-                let (service, action) = name.strip_prefix("aws-sdk:")?.split_once(':')?;
-                let is_name = |text: &str| {
-                    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric())
-                };
-                (is_name(service) && is_name(action)).then(|| Self::AwsSdk {
-                    service: service.to_owned(),
-                    action: action.to_owned(),
-                })
-            }
-        }
-    }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 pub struct ApiError {
     /// `ExecutionDoesNotExist`, without namespace.
     pub code: String,
+    /// What is wrong.
     pub message: String,
 }
 
@@ -30,6 +31,9 @@ impl std::error::Error for ApiError {}
 /// A failed task: what the state machine's Retry and Catch see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntegrationFailure {
+    /// The error's name: `Lambda.TooManyRequestsException`. Step Functions' own begin with `States.`; `States.Timeout` is told
+    /// as a time-out, and `States.Runtime` can be neither retried nor caught.
     pub error: String,
+    /// What is behind it, for people; a failed job's is often JSON.
     pub cause: String,
 }

@@ -6,6 +6,7 @@ use super::{
     history::{Details, Event, Failed, MAX_EVENTS},
     json::Json,
     seeded::Seeded,
+    seen::Ended,
     service::StateMachine,
 };
 use serde_json::Value;
@@ -18,10 +19,15 @@ use tokio::{sync::watch, task::AbortHandle};
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExecutionStatus {
+    /// It has not ended; one that was redriven runs again.
     Running,
+    /// It came to an end of its flow.
     Succeeded,
+    /// A state failed, and nothing caught it.
     Failed,
+    /// The state machine's `TimeoutSeconds` were over.
     TimedOut,
+    /// It was stopped.
     Aborted,
 }
 
@@ -41,17 +47,27 @@ impl ExecutionStatus {
 /// What DescribeExecution tells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionView {
+    /// `arn:aws:states:…:execution:MACHINE:NAME`.
     pub arn: String,
+    /// Unique among the machine's executions.
     pub name: String,
+    /// Without version or alias.
     pub state_machine_arn: String,
+    /// How it stands.
     pub status: ExecutionStatus,
+    /// When it was started; a redrive changes nothing of it.
     pub started: SystemTime,
+    /// When it ended last; `None` while it runs.
     pub stopped: Option<SystemTime>,
+    /// What it was started with.
     pub input: Arc<Value>,
+    /// Of one that succeeded.
     pub output: Option<Arc<Value>>,
     /// `None` of a timed-out execution too, as on AWS.
     pub error: Option<String>,
+    /// What is behind the error.
     pub cause: Option<String>,
+    /// How often it was redriven.
     pub redrive_count: u32,
     /// When it was redriven last.
     pub redriven: Option<SystemTime>,
@@ -76,6 +92,8 @@ pub(super) struct Record {
     pub(super) failed: Failed,
     pub(super) redrives: u32,
     pub(super) redriven: Option<SystemTime>,
+    /// How it had ended when it was redriven last.
+    pub(super) before: Option<Ended>,
     pub(super) events: Vec<Event>,
     pub(super) transitions: u64,
     /// Where it stands; a redrive goes on from there.
@@ -109,6 +127,7 @@ impl Execution {
                 failed: Failed::default(),
                 redrives: 0,
                 redriven: None,
+                before: None,
                 events: Vec::new(),
                 transitions: 0,
                 root: Arc::new(root),

@@ -2,7 +2,6 @@
 
 use super::{IntegrationFailure, definition::model::ErrorName, history::Failed};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// A state that failed.
 #[derive(Debug, Clone)]
@@ -19,7 +18,8 @@ pub(super) enum FailureKind {
     Timeout,
     /// Reported as `States.Timeout`, as recorded on AWS, but caught as `States.HeartbeatTimeout` as well.
     HeartbeatTimeout,
-    /// "A terminal error that can't be caught by the States.ALL error type."
+    /// "A terminal error that can't be caught by the States.ALL error type" - but of a Task's result it can, as recorded
+    /// on AWS: then it is ordinary.
     DataLimitExceeded,
     /// `States.Runtime`: "isn't retriable, and will always cause the execution to fail".
     Runtime,
@@ -39,25 +39,37 @@ impl Failure {
         }
     }
 
-    pub(super) fn task(failure: &IntegrationFailure, event: u64) -> Self {
+    /// What the runner of a task says.
+    pub(super) fn task(failure: &IntegrationFailure) -> Self {
         let kind = match failure.error.as_str() {
             "States.Runtime" => FailureKind::Runtime,
             "States.Timeout" => FailureKind::Timeout,
             "States.HeartbeatTimeout" => FailureKind::HeartbeatTimeout,
-            "States.DataLimitExceeded" => FailureKind::DataLimitExceeded,
             _ => FailureKind::Ordinary,
         };
-        Self::new(kind, &failure.error, Some(failure.cause.clone()), event)
+        Self::new(kind, &failure.error, Some(failure.cause.clone()), 0)
+    }
+
+    /// What the holder of a task token says.
+    pub(super) fn told(error: Option<&str>, cause: Option<&str>) -> Self {
+        Self {
+            kind: FailureKind::Ordinary,
+            failed: Failed {
+                error: error.map(Into::into),
+                cause: cause.map(Into::into),
+            },
+            event: 0,
+        }
     }
 
     pub(super) fn runtime(cause: String, event: u64) -> Self {
         Self::new(FailureKind::Runtime, "States.Runtime", Some(cause), event)
     }
 
-    /// "The state/task returned a result with a size exceeding the maximum number of bytes service limit."
-    pub(super) fn data_limit(state: &str, event: u64) -> Self {
+    /// Something is larger than 256 KiB; the name is the state's, or the service's whose result it is.
+    pub(super) fn data_limit(name: &str, event: u64) -> Self {
         let cause = format!(
-            "The state/task '{state}' returned a result with a size exceeding the maximum number of bytes service limit."
+            "The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit."
         );
         let kind = FailureKind::DataLimitExceeded;
         Self::new(kind, "States.DataLimitExceeded", Some(cause), event)
@@ -71,10 +83,16 @@ impl Failure {
         }
     }
 
-    /// `$states.errorOutput`. A time-out has an empty cause there, as recorded on AWS.
+    /// `$states.errorOutput`. As recorded on AWS, a time-out has an empty cause there, and a SendTaskFailure without
+    /// error and cause has nulls.
     pub(super) fn error_output(&self) -> Value {
-        let text = |text: &Option<Arc<str>>| text.as_deref().unwrap_or_default().to_owned();
-        json!({ "Error": text(&self.failed.error), "Cause": text(&self.failed.cause) })
+        let timed_out = matches!(
+            self.kind,
+            FailureKind::Timeout | FailureKind::HeartbeatTimeout
+        );
+        let cause = self.failed.cause.as_deref();
+        let cause = cause.or(timed_out.then_some(""));
+        json!({ "Error": self.failed.error.as_deref(), "Cause": cause })
     }
 
     /// Whether an `ErrorEquals` matches.
@@ -97,7 +115,9 @@ impl Failure {
             FailureKind::Ordinary => match name {
                 // "acts as a wildcard that matches any known error name except for States.Timeout"
                 ErrorName::All | ErrorName::TaskFailed => true,
-                ErrorName::Timeout | ErrorName::HeartbeatTimeout => false,
+                // The holder of a task token may say so.
+                ErrorName::Timeout => error == "States.Timeout",
+                ErrorName::HeartbeatTimeout => error == "States.HeartbeatTimeout",
                 ErrorName::Named(named) => named == error,
             },
         }

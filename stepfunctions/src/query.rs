@@ -3,6 +3,7 @@
 
 mod convert;
 mod functions;
+mod words;
 
 use super::{
     definition::{
@@ -111,7 +112,7 @@ impl<'a> Query<'a> {
         .map_err(|error| {
             said(format!(
                 "threw an error during evaluation. {}",
-                error.message()
+                words::in_jsonata_js(error.message())
             ))
         })
         .and_then(|result| match result {

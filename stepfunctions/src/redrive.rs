@@ -4,7 +4,8 @@ use super::{
     ApiError, StepFunctions,
     execution::{ExecutionStatus, Record},
     frame::Frame,
-    history::{Details, Failed, MAX_EVENTS},
+    history::{Details, MAX_EVENTS},
+    seen::Ended,
 };
 use std::time::{Duration, SystemTime};
 
@@ -50,8 +51,12 @@ impl StepFunctions {
             if let Some(reason) = refusal(execution.status(), &record, execution.started, now) {
                 return Err(ApiError::new("ExecutionNotRedrivable", reason));
             }
-            record.stopped = None;
-            record.failed = Failed::default();
+            record.before = Some(Ended {
+                status: execution.status(),
+                stopped: record.stopped.take(),
+                failed: std::mem::take(&mut record.failed),
+                redriven: record.redriven,
+            });
             record.redrives += 1;
             record.redriven = Some(now);
             // "Execution redrives are considered as state transitions."

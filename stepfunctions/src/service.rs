@@ -17,10 +17,11 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 type Hook = Arc<dyn Fn(&str, &Value) + Send + Sync>;
+type Lag = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// Step Functions in one account and region. Clones are the same service.
 #[derive(Clone)]
@@ -42,6 +43,7 @@ pub(super) struct State {
     /// By ARN, in the order of their start.
     pub(super) executions: IndexMap<Arc<str>, Arc<Execution>>,
     hooks: Vec<Hook>,
+    lag: Option<Lag>,
 }
 
 pub(super) struct StateMachine {
@@ -54,6 +56,12 @@ pub(super) struct StateMachine {
 impl Inner {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time as of which DescribeExecution and ListExecutions answer.
+    pub(super) fn seen(&self) -> SystemTime {
+        let lag = self.state().lag.clone();
+        self.host.now() - lag.map_or(Duration::ZERO, |lag| lag())
     }
 
     /// Tells the hooks of an event.
@@ -169,10 +177,7 @@ impl StepFunctions {
 
     pub(super) fn execution(&self, arn: &str) -> Result<Arc<Execution>, ApiError> {
         let execution = self.0.state().executions.get(arn).cloned();
-        execution.ok_or_else(|| {
-            let message = format!("Execution Does Not Exist: '{arn}'");
-            ApiError::new("ExecutionDoesNotExist", message)
-        })
+        execution.ok_or_else(|| unknown(arn))
     }
 
     /// What is known of an execution.
@@ -221,10 +226,20 @@ impl StepFunctions {
         self.0.state().hooks.push(Arc::new(hook));
     }
 
-    /// No hook is called any more: hooks that hold this service would keep it alive.
+    /// From now on what DescribeExecution and ListExecutions answer is as old as `lag` says, asked at each call: within
+    /// that time a new execution does not exist for them, and one that ended runs. Both are "eventually consistent" on AWS;
+    /// without this they are never late.
+    pub fn set_lag(&self, lag: impl Fn() -> Duration + Send + Sync + 'static) {
+        self.0.state().lag = Some(Arc::new(lag));
+    }
+
+    /// No hook is called any more, and nothing lags: what is called may hold this service and keep it alive.
     pub fn forget_hooks(&self) {
-        let hooks = std::mem::take(&mut self.0.state().hooks);
-        drop(hooks);
+        let (hooks, lag) = {
+            let mut state = self.0.state();
+            (std::mem::take(&mut state.hooks), state.lag.take())
+        };
+        drop((hooks, lag));
     }
 
     /// Resolves when the execution has ended; at once when it has, and with `None` when there is none.
@@ -243,4 +258,9 @@ impl StepFunctions {
             Some(execution.view())
         }
     }
+}
+
+pub(super) fn unknown(arn: &str) -> ApiError {
+    let message = format!("Execution Does Not Exist: '{arn}'");
+    ApiError::new("ExecutionDoesNotExist", message)
 }

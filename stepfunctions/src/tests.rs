@@ -1,5 +1,6 @@
 //! Promises of the engine.
 
+mod accepted;
 mod api;
 mod definitions;
 mod errors;

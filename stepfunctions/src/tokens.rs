@@ -1,6 +1,6 @@
 //! Task tokens (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html>).
 
-use super::{ApiError, IntegrationFailure, seeded::Seeded};
+use super::{ApiError, failure::Failure, seeded::Seeded};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,12 +24,15 @@ const KEY_DIGITS: usize = 32;
 /// A task that waits for its token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WaitingTask {
+    /// Whose task it is.
     pub execution_arn: String,
     /// The state's name.
     pub state: String,
     /// Inside a Map: the innermost iteration's index.
     pub map_index: Option<usize>,
+    /// What SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat take.
     pub token: String,
+    /// When the task was started.
     pub since: SystemTime,
 }
 
@@ -40,7 +43,7 @@ pub(super) enum Late {
     Heartbeat,
 }
 
-type Told = Result<Value, IntegrationFailure>;
+type Told = Result<Value, Failure>;
 
 #[derive(Clone, Default)]
 pub(super) struct Tokens(Arc<Mutex<State>>);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use simulator::{
     cloud::RECOVERY,
     lambda::Lambda,
-    stepfunctions::{Answer, Definition, Host, Resource, StepFunctions, TaskRequest, TaskRunner},
+    stepfunctions::{Answer, Definition, Host, StepFunctions, TaskRequest, TaskRunner},
     wire::IntegrationFailure,
 };
 use std::{
@@ -151,28 +151,29 @@ fn checks() -> Vec<Reply> {
 }
 
 fn replies(request: &TaskRequest) -> Vec<Reply> {
-    match &request.resource {
-        Resource::LambdaInvoke => outcomes(&worker_of(request))
+    match request.resource.to_string().as_str() {
+        "lambda:invoke" => outcomes(&worker_of(request))
             .into_iter()
             .map(|reply| {
                 reply.map(|payload| json!({ "ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200 }))
             })
             .collect(),
-        Resource::LambdaInvokeWaitForTaskToken => vec![
+        "lambda:invoke.waitForTaskToken" => vec![
             Ok(json!({ "instance": INSTANCE })),
             Err(("RebootNotDone", "SSM command ended TimedOut".to_owned())),
             Err(("RebootUnclear", "SSM command ended Failed".to_owned())),
             Err(("States.Timeout", String::new())),
         ],
-        Resource::EcsRunTaskSync => checks(),
-        Resource::AwsSdk { service, .. } if service == "ssm" => vec![
+        "ecs:runTask.sync" => checks(),
+        "aws-sdk:ssm:sendCommand" => vec![
             Ok(json!({ "Command": { "CommandId": "0831e1a8-a1ac-4257-a1fd-c831bc48107e" } })),
             Err(("Ssm.InvalidInstanceIdException", "not in a valid state".to_owned())),
         ],
-        Resource::AwsSdk { .. } => vec![
+        "aws-sdk:ec2:rebootInstances" => vec![
             Ok(json!({})),
             Err(("Ec2.Ec2Exception", "UnauthorizedOperation".to_owned())),
         ],
+        other => panic!("no answers for {other}"),
     }
 }
 
@@ -226,11 +227,9 @@ fn runner(script: Arc<Mutex<Script>>, workers: Arc<BTreeMap<String, Worker>>) ->
     Arc::new(move |request| {
         let reply = {
             let mut script = script.lock().unwrap();
-            if matches!(
-                request.resource,
-                Resource::LambdaInvoke | Resource::LambdaInvokeWaitForTaskToken
-            ) && let Err(error) =
-                workers[&worker_of(&request)].check(&request.arguments["Payload"])
+            if request.resource.service == "lambda"
+                && let Err(error) =
+                    workers[&worker_of(&request)].check(&request.arguments["Payload"])
             {
                 let problem = format!("{}: {error}", request.state);
                 script.violations.push(problem);

@@ -1,8 +1,7 @@
 //! The files that a drill reads and writes. Every error names the file and says what is wrong with it.
 
-use crate::Failure;
-use crate::files::name;
 pub use crate::files::{is_standard, json, pretty, read, writable, write};
+use crate::{Failure, files::name, output};
 use simulator::{
     cloud,
     scenario::Scenario,
@@ -24,8 +23,12 @@ pub fn definition(
 ) -> Result<Definition, Failure> {
     let substitutions =
         cloud::substitutions(settings).map_err(|error| Failure::BadInput(error.to_string()))?;
-    Definition::parse(text, &substitutions)
-        .map_err(|errors| several(file, "is no definition that can be played", &errors))
+    let definition = Definition::parse(text, &substitutions)
+        .map_err(|errors| several(file, "is no definition that can be played", &errors))?;
+    for warning in definition.warnings() {
+        output::warning(&format!("{}: {warning}", name(file)));
+    }
+    Ok(definition)
 }
 
 /// Reads mocks.

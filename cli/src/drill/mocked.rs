@@ -156,7 +156,7 @@ fn play(
     observer: Option<Observer>,
 ) -> Result<Played, Failure> {
     let runner = mocks
-        .runner(&case.machine, &case.name)
+        .runner(&case.machine, &case.name, definition)
         .map_err(|error| Failure::BadInput(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -63,15 +63,17 @@ const LONGEST: usize = 200;
 
 /// One line of at most [`LONGEST`] characters.
 pub fn cut(text: &str) -> String {
-    let line = text
-        .split_whitespace()
-        .map(short)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let line = line(text);
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,
     }
+}
+
+/// One line, however long.
+fn line(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().map(short).collect();
+    words.join(" ")
 }
 
 /// Of an ARN what names the thing; any other word as it is.
@@ -300,16 +302,23 @@ pub fn failure(parameters: &Value, error: &str, cause: &str) -> Words {
     Words::new(Tone::Warning, named(error, cause))
 }
 
-/// An error with its cause.
+/// An error with its cause: sentences are whole, for what they say stands at their end; of a JSON, such as a task that
+/// failed, the beginning tells enough.
 pub fn named(error: &str, cause: &str) -> String {
+    let json = serde_json::from_str::<Value>(cause).ok();
     // A failed worker's cause is `{"errorMessage": ..., "errorType": ...}`.
-    let message = serde_json::from_str::<Value>(cause)
-        .ok()
-        .and_then(|cause| cause["errorMessage"].as_str().map(str::to_owned));
-    match message.as_deref().unwrap_or(cause) {
-        "" => error.to_owned(),
-        cause => format!("{error}: {}", cut(cause)),
+    let message = json
+        .as_ref()
+        .and_then(|cause| cause["errorMessage"].as_str());
+    let cause = match (message, json.as_ref().is_some_and(Value::is_object)) {
+        (Some(message), _) => line(message),
+        (None, true) => cut(cause),
+        (None, false) => line(cause),
+    };
+    if cause.is_empty() {
+        return error.to_owned();
     }
+    format!("{error}: {cause}")
 }
 
 fn exit_code(task: &Value) -> Option<i64> {

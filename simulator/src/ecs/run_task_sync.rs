@@ -2,7 +2,10 @@
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html>).
 
 use super::Fleet;
-use crate::wire::{IntegrationFailure, Wire, optimized_ecs_failure, to_camel, to_pascal};
+use crate::{
+    stepfunctions::Answer,
+    wire::{IntegrationFailure, Wire, optimized_ecs_failure, to_camel, to_pascal},
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -10,10 +13,12 @@ use tokio::time::sleep;
 /// Step Functions sees the end through an EventBridge rule of its own.
 const EVENT_DELAY: Duration = Duration::from_secs(1);
 
-/// Runs the task and waits for its end; the answer is the Task in PascalCase. `arguments` are RunTask's in PascalCase.
-/// Dropping the future stops the task, as Step Functions does when the state times out or the execution is stopped.
+/// Runs the task; what is submitted is RunTask's answer, and the end is the Task, both in PascalCase, as are RunTask's
+/// `arguments`. Dropping the end stops the task, as Step Functions does when the state times out or the execution is
+/// stopped.
 ///
 /// # Errors
+/// Of the call or of the end:
 /// - `States.TaskFailed`, cause: the Task in PascalCase as JSON, when an essential container ended with another code
 ///   than 0 or with none, or the task did not start;
 /// - `AmazonECS.Unknown`, when RunTask answered 200 with `failures`;
@@ -23,7 +28,7 @@ pub async fn run_task_sync(
     fleet: &Fleet,
     caller: &str,
     arguments: Value,
-) -> Result<Value, IntegrationFailure> {
+) -> Result<Answer, IntegrationFailure> {
     let body = camel_request(arguments);
     let cluster = body["cluster"].clone();
     let answer = wire
@@ -31,7 +36,8 @@ pub async fn run_task_sync(
         .await
         .map_err(|error| optimized_ecs_failure(&error))?;
     let failures = answer["failures"].as_array().is_some_and(|f| !f.is_empty());
-    let Some(arn) = answer["tasks"][0]["taskArn"].as_str().filter(|_| !failures) else {
+    let arn = answer["tasks"][0]["taskArn"].as_str().map(str::to_owned);
+    let Some(arn) = arn.filter(|_| !failures) else {
         return Err(IntegrationFailure {
             error: "AmazonECS.Unknown".to_owned(),
             cause: to_pascal(answer).to_string(),
@@ -46,11 +52,19 @@ pub async fn run_task_sync(
             "reason": "Task stopped by AWS Step Functions",
         })),
     };
-    let task = fleet.stopped(arn).await;
+    let fleet = fleet.clone();
+    Ok(Answer::Runs {
+        submitted: to_pascal(answer),
+        end: Box::pin(ended(fleet, arn, guard)),
+    })
+}
+
+async fn ended(fleet: Fleet, arn: String, guard: StopOnDrop) -> Result<Value, IntegrationFailure> {
+    let task = fleet.stopped(&arn).await;
     guard.disarm();
     sleep(EVENT_DELAY).await;
     let task = to_pascal(task.unwrap_or_default());
-    if failed(&task, fleet) {
+    if failed(&task, &fleet) {
         return Err(IntegrationFailure {
             error: "States.TaskFailed".to_owned(),
             cause: task.to_string(),

@@ -1,5 +1,8 @@
 use super::*;
-use crate::wire::Wire;
+use crate::{
+    stepfunctions::Answer,
+    wire::{IntegrationFailure, Wire},
+};
 use aws_sdk_ecs::{
     Client,
     error::ProvideErrorMetadata,
@@ -605,6 +608,17 @@ async fn a_daemon_comes_back_on_an_active_instance_and_holds_no_gpu() {
     assert_ne!(daemon(&w), first);
 }
 
+/// Runs the task and waits for its end.
+async fn run_to_its_end(w: &World, arguments: Value) -> Result<Value, IntegrationFailure> {
+    match run_task_sync(&w.wire, &w.fleet, "machine", arguments).await? {
+        Answer::Runs { submitted, end } => {
+            assert!(submitted["Tasks"][0]["TaskArn"].is_string());
+            end.await
+        }
+        _ => panic!("nothing runs"),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn run_task_sync_succeeds_or_fails_with_the_task_in_pascal_case() {
     let w = world();
@@ -612,7 +626,7 @@ async fn run_task_sync_succeeds_or_fails_with_the_task_in_pascal_case() {
         json!({ "Cluster": CLUSTER, "TaskDefinition": "dcgm", "LaunchType": "EC2",
             "PlacementConstraints": [{ "Type": "memberOf", "Expression": format!("ec2InstanceId == '{id}'") }] })
     };
-    let run = |id: &str| run_task_sync(&w.wire, &w.fleet, "machine", arguments(id));
+    let run = |id: &str| run_to_its_end(&w, arguments(id));
     let healthy = run(I1).await.unwrap();
     assert_eq!(healthy["Containers"][0]["ExitCode"], 0);
     assert_eq!(healthy["StartedBy"], "AWS Step Functions");
@@ -632,9 +646,7 @@ async fn run_task_sync_succeeds_or_fails_with_the_task_in_pascal_case() {
     assert!(failure.cause.contains("RESOURCE:GPU"));
     let mut elsewhere = arguments(I1);
     elsewhere["Cluster"] = json!("other");
-    let refused = run_task_sync(&w.wire, &w.fleet, "machine", elsewhere)
-        .await
-        .unwrap_err();
+    let refused = run_to_its_end(&w, elsewhere).await.unwrap_err();
     assert_eq!(refused.error, "ECS.ClusterNotFoundException");
 }
 
@@ -644,7 +656,7 @@ async fn dropping_run_task_sync_stops_the_task() {
     w.fleet.set_gpu_health(I1, GpuHealth::DcgmHangs);
     let arguments = json!({ "Cluster": CLUSTER, "TaskDefinition": "dcgm",
         "PlacementConstraints": [{ "Type": "memberOf", "Expression": format!("ec2InstanceId == '{I1}'") }] });
-    let run = run_task_sync(&w.wire, &w.fleet, "machine", arguments);
+    let run = run_to_its_end(&w, arguments);
     let timed_out = tokio::time::timeout(Duration::from_secs(600), run).await;
     assert!(timed_out.is_err());
     sleep(Duration::from_secs(60)).await;

@@ -1,7 +1,9 @@
 //! What a JSONata expression reads and calls, found once, from its syntax tree.
 
+mod members;
 mod walk;
 
+use crate::nearest;
 use jsonata_core::ast::AstNode;
 use std::sync::Arc;
 use walk::Analysis;
@@ -35,6 +37,8 @@ pub(crate) enum HostFunction {
     Now,
     Millis,
     Shuffle,
+    Hash,
+    ToMillis,
 }
 
 impl HostFunction {
@@ -48,6 +52,8 @@ impl HostFunction {
             "now" => Self::Now,
             "millis" => Self::Millis,
             "shuffle" => Self::Shuffle,
+            "hash" => Self::Hash,
+            "toMillis" => Self::ToMillis,
             _ => return None,
         })
     }
@@ -62,6 +68,8 @@ impl HostFunction {
             Self::Now => "now",
             Self::Millis => "millis",
             Self::Shuffle => "shuffle",
+            Self::Hash => "hash",
+            Self::ToMillis => "toMillis",
         }
     }
 }
@@ -141,15 +149,42 @@ const FUNCTIONS: [&str; 58] = [
 
 /// Whether the name is a function's, of JSONata or of Step Functions.
 pub(crate) fn is_function(name: &str) -> bool {
-    FUNCTIONS.contains(&name) || name == "toMillis" || HostFunction::named(name).is_some()
+    FUNCTIONS.contains(&name) || HostFunction::named(name).is_some()
+}
+
+/// The name of a function that is written almost so.
+fn meant(name: &str) -> String {
+    let added = [
+        "parse",
+        "partition",
+        "range",
+        "random",
+        "uuid",
+        "hash",
+        "now",
+        "millis",
+    ];
+    let known = FUNCTIONS
+        .into_iter()
+        .chain(added)
+        .chain(["toMillis", "shuffle"]);
+    nearest::nearest(name, known)
+        .map_or_else(String::new, |known| format!(" (did you mean ${known}?)"))
+}
+
+/// What was found in an expression.
+pub(crate) struct Found {
+    pub(crate) reads: Reads,
+    /// What AWS accepts, but may not be meant.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What the expression reads; or everything that Step Functions would refuse in it, or that is not simulated.
-pub(crate) fn analyse(ast: &AstNode, available: Available) -> Result<Reads, Vec<String>> {
+pub(crate) fn analyse(ast: &AstNode, available: Available) -> Result<Found, Vec<String>> {
     let mut analysis = Analysis::new(available);
     analysis.node(ast);
     if analysis.problems.is_empty() {
-        Ok(analysis.reads)
+        Ok(analysis.found)
     } else {
         Err(analysis.problems)
     }

@@ -1,9 +1,12 @@
-//! Checks of the whole: every state is reached, every flow ends, every variable that is read was assigned.
+//! Checks of the whole: every state is reached, every flow ends, and which variables are read that were never
+//! assigned.
 
 use super::{
+    analysis::is_function,
     fields::Notes,
     read::{FlowFacts, StateFacts},
 };
+use crate::nearest;
 use std::{collections::BTreeSet, sync::Arc};
 
 type Names = BTreeSet<Arc<str>>;
@@ -22,8 +25,8 @@ pub(super) fn check(flow: &FlowFacts, outer: &Names, outer_names: &Names, notes:
             "no state ends the flow; expected a Succeed, a Fail, or \"End\": true",
         );
     }
-    let mut names = outer_names.clone();
-    for state in &flow.states {
+    let mut names: Vec<(usize, bool, Arc<str>)> = Vec::new();
+    for (index, state) in flow.states.iter().enumerate() {
         for edge in &state.edges {
             for name in &edge.assigned {
                 if outer_names.contains(name) {
@@ -34,11 +37,11 @@ pub(super) fn check(flow: &FlowFacts, outer: &Names, outer_names: &Names, notes:
                         format!("${name} belongs to the scope around this one, which alone may assign it"),
                     );
                 }
-                names.insert(name.clone());
+                names.push((index, edge.caught, name.clone()));
             }
         }
     }
-    for (state, visible) in flow.states.iter().zip(visible) {
+    for ((index, state), visible) in flow.states.iter().enumerate().zip(visible) {
         let Some(visible) = visible else {
             notes.error(
                 state.pointer.clone(),
@@ -47,15 +50,26 @@ pub(super) fn check(flow: &FlowFacts, outer: &Names, outer_names: &Names, notes:
             continue;
         };
         for (pointer, name) in &state.uses {
-            if !visible.contains(name) {
-                notes.error(
+            if !visible.contains(name) && !is_function(name) {
+                let hint = nearest::nearest(name, visible.iter().map(|known| &**known))
+                    .map_or_else(String::new, |known| format!(" (did you mean ${known}?)"));
+                notes.warn(
                     pointer.clone(),
-                    format!("${name} is read, but assigned on no path that leads here"),
+                    format!(
+                        "${name} is read, but assigned on no path that leads here{hint}; AWS accepts this, and the \
+                         state fails"
+                    ),
                 );
             }
         }
+        // What the state's own Catch assigns, its flows inside may assign as well: recorded on AWS of a Parallel.
+        let seen_inside = names
+            .iter()
+            .filter(|(of, caught, _)| *of != index || !caught)
+            .map(|(_, _, name)| name.clone());
+        let inner_names: Names = outer_names.iter().cloned().chain(seen_inside).collect();
         for inner in &state.inner {
-            check(inner, &visible, &names, notes);
+            check(inner, &visible, &inner_names, notes);
         }
     }
 }

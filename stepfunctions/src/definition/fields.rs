@@ -6,6 +6,7 @@ use super::{
     model::{Exit, literal},
     template::{Assignments, Findings, Template, compile},
 };
+use crate::nearest;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,6 +18,8 @@ pub(super) const MAX_SECONDS: u64 = 99_999_999;
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) errors: Vec<(String, String)>,
+    /// What AWS accepts, but may not be meant.
+    pub(super) warnings: Vec<(String, String)>,
     /// Every state's name and pointer: "state names must be unique within the scope of the whole state machine".
     pub(super) states: BTreeMap<String, String>,
 }
@@ -24,6 +27,10 @@ pub(super) struct Notes {
 impl Notes {
     pub(super) fn error(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         self.errors.push((pointer.into(), message.into()));
+    }
+
+    pub(super) fn warn(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.warnings.push((pointer.into(), message.into()));
     }
 }
 
@@ -82,6 +89,7 @@ impl<'a> Fields<'a> {
         let pointer = self.at(field);
         let template = compile(value, &location, &pointer, available, &mut findings);
         notes.errors.append(&mut findings.problems);
+        notes.warnings.append(&mut findings.warnings);
         self.uses.append(&mut findings.uses);
         Some(template)
     }
@@ -143,6 +151,11 @@ impl<'a> Fields<'a> {
                 for name in variables.keys() {
                     if let Some(wrong) = wrong_variable(name) {
                         notes.error(join(&pointer, name), wrong);
+                    } else if is_function(name) {
+                        let warning = format!(
+                            "${name} is a function of JSONata, too, which this variable hides"
+                        );
+                        notes.warn(join(&pointer, name), warning);
                     }
                 }
             }
@@ -171,7 +184,8 @@ impl<'a> Fields<'a> {
                 let message = hint(field).map_or_else(
                     || {
                         format!(
-                            "{whose} has no field {field}; expected one of {}",
+                            "{whose} has no field {field}{}; expected one of {}",
+                            nearest::hint(field, known.iter().copied()),
                             known.join(", ")
                         )
                     },
@@ -198,10 +212,6 @@ fn wrong_variable(name: &str) -> Option<String> {
         ))
     } else if name.chars().count() > 80 {
         Some(format!("'{name}' is longer than 80 characters"))
-    } else if is_function(name) {
-        Some(format!(
-            "${name} is a function of JSONata; choose another name"
-        ))
     } else {
         None
     }
@@ -223,13 +233,7 @@ fn hint(field: &str) -> Option<&'static str> {
         | "MaxConcurrencyPath" => "JSONPath only; with JSONata write the field without Path",
         "Variable" | "And" | "Or" | "Not" => "JSONPath only; with JSONata write Condition",
         "Iterator" => "replaced by ItemProcessor",
-        "Credentials"
-        | "ItemReader"
-        | "ItemBatcher"
-        | "ResultWriter"
-        | "Label"
-        | "ToleratedFailureCount"
-        | "ToleratedFailurePercentage" => "not simulated",
+        "Credentials" | "ItemReader" | "ItemBatcher" | "ResultWriter" | "Label" => "not simulated",
         _ => return None,
     })
 }

@@ -160,7 +160,10 @@ fn catcher(
     let exit = fields.exit(available, notes);
     state.uses.append(&mut fields.uses);
     let next = super::read::target(&fields, "Next", names, notes)?;
-    edges.push(Edge::new(next, &exit, fields.at("Assign")));
+    edges.push(Edge {
+        caught: true,
+        ..Edge::new(next, &exit, fields.at("Assign"))
+    });
     Some(Catcher {
         errors: errors?,
         next,
@@ -233,6 +236,7 @@ impl Edge {
             to: Some(to),
             assigned: assigned(exit),
             pointer,
+            caught: false,
         }
     }
 }

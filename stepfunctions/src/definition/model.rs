@@ -19,6 +19,20 @@ pub(crate) struct Flow {
     pub(crate) states: Vec<State>,
 }
 
+impl Flow {
+    /// Every state, those of the flows inside included.
+    pub(crate) fn each<'a>(&'a self, see: &mut impl FnMut(&'a State)) {
+        for state in &self.states {
+            see(state);
+            match &state.kind {
+                Kind::Map(map) => map.processor.each(see),
+                Kind::Parallel(parallel) => parallel.branches.iter().for_each(|b| b.each(see)),
+                _ => {}
+            }
+        }
+    }
+}
+
 /// Where a state leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {

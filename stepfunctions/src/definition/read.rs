@@ -9,6 +9,7 @@ use super::{
     fields::{Fields, Notes},
     model::Flow,
 };
+use crate::nearest;
 use serde_json::Value;
 use states::StateReader;
 use std::{collections::BTreeMap, sync::Arc};
@@ -41,6 +42,8 @@ pub(super) struct Edge {
     pub(super) assigned: Vec<Arc<str>>,
     /// Where the variables are assigned.
     pub(super) pointer: String,
+    /// Of a Catch: taken when the state's flows inside are over.
+    pub(super) caught: bool,
 }
 
 /// `StartAt` and `States` of the object at the pointer.
@@ -138,7 +141,8 @@ pub(super) fn target(
     if index.is_none() {
         let known: Vec<_> = names.keys().copied().collect();
         let message = format!(
-            "{field} names no state: '{name}'; expected one of {}",
+            "{field} names no state: '{name}'{}; expected one of {}",
+            nearest::hint(name, known.iter().copied()),
             known.join(", ")
         );
         notes.error(fields.at(field), message);

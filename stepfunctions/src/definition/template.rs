@@ -1,7 +1,10 @@
 //! Fields that take a JSONata string or a literal, compiled once.
 
-use super::analysis::{Available, Reads, analyse};
-use jsonata_core::{ast::AstNode, parser};
+use super::{
+    analysis::{Available, Found, Reads, analyse},
+    syntax,
+};
+use jsonata_core::ast::AstNode;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -34,6 +37,7 @@ pub(crate) type Assignments = Vec<(Arc<str>, Template)>;
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) problems: Vec<(String, String)>,
+    pub(crate) warnings: Vec<(String, String)>,
     /// Variables that are read.
     pub(crate) uses: Vec<(String, Arc<str>)>,
 }
@@ -48,14 +52,22 @@ pub(crate) fn compile(
 ) -> Template {
     match value {
         Value::String(text) => match expression(text, location, available) {
-            Ok(Some(expression)) => {
+            Ok(Some((expression, warnings))) => {
+                let warnings = warnings.into_iter();
+                findings
+                    .warnings
+                    .extend(warnings.map(|warning| (pointer.to_owned(), warning)));
                 let read = expression.reads.variables.iter();
                 findings
                     .uses
                     .extend(read.map(|name| (pointer.to_owned(), name.clone())));
                 Template::Expression(Box::new(expression))
             }
-            Ok(None) => Template::Literal(value.clone()),
+            Ok(None) => {
+                let warning = doubt(text).map(|doubt| (pointer.to_owned(), doubt.to_owned()));
+                findings.warnings.extend(warning);
+                Template::Literal(value.clone())
+            }
             Err(messages) => {
                 let messages = messages.into_iter();
                 findings
@@ -72,9 +84,9 @@ pub(crate) fn compile(
                     let pointer = super::error::join(pointer, name);
                     if name.ends_with(".$") {
                         let message = format!(
-                            "'{name}': `.$` is JSONPath; with JSONata write \"{{% … %}}\" in the value"
+                            "'{name}' stays as it is: `.$` is JSONPath; with JSONata write \"{{% … %}}\" in the value"
                         );
-                        findings.problems.push((pointer.clone(), message));
+                        findings.warnings.push((pointer.clone(), message));
                     }
                     let value = compile(value, &location, &pointer, available, findings);
                     (name.clone(), value)
@@ -109,21 +121,15 @@ pub(crate) fn compile(
     }
 }
 
-/// The expression in a string; `None` for a string that is none. "The string must start with `{%` with no leading
+/// The expression in a string, and warnings; `None` for a string that is none. "The string must start with `{%` with no leading
 /// spaces, and must end with `%}` with no trailing spaces. Improperly opening or closing the expression will result in a
 /// validation error."
 pub(crate) fn expression(
     text: &str,
     location: &str,
     available: Available,
-) -> Result<Option<Expression>, Vec<String>> {
-    let trimmed = text.trim();
-    if !trimmed.starts_with("{%") && !trimmed.ends_with("%}") {
-        if is_intrinsic(trimmed) {
-            return Err(vec![format!(
-                "'{trimmed}' is an intrinsic function; JSONata states have none, use JSONata's functions"
-            )]);
-        }
+) -> Result<Option<(Expression, Vec<String>)>, Vec<String>> {
+    if !text.starts_with("{%") && !text.ends_with("%}") {
         return Ok(None);
     }
     let Some(source) = text
@@ -136,21 +142,30 @@ pub(crate) fn expression(
         ]);
     };
     let source = source.trim();
-    let ast = parser::parse(source).map_err(|error| {
-        vec![format!(
-            "JSONata does not parse: {}",
-            error.display_message()
-        )]
-    })?;
-    let reads = analyse(&ast, available)?;
-    Ok(Some(Expression {
+    let ast =
+        syntax::parse(source).map_err(|error| vec![format!("JSONata does not parse: {error}")])?;
+    let Found { reads, warnings } = analyse(&ast, available)?;
+    let expression = Expression {
         source: source.into(),
         ast,
         location: location.into(),
         reads,
-    }))
+    };
+    Ok(Some((expression, warnings)))
 }
 
-fn is_intrinsic(text: &str) -> bool {
-    text.starts_with("States.") && text.ends_with(')') && text.contains('(')
+/// What a literal may have been meant to be. AWS warns of some as well
+/// (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinitionDiagnostic.html>,
+/// NO_DOLLAR).
+fn doubt(text: &str) -> Option<&'static str> {
+    let text = text.trim();
+    if text.starts_with("{%") && text.ends_with("%}") {
+        Some(
+            "a literal: JSONata must start with `{%` and end with `%}`, without spaces around them",
+        )
+    } else if text.starts_with("States.") && text.ends_with(')') && text.contains('(') {
+        Some("a literal: JSONata states have no intrinsic functions; use JSONata's")
+    } else {
+        None
+    }
 }

@@ -61,8 +61,8 @@ impl Members {
     }
 
     fn resource(self, resource: &Resource) -> Self {
-        let (kind, name) = resource.names();
-        self.text("resourceType", &kind).text("resource", &name)
+        self.text("resourceType", &resource.service)
+            .text("resource", &resource.action_and_pattern())
     }
 
     fn failed(mut self, failed: &Failed) -> Self {
@@ -231,20 +231,5 @@ impl Details {
                 )
             }
         }
-    }
-}
-
-impl Resource {
-    /// `resourceType` and `resource` of history events: `lambda` and `invoke`.
-    fn names(&self) -> (String, String) {
-        let (kind, name) = match self {
-            Self::LambdaInvoke => ("lambda", "invoke"),
-            Self::LambdaInvokeWaitForTaskToken => ("lambda", "invoke.waitForTaskToken"),
-            Self::EcsRunTaskSync => ("ecs", "runTask.sync"),
-            Self::AwsSdk { service, action } => {
-                return (format!("aws-sdk:{service}"), action.clone());
-            }
-        };
-        (kind.to_owned(), name.to_owned())
     }
 }

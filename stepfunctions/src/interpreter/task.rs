@@ -1,37 +1,26 @@
 //! Task (<https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html>).
 
+mod call;
+
 use super::{Moment, Run, Visit, wait::seconds};
 use crate::{
-    Answer, IntegrationFailure, Resource, TaskRequest,
+    Pattern, TaskRequest,
     definition::model::Task,
     failure::{Failure, FailureKind},
     history::{Details, Failed},
     json::{Json, MAX_BYTES},
     tokens::{Late, Ticket, Tokens},
 };
-use futures::future::BoxFuture;
+use call::Ending;
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep_until};
-
-/// A task's call under way.
-type Call = BoxFuture<'static, Result<Answer, IntegrationFailure>>;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The evaluated fields of a Task. `HeartbeatSeconds` counts only where there is a token to beat with.
 struct Prepared {
     arguments: Value,
     timeout: Option<u64>,
     heartbeat: Option<u64>,
-}
-
-/// How a task ends without a result.
-enum Ending {
-    Failed(IntegrationFailure),
-    Late(Late),
-    /// The runner broke its contract.
-    Broken(&'static str),
-    /// The history is full, or the execution has ended.
-    Stopped(Failure),
 }
 
 impl Run {
@@ -41,7 +30,7 @@ impl Run {
         task: &Task,
         retries: u32,
     ) -> Result<Json, Failure> {
-        let waits = *task.resource == Resource::LambdaInvokeWaitForTaskToken;
+        let waits = task.resource.pattern == Pattern::WaitForTaskToken;
         let token = waits.then(|| Tokens::make(&self.execution.seeded));
         let prepared = self.prepare(visit, task, retries, token.as_deref())?;
         let parameters = prepared.arguments.to_string();
@@ -59,18 +48,9 @@ impl Run {
         let deadline = prepared
             .timeout
             .map(|seconds| Instant::now() + Duration::from_secs(seconds));
-        let ticket = token.as_ref().map(|token| {
-            let heartbeat = prepared.heartbeat.map(Duration::from_secs);
-            let map_index = visit.item.map(|item| item.index);
-            let place = (
-                self.execution.arn.as_ref(),
-                visit.state.name.as_ref(),
-                map_index,
-            );
-            self.service
-                .tokens
-                .open(token, place, deadline, heartbeat, self.service.host.now())
-        });
+        let ticket = token
+            .as_ref()
+            .map(|token| self.ticket(visit, token, deadline, prepared.heartbeat));
         let call = (self.service.host.tasks)(TaskRequest {
             execution_arn: self.execution.arn.to_string(),
             execution_name: self.execution.name.to_string(),
@@ -82,10 +62,29 @@ impl Run {
             task_token: token,
         });
         let ended = match ticket {
-            None => within(call, deadline).await,
+            None => self.plain_task(visit, task, call, deadline).await,
             Some(ticket) => self.token_task(visit, task, call, ticket).await,
         };
-        self.task_ended(visit, &task.resource, ended)
+        self.task_ended(visit, task, ended)
+    }
+
+    fn ticket(
+        &self,
+        visit: &Visit<'_>,
+        token: &str,
+        deadline: Option<Instant>,
+        heartbeat: Option<u64>,
+    ) -> Ticket {
+        let place = (
+            self.execution.arn.as_ref(),
+            visit.state.name.as_ref(),
+            visit.item.map(|item| item.index),
+        );
+        let heartbeat = heartbeat.map(Duration::from_secs);
+        let now = self.service.host.now();
+        self.service
+            .tokens
+            .open(token, place, deadline, heartbeat, now)
     }
 
     fn prepare(
@@ -105,7 +104,8 @@ impl Run {
                 Some(arguments) => query.template(arguments)?,
                 None => visit.input.value().clone(),
             };
-            if *task.resource == Resource::EcsRunTaskSync
+            let (service, action) = (&*task.resource.service, &*task.resource.action);
+            if (service, action) == ("ecs", "runTask")
                 && let Value::Object(members) = &mut arguments
             {
                 // Step Functions sets it itself, and shows it in the history.
@@ -125,67 +125,30 @@ impl Run {
         })
     }
 
-    /// Calls, then waits for the token. Who holds the token may answer before the call returns.
-    async fn token_task(
-        &self,
-        visit: &Visit<'_>,
-        task: &Task,
-        mut call: Call,
-        mut ticket: Ticket,
-    ) -> Result<Value, Ending> {
-        let late = ticket.late();
-        tokio::pin!(late);
-        let answer = tokio::select! {
-            biased;
-            told = ticket.told() => {
-                // The call has done its work; what it still does is not the state's business.
-                tokio::spawn(async move { drop(call.await) });
-                return told.map_err(Ending::Failed);
-            }
-            answer = &mut call => answer.map_err(Ending::Failed)?,
-            late = &mut late => return Err(Ending::Late(late)),
-        };
-        let output = match answer {
-            Answer::Result(result) => return Ok(result),
-            Answer::Waits(output) => Json::new(output),
-        };
-        let details = Details::TaskSubmitted {
-            resource: task.resource.clone(),
-            output: output.text().clone(),
-        };
-        self.push(visit.frame, details).map_err(Ending::Stopped)?;
-        tokio::select! {
-            biased;
-            told = ticket.told() => told.map_err(Ending::Failed),
-            late = late => Err(Ending::Late(late)),
-        }
-    }
-
     fn task_ended(
         &self,
         visit: &Visit<'_>,
-        resource: &Arc<Resource>,
+        task: &Task,
         ended: Result<Value, Ending>,
     ) -> Result<Json, Failure> {
-        let resource = resource.clone();
         match ended {
             Ok(result) => {
                 let result = Json::new(result);
                 if result.too_large() {
-                    let failure = self.too_large(visit);
-                    return Err(self.task_failed(visit, resource, failure)?);
+                    // As recorded on AWS: the service stands for the state, and States.ALL catches it.
+                    let last = visit.frame.place().last;
+                    let mut failure = Failure::data_limit(&task.resource.service, last);
+                    failure.kind = FailureKind::Ordinary;
+                    return Err(self.task_failed(visit, task, failure)?);
                 }
                 let details = Details::TaskSucceeded {
-                    resource,
+                    resource: task.resource.clone(),
                     output: result.text().clone(),
                 };
                 self.push(visit.frame, details)?;
                 Ok(result)
             }
-            Err(Ending::Failed(failure)) => {
-                let failure = Failure::task(&failure, 0);
-                Err(self.task_failed(visit, resource, failure)?)
-            }
+            Err(Ending::Failed(failure)) => Err(self.task_failed(visit, task, failure)?),
             Err(Ending::Broken(what)) => Err(self.runtime(visit, what)),
             Err(Ending::Stopped(failure)) => Err(failure),
             Err(Ending::Late(late)) => {
@@ -193,13 +156,8 @@ impl Run {
                     Late::Timeout => FailureKind::Timeout,
                     Late::Heartbeat => FailureKind::HeartbeatTimeout,
                 };
-                let mut failure = Failure::new(kind, "States.Timeout", None, 0);
-                let details = Details::TaskTimedOut {
-                    resource,
-                    failed: failure.failed.clone(),
-                };
-                failure.event = self.push(visit.frame, details)?;
-                Err(failure)
+                let failure = Failure::new(kind, "States.Timeout", None, 0);
+                Err(self.task_failed(visit, task, failure)?)
             }
         }
     }
@@ -207,30 +165,18 @@ impl Run {
     fn task_failed(
         &self,
         visit: &Visit<'_>,
-        resource: Arc<Resource>,
+        task: &Task,
         mut failure: Failure,
     ) -> Result<Failure, Failure> {
+        let resource = task.resource.clone();
         let failed: Failed = failure.failed.clone();
-        let details = Details::TaskFailed { resource, failed };
+        let details = match failure.kind {
+            FailureKind::Timeout | FailureKind::HeartbeatTimeout => {
+                Details::TaskTimedOut { resource, failed }
+            }
+            _ => Details::TaskFailed { resource, failed },
+        };
         failure.event = self.push(visit.frame, details)?;
         Ok(failure)
-    }
-}
-
-/// A call that answers with the result.
-async fn within(call: Call, deadline: Option<Instant>) -> Result<Value, Ending> {
-    let answer = match deadline {
-        None => call.await,
-        Some(deadline) => tokio::select! {
-            biased;
-            answer = call => answer,
-            () = sleep_until(deadline) => return Err(Ending::Late(Late::Timeout)),
-        },
-    };
-    match answer.map_err(Ending::Failed)? {
-        Answer::Result(result) => Ok(result),
-        Answer::Waits(_) => Err(Ending::Broken(
-            "The task runner answered that it waits for a task token, but the resource has none.",
-        )),
     }
 }

@@ -17,6 +17,9 @@ use tokio::time::sleep;
 /// The longest wait and time-out, in seconds.
 const MAX_SECONDS: f64 = 99_999_999.0;
 
+/// The longest wait until a timestamp; recorded on AWS: 24,855 days are waited for, 24,856 are not.
+const MAX_DELAY: Duration = Duration::from_secs(i32::MAX as u64);
+
 impl Run {
     pub(super) async fn wait(&self, visit: &Visit<'_>, wait: &Wait) -> Result<(), Failure> {
         let moment = Moment::default();
@@ -43,6 +46,9 @@ impl Run {
                     .unwrap_or_default()
             }
         };
+        if pause > MAX_DELAY {
+            return Err(self.runtime(visit, "Wait state delay is too long."));
+        }
         sleep(pause).await;
         Ok(())
     }

@@ -11,6 +11,9 @@ use jsonata_core::{
     parser,
     value::JValue,
 };
+use md5::{Digest, Md5};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
 use std::time::SystemTime;
 
 type Outcome = Result<JValue, EvaluatorError>;
@@ -35,11 +38,15 @@ pub(super) fn register(
             HostFunction::Uuid => {
                 evaluator.register_fn(name, move |_: &[JValue]| Ok(JValue::from(seeded.uuid())))
             }
+            HostFunction::Hash => evaluator.register_fn(name, hash),
             HostFunction::Random => {
                 evaluator.register_fn_override(name, move |args: &[JValue]| random(args, &seeded))
             }
             HostFunction::Now => {
                 evaluator.register_fn_override(name, move |args: &[JValue]| now(args, at))
+            }
+            HostFunction::ToMillis => {
+                evaluator.register_fn_override(name, move |args: &[JValue]| to_millis(args, at))
             }
             HostFunction::Millis => evaluator
                 .register_fn_override(name, move |_: &[JValue]| Ok(JValue::from(epoch_millis(at)))),
@@ -66,6 +73,40 @@ fn parse(args: &[JValue]) -> Outcome {
             "T0410: Argument 1 of function \"parse\" does not match function signature",
         )),
     }
+}
+
+/// `$hash(content, algorithm)`: hexadecimal.
+fn hash(args: &[JValue]) -> Outcome {
+    let (content, algorithm) = match args {
+        [JValue::Undefined, ..] => return Ok(JValue::Undefined),
+        [JValue::String(content), JValue::String(algorithm), ..] => {
+            (content.as_bytes(), &**algorithm)
+        }
+        _ => {
+            let index = if matches!(args, [JValue::String(_), ..]) {
+                2
+            } else {
+                1
+            };
+            return Err(error(format!(
+                "T0410: Argument {index} of function \"hash\" does not match function signature"
+            )));
+        }
+    };
+    let digest = match algorithm {
+        "MD5" => Md5::digest(content).to_vec(),
+        "SHA-1" => Sha1::digest(content).to_vec(),
+        "SHA-256" => Sha256::digest(content).to_vec(),
+        "SHA-384" => Sha384::digest(content).to_vec(),
+        "SHA-512" => Sha512::digest(content).to_vec(),
+        other => {
+            return Err(error(format!(
+                "$hash: no algorithm '{other}'; expected MD5, SHA-1, SHA-256, SHA-384 or SHA-512"
+            )));
+        }
+    };
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(JValue::from(hex))
 }
 
 /// A whole number; what is not whole is "rounded down".
@@ -129,16 +170,39 @@ fn now(args: &[JValue], at: SystemTime) -> Outcome {
     if args.is_empty() {
         return Ok(JValue::from(rfc3339(at)));
     }
-    let mut context = Context::new();
-    context.bind("m".to_owned(), JValue::from(epoch_millis(at)));
-    let call = if args.len() == 1 {
-        "$fromMillis($m, $p)"
-    } else {
-        "$fromMillis($m, $p, $z)"
-    };
-    for (name, value) in ["p", "z"].into_iter().zip(args) {
-        context.bind(name.to_owned(), value.clone());
+    let millis = [JValue::from(epoch_millis(at))];
+    let args: Vec<JValue> = millis
+        .into_iter()
+        .chain(args.iter().take(2).cloned())
+        .collect();
+    builtin("fromMillis", &args)
+}
+
+/// A time without a date is today's; the builtin would take the real day.
+fn to_millis(args: &[JValue], at: SystemTime) -> Outcome {
+    const DAY: f64 = 24.0 * 3600.0 * 1000.0;
+    let read = builtin("toMillis", &args[..args.len().min(2)])?;
+    // Components of a date in a picture: `[Y]`, `[M]`, `[D]`, `[d]`, `[F]`, `[W]`, `[X]`, `[x]`, `[w]`.
+    let without_date = matches!(args.get(1), Some(JValue::String(picture))
+        if !picture.split('[').skip(1).any(|part| part.trim_start().starts_with(['Y', 'M', 'D', 'd', 'F', 'W', 'w', 'X', 'x'])));
+    match read {
+        JValue::Number(millis) if without_date => {
+            let today = (epoch_millis(at) as f64 / DAY).floor() * DAY;
+            Ok(JValue::Number(today + millis.rem_euclid(DAY)))
+        }
+        read => Ok(read),
     }
-    let ast = parser::parse(call).map_err(|e| error(e.to_string()))?;
+}
+
+/// What JSONata's own function answers.
+fn builtin(name: &str, args: &[JValue]) -> Outcome {
+    let mut context = Context::new();
+    let mut names = Vec::new();
+    for (index, value) in args.iter().enumerate() {
+        context.bind(format!("a{index}"), value.clone());
+        names.push(format!("$a{index}"));
+    }
+    let call = format!("${name}({})", names.join(", "));
+    let ast = parser::parse(&call).map_err(|e| error(e.to_string()))?;
     Evaluator::with_context(context).evaluate(&ast, &JValue::Undefined)
 }

@@ -68,10 +68,9 @@ async fn wildcards_match_as_on_aws() {
             .await
             .is_empty()
     );
-    assert!(
-        caught_by(fails("States.DataLimitExceeded"), none.clone())
-            .await
-            .is_empty()
+    assert_eq!(
+        caught_by(fails("States.DataLimitExceeded"), none.clone()).await,
+        ["States.ALL", "States.TaskFailed"]
     );
     let broken = json!({ "Output": "{% $states.result.missing %}" });
     assert_eq!(
@@ -253,4 +252,44 @@ async fn a_time_out_and_a_stop_drop_the_task() {
     assert_eq!(view.error.as_deref(), Some("Person"));
     assert_eq!(dropped.load(Ordering::Relaxed), 2);
     assert_eq!(cloud.types(&arn).last().unwrap(), "ExecutionAborted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_result_is_too_large_can_be_caught_by_states_all() {
+    // As recorded on AWS, twice: the cause names the service, and there is a TaskFailed.
+    let huge = runner(|_| Ok(Answer::Result(json!("x".repeat(262_144)))));
+    let states = json!({
+        "A": task(json!({ "Catch": [ { "ErrorEquals": ["States.ALL"], "Next": "B" } ] })),
+        "B": { "Type": "Succeed" },
+    });
+    let cloud = cloud(huge);
+    let view = cloud.run(states, json!({})).await;
+    assert_eq!(
+        *view.output.unwrap(),
+        json!({
+            "Error": "States.DataLimitExceeded",
+            "Cause": "The state/task 'lambda' returned a result with a size exceeding the maximum number of bytes \
+                      service limit.",
+        })
+    );
+    assert_eq!(
+        cloud.types(&view.arn)[3..6],
+        ["TaskStarted", "TaskFailed", "TaskStateExited"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_state_that_is_too_large_cannot_be_caught_by_states_all() {
+    // "a terminal error that can't be caught by the States.ALL error type" (developer guide, concepts-error-handling).
+    let catch = |name: &str| {
+        json!({
+            "A": task(json!({ "Output": "{% $pad('x', 262145) %}",
+                "Catch": [ { "ErrorEquals": [name], "Next": "B" } ] })),
+            "B": { "Type": "Succeed" },
+        })
+    };
+    let view = play(echo(), catch("States.ALL"), json!({})).await;
+    assert_eq!(view.error.as_deref(), Some("States.DataLimitExceeded"));
+    let view = play(echo(), catch("States.DataLimitExceeded"), json!({})).await;
+    assert_eq!(view.status, ExecutionStatus::Succeeded);
 }

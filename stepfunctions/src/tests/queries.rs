@@ -160,3 +160,130 @@ async fn a_condition_that_is_no_boolean_fails() {
          Expected 'boolean', but was 'number' for value: 1"
     ));
 }
+
+#[tokio::test(start_paused = true)]
+async fn hashes_are_those_of_the_algorithms() {
+    let states = json!({ "A": { "Type": "Pass", "End": true, "Output": [
+        "{% $hash('input data', 'MD5') %}",
+        "{% $hash('input data', 'SHA-1') %}",
+        "{% $hash('input data', 'SHA-256') %}",
+        "{% $length($hash('input data', 'SHA-384')) %}",
+        "{% $length($hash('input data', 'SHA-512')) %}",
+    ] } });
+    // The SHA-1 is the developer guide's example of States.Hash (intrinsic-functions); coreutils agree on all.
+    assert_eq!(
+        output(states, json!({})).await,
+        json!([
+            "812f45842bc6d66ee14572ce20db8e86",
+            "aaff4a450a104cd177d28d18d74485e8cae074b7",
+            "b4a697a057313163aee33cd8d40c66e9f0f177e00cac2de32475ffff6169c3e3",
+            96,
+            128,
+        ])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_does_not_exist_fails_its_state_and_can_be_caught() {
+    // Recorded on AWS of $randomSeeded.
+    let states = json!({ "A": { "Type": "Pass", "Output": { "x": "{% $doesNotExist(1) %}" }, "End": true } });
+    let view = play(echo(), states, json!({})).await;
+    assert_eq!(view.error.as_deref(), Some("States.QueryEvaluationError"));
+    assert_eq!(
+        view.cause.as_deref(),
+        Some(
+            "An error occurred while executing the state 'A' (entered at the event id #2). The JSONata expression \
+             '$doesNotExist(1)' specified for the field 'Output/x' threw an error during evaluation. T1006: Attempted to \
+             invoke a non-function"
+        )
+    );
+    let caught = json!({
+        "A": super::support::task(json!({ "Arguments": "{% $doesNotExist(1) %}",
+            "Catch": [ { "ErrorEquals": ["States.QueryEvaluationError"], "Next": "B" } ] })),
+        "B": { "Type": "Pass", "Output": "caught", "End": true },
+    });
+    assert_eq!(output(caught, json!({})).await, "caught");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_variable_that_was_never_assigned_fails_its_state_in_a_map_too() {
+    // Recorded on AWS: '$stateError' in the handler of a Map's error.
+    let states = json!({ "M": { "Type": "Map", "Items": [1], "End": true, "ItemProcessor": {
+        "StartAt": "I", "States": {
+            "I": { "Type": "Pass", "Output": { "error": "{% $stateError %}" }, "End": true } } } } });
+    let view = play(echo(), states, json!({})).await;
+    let cause = view.cause.unwrap();
+    let expected = "The JSONata expression '$stateError' specified for the field 'Output/error' returned nothing \
+                    (undefined).";
+    assert!(cause.ends_with(expected), "{cause}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_variable_may_have_a_functions_name() {
+    let states = json!({
+        "A": { "Type": "Pass", "Assign": { "error": { "n": 7 } }, "Next": "B" },
+        "B": { "Type": "Pass", "End": true, "Output": [
+            "{% $error.n %}", "{% $map([1, 2], $string) %}", "{% $count([1, 2]) %}" ] },
+    });
+    assert_eq!(output(states, json!({})).await, json!([7, ["1", "2"], 2]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn literals_that_look_like_jsonpath_or_jsonata_stay_as_they_are() {
+    let given = json!({ "a.$": "$.x", "b": " {% x %} " });
+    let states = json!({ "A": { "Type": "Pass", "Output": given, "End": true } });
+    assert_eq!(output(states, json!({})).await, given);
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_evaluation_are_told_in_the_words_of_jsonata_js() {
+    // What npm's jsonata@2.0.6 says of each.
+    for (source, words) in [
+        (
+            "1 + 'a'",
+            "T2002: The right side of the \"+\" operator must evaluate to a number",
+        ),
+        (
+            "'a' - 1",
+            "T2001: The left side of the \"-\" operator must evaluate to a number",
+        ),
+        (
+            "$number('x')",
+            "D3030: Unable to cast value to a number: \"x\"",
+        ),
+        (
+            "$formatBase(1, 99)",
+            "D3100: The radix of the formatBase function must be between 2 and 36.  It was given 99",
+        ),
+        (
+            "$single([1, 2])",
+            "D3138: The $single() function expected exactly 1 matching result.  Instead it matched more.",
+        ),
+        ("$error('no')", "D3137: no"),
+    ] {
+        let states =
+            json!({ "A": { "Type": "Pass", "Output": format!("{{% {source} %}}"), "End": true } });
+        let cause = play(echo(), states, json!({})).await.cause.unwrap();
+        let expected = format!("threw an error during evaluation. {words}");
+        assert!(cause.ends_with(&expected), "{source}: {cause}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_without_a_date_is_of_the_virtual_day() {
+    let states = json!({ "A": { "Type": "Pass", "End": true, "Output": [
+        "{% $fromMillis($toMillis('14:30', '[H01]:[m01]')) %}",
+        "{% $toMillis('2018-03-01', '[Y0001]-[M01]-[D01]') %}",
+        "{% $toMillis('2018-03-01T00:00:00Z') %}",
+        "{% $exists($toMillis($states.input.missing)) %}",
+    ] } });
+    assert_eq!(
+        output(states, json!({})).await,
+        json!([
+            "2026-01-05T14:30:00.000Z",
+            1_519_862_400_000_u64,
+            1_519_862_400_000_u64,
+            false
+        ])
+    );
+}

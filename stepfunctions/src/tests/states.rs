@@ -190,3 +190,24 @@ async fn a_history_that_is_full_fails_the_execution() {
     assert_eq!(view.error.as_deref(), Some("States.Runtime"));
     assert_eq!(cloud.sfn.history(&view.arn).len(), 25_000);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_more_than_24855_days_fails() {
+    // Recorded on AWS: 2^31 - 1 seconds at most, and no Catch would help.
+    let wait = |days: u64| async move {
+        let cloud = cloud(echo());
+        let until = cloud.now() + Duration::from_secs(days * 24 * 3600);
+        let states =
+            json!({ "A": { "Type": "Wait", "Timestamp": "{% $states.input %}", "End": true } });
+        cloud.run(states, json!(rfc3339(until))).await
+    };
+    assert_eq!(wait(24_855).await.status, ExecutionStatus::Succeeded);
+    let view = wait(24_856).await;
+    assert_eq!(view.error.as_deref(), Some("States.Runtime"));
+    assert_eq!(
+        view.cause.as_deref(),
+        Some(
+            "An error occurred while executing the state 'A' (entered at the event id #2). Wait state delay is too long."
+        )
+    );
+}

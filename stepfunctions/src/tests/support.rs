@@ -93,8 +93,8 @@ pub(super) fn seeded_cloud(tasks: TaskRunner, seed: u64) -> Cloud {
     let changes = told.clone();
     let origin = Instant::now();
     let host = Host::new(tasks)
-        .clock(move || UNIX_EPOCH + START + origin.elapsed())
         .seed(seed)
+        .clock(move || UNIX_EPOCH + START + origin.elapsed())
         .events(move |change| changes.lock().unwrap().push(change));
     let sfn = StepFunctions::new(host);
     Cloud { told, sfn }

@@ -65,12 +65,12 @@ async fn failure_by_token_is_the_states_failure() {
     let (cloud, arn, token) = started(json!({})).await;
     cloud
         .sfn
-        .send_task_failure(&token, "RebootNotDone", "boot id")
+        .send_task_failure(&token, Some("NotSigned"), Some("no pen"))
         .unwrap();
     let view = cloud.sfn.finished(&arn).await.unwrap();
     assert_eq!(
         (view.error.as_deref(), view.cause.as_deref()),
-        (Some("RebootNotDone"), Some("boot id"))
+        (Some("NotSigned"), Some("no pen"))
     );
 }
 
@@ -207,4 +207,73 @@ async fn every_try_has_its_own_token() {
         *cloud.sfn.finished(&arn).await.unwrap().output.unwrap(),
         json!(2)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_by_token_without_an_error_gives_nulls() {
+    // As recorded on AWS.
+    let mut states = waiting_task(
+        json!({ "Catch": [ { "ErrorEquals": ["States.ALL"], "Next": "B" } ], "Next": "B" }),
+    );
+    states["A"].as_object_mut().unwrap().remove("End");
+    states["B"] = json!({ "Type": "Succeed" });
+    let cloud = cloud(invoked());
+    let arn = cloud.start(states, json!({}));
+    sleep(Duration::from_secs(2)).await;
+    let body = json!({ "taskToken": cloud.sfn.waiting()[0].token });
+    cloud.sfn.api("SendTaskFailure", &body).unwrap();
+    let view = cloud.sfn.finished(&arn).await.unwrap();
+    assert_eq!(
+        *view.output.unwrap(),
+        json!({ "Error": null, "Cause": null })
+    );
+    let failed = &cloud.sfn.history(&arn)[5];
+    assert_eq!(failed["type"], "TaskFailed");
+    assert_eq!(
+        failed["taskFailedEventDetails"],
+        json!({ "resourceType": "lambda", "resource": "invoke.waitForTaskToken" })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_runs_is_told_of_before_it_ends_and_is_cancelled_with_its_state() {
+    let cancelled = Arc::new(Mutex::new(0));
+    let count = cancelled.clone();
+    let job = runner(move |_| {
+        struct Job(Arc<Mutex<u32>>);
+        impl Drop for Job {
+            fn drop(&mut self) {
+                *self.0.lock().unwrap() += 1;
+            }
+        }
+        let job = Job(count.clone());
+        let end = Box::pin(async move {
+            sleep(Duration::from_secs(60)).await;
+            std::mem::forget(job);
+            Ok(json!("done"))
+        });
+        let submitted = json!({ "id": 7 });
+        Ok(Answer::Runs { submitted, end })
+    });
+    let cloud = cloud(job);
+    for (timeout, kinds) in [
+        (90, ["TaskSubmitted", "TaskSucceeded", "TaskStateExited"]),
+        (30, ["TaskSubmitted", "TaskTimedOut", "ExecutionFailed"]),
+    ] {
+        let mut state = task(json!({ "TimeoutSeconds": timeout }));
+        state["Resource"] = "arn:aws:states:::ecs:runTask.sync".into();
+        let arn = cloud.sfn.create_state_machine(
+            "m",
+            super::support::parse(&super::support::machine(json!({ "A": state }))).unwrap(),
+        );
+        let arn = cloud.sfn.start(&arn, None, json!({})).unwrap();
+        cloud.sfn.finished(&arn).await;
+        assert_eq!(cloud.types(&arn)[4..7], kinds);
+        let submitted = &cloud.sfn.history(&arn)[4];
+        assert_eq!(
+            submitted["taskSubmittedEventDetails"]["output"],
+            "{\"id\":7}"
+        );
+        assert_eq!(*cancelled.lock().unwrap(), u32::from(timeout == 30));
+    }
 }

@@ -13,6 +13,11 @@ fn definition() -> Definition {
     Definition::parse(RECOVERY, &substitutions).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+#[test]
+fn the_deployed_definition_is_read_without_a_warning() {
+    assert_eq!(definition().warnings(), []);
+}
+
 async fn play(mocks: Value) -> (StepFunctions, ExecutionView) {
     let responses = mocks.as_object().unwrap().iter();
     let named: Value = responses
@@ -22,7 +27,7 @@ async fn play(mocks: Value) -> (StepFunctions, ExecutionView) {
     let config = json!({ "StateMachines": { "R": { "TestCases": { "C": named } } }, "MockedResponses": mocks });
     let runner = Mocks::parse(&config.to_string())
         .unwrap()
-        .runner("R", "C")
+        .runner("R", "C", &definition())
         .unwrap();
     let (sfn, _) = cloud(runner);
     let arn = sfn.create_state_machine("recovery", definition());

@@ -1,15 +1,15 @@
 //! The walk over the syntax tree.
 
-use super::{Available, HostFunction, Reads, is_function};
+use super::{Available, Found, HostFunction, Reads, is_function, meant};
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
 pub(super) struct Analysis {
-    available: Available,
+    pub(super) available: Available,
     /// Names that the expression itself binds, innermost scope last.
     scopes: Vec<Vec<String>>,
     /// Whether the context is the one that the expression starts with: nothing.
     top: bool,
-    pub(super) reads: Reads,
+    pub(super) found: Found,
     pub(super) problems: Vec<String>,
 }
 
@@ -19,12 +19,15 @@ impl Analysis {
             available,
             scopes: vec![Vec::new()],
             top: true,
-            reads: Reads::default(),
+            found: Found {
+                reads: Reads::default(),
+                warnings: Vec::new(),
+            },
             problems: Vec::new(),
         }
     }
 
-    fn problem(&mut self, message: String) {
+    pub(super) fn problem(&mut self, message: String) {
         if !self.problems.contains(&message) {
             self.problems.push(message);
         }
@@ -113,13 +116,13 @@ impl Analysis {
                     inner.node(delete);
                 }
             }),
+            AstNode::Regex { pattern, .. } => self.regex(pattern),
             AstNode::String(_)
             | AstNode::Number(_)
             | AstNode::Boolean(_)
             | AstNode::Null
             | AstNode::Undefined
             | AstNode::Placeholder
-            | AstNode::Regex { .. }
             | AstNode::Parent(_) => {}
         }
     }
@@ -149,25 +152,31 @@ impl Analysis {
         if name.is_empty() {
             self.context_read("$");
         } else if name == "states" {
-            self.reads.input = true;
-            self.reads.context = true;
-            self.reads.execution_input = true;
-            self.reads.result |= self.available.result;
-            self.reads.error_output |= self.available.error_output;
+            self.found.reads.input = true;
+            self.found.reads.context = true;
+            self.found.reads.execution_input = true;
+            self.found.reads.result |= self.available.result;
+            self.found.reads.error_output |= self.available.error_output;
         } else if !self.is_local(name) {
-            if is_function(name) {
-                self.host(name);
-            } else if !self.reads.variables.iter().any(|read| **read == *name) {
-                self.reads.variables.push(name.into());
+            self.host(name);
+            // A name of a function may be a variable's, too: then that one is read.
+            if !self
+                .found
+                .reads
+                .variables
+                .iter()
+                .any(|read| **read == *name)
+            {
+                self.found.reads.variables.push(name.into());
             }
         }
     }
 
     fn host(&mut self, name: &str) {
         if let Some(function) = HostFunction::named(name)
-            && !self.reads.functions.contains(&function)
+            && !self.found.reads.functions.contains(&function)
         {
-            self.reads.functions.push(function);
+            self.found.reads.functions.push(function);
         }
     }
 
@@ -180,15 +189,23 @@ impl Analysis {
                 self.problem(format!("'{name}(' calls no function; expected ${name}("));
             }
             "eval" => self.problem("Step Functions has no $eval; use $parse".to_owned()),
-            "hash" => self.problem("$hash is not simulated".to_owned()),
             _ if is_function(name) => self.host(name),
-            _ => self.problem(format!(
-                "neither JSONata nor Step Functions has a function ${name}"
+            _ => self.found.warnings.push(format!(
+                "neither JSONata nor Step Functions has a function ${name}{}; AWS accepts this, and the state fails",
+                meant(name)
             )),
         }
     }
 
     fn binary(&mut self, op: BinaryOp, lhs: &AstNode, rhs: &AstNode) {
+        match op {
+            BinaryOp::Coalesce => self.too_new("??", "$exists(a) ? a : b"),
+            BinaryOp::Default => self.too_new("?:", "a ? a : b"),
+            BinaryOp::ColonEqual if !matches!(lhs, AstNode::Variable(_)) => self.problem(
+                "S0212: The left side of := must be a variable name (start with $)".to_owned(),
+            ),
+            _ => {}
+        }
         if op == BinaryOp::ColonEqual
             && let AstNode::Variable(name) = lhs
         {
@@ -204,6 +221,24 @@ impl Analysis {
         }
         self.node(lhs);
         self.node(rhs);
+    }
+
+    fn too_new(&mut self, operator: &str, instead: &str) {
+        let symbol = &operator[1..];
+        self.problem(format!(
+            "JSONata does not parse: S0211: The symbol \"{symbol}\" cannot be used as a unary operator; {operator} came \
+             with JSONata 2.1, AWS has 2.0.6: write {instead}"
+        ));
+    }
+
+    /// JavaScript has look-around and back references, which the engine's regular expressions lack.
+    fn regex(&mut self, pattern: &str) {
+        let lacking = ["(?=", "(?!", "(?<=", "(?<!"];
+        if lacking.iter().any(|lacking| pattern.contains(lacking)) {
+            self.problem(format!(
+                "/{pattern}/: look-around in a regular expression is not simulated, though AWS has it"
+            ));
+        }
     }
 
     fn path(&mut self, steps: &[PathStep]) {
@@ -225,63 +260,6 @@ impl Analysis {
                     }
                 }
             });
-        }
-    }
-
-    /// How many steps of the path are `$states` and its member.
-    fn states_member(&mut self, steps: &[PathStep]) -> usize {
-        let [root, member, rest @ ..] = steps else {
-            return 0;
-        };
-        let (AstNode::Variable(root_name), AstNode::Name(name)) = (&root.node, &member.node) else {
-            return 0;
-        };
-        if root_name != "states" || !root.stages.is_empty() {
-            return 0;
-        }
-        match name.as_str() {
-            "input" => self.reads.input = true,
-            "context" => self.context_member(rest),
-            "result" if self.available.result => self.reads.result = true,
-            "errorOutput" if self.available.error_output => self.reads.error_output = true,
-            "result" => self.problem(
-                "$states.result exists only in Assign and Output of Task, Map and Parallel"
-                    .to_owned(),
-            ),
-            "errorOutput" => self.problem(
-                "$states.errorOutput exists only in Assign and Output of a Catch".to_owned(),
-            ),
-            other => self.problem(format!(
-                "$states has no '{other}'; expected input, result, errorOutput or context"
-            )),
-        }
-        2
-    }
-
-    fn context_member(&mut self, rest: &[PathStep]) {
-        self.reads.context = true;
-        let name = |index: usize| match rest.get(index).map(|step| &step.node) {
-            Some(AstNode::Name(name)) => Some(name.as_str()),
-            _ => None,
-        };
-        let Some(first) = name(0) else {
-            self.reads.execution_input = true;
-            return;
-        };
-        match first {
-            "Execution" => {
-                self.reads.execution_input |= name(1).is_none_or(|member| member == "Input");
-            }
-            "State" | "StateMachine" => {}
-            "Task" if self.available.task_token => {}
-            "Map" if self.available.map_item => {}
-            "Task" => self.problem(
-                "$states.context.Task exists only in a Task that waits for a task token".to_owned(),
-            ),
-            "Map" => self.problem("$states.context.Map exists only inside a Map".to_owned()),
-            other => self.problem(format!(
-                "the context object has no '{other}'; expected Execution, State, StateMachine, Task or Map"
-            )),
         }
     }
 }

@@ -105,7 +105,10 @@ impl StateReader<'_, '_> {
         };
         let location = format!("{}Condition", fields.location);
         match expression(text, &location, available) {
-            Ok(Some(expression)) => {
+            Ok(Some((expression, warnings))) => {
+                for warning in warnings {
+                    self.notes.warn(pointer.clone(), warning);
+                }
                 let read = expression.reads.variables.iter();
                 fields
                     .uses

@@ -20,6 +20,8 @@ impl StateReader<'_, '_> {
                 "Items",
                 "ItemSelector",
                 "MaxConcurrency",
+                "ToleratedFailureCount",
+                "ToleratedFailurePercentage",
                 "ItemProcessor",
                 "Retry",
                 "Catch",
@@ -46,6 +48,15 @@ impl StateReader<'_, '_> {
         let max_concurrency = self
             .fields
             .seconds("MaxConcurrency", 0, available, self.notes);
+        for field in ["ToleratedFailureCount", "ToleratedFailurePercentage"] {
+            let tolerated = self.fields.template(field, available, self.notes);
+            if tolerated.is_some() {
+                let message = format!(
+                    "{field} counts in distributed Maps only; here one failure fails the Map"
+                );
+                self.notes.warn(self.fields.at(field), message);
+            }
+        }
         let processor = self.processor();
         let (exit, handling) = self.handled(available);
         let next = self.next(&exit)?;

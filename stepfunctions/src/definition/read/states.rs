@@ -10,7 +10,7 @@ use super::{
     },
     Edge, StateFacts, target,
 };
-use crate::Resource;
+use crate::{Pattern, Resource};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -104,6 +104,7 @@ impl StateReader<'_, '_> {
             },
             assigned: handling::assigned(exit),
             pointer: self.fields.at("Assign"),
+            caught: false,
         });
     }
 
@@ -125,7 +126,9 @@ impl StateReader<'_, '_> {
         );
         let resource = self.resource();
         let available = Available {
-            task_token: resource == Some(Resource::LambdaInvokeWaitForTaskToken),
+            task_token: resource
+                .as_ref()
+                .is_some_and(|resource| resource.pattern == Pattern::WaitForTaskToken),
             ..available
         };
         let arguments = self.fields.template("Arguments", available, self.notes);
@@ -160,15 +163,13 @@ impl StateReader<'_, '_> {
 
     fn resource(&mut self) -> Option<Resource> {
         let text = self.fields.text("Resource", self.notes)?;
-        let resource = Resource::parse(text);
-        if resource.is_none() {
-            let message = format!(
-                "the resource '{text}' is not simulated; expected arn:aws:states::: and one of lambda:invoke, \
-                 lambda:invoke.waitForTaskToken, ecs:runTask.sync, aws-sdk:SERVICE:ACTION"
-            );
-            self.notes.error(self.fields.at("Resource"), message);
+        match Resource::parse(text) {
+            Ok(resource) => Some(resource),
+            Err(message) => {
+                self.notes.error(self.fields.at("Resource"), message);
+                None
+            }
         }
-        resource
     }
 
     /// `Assign`, `Output`, Retry and Catch of a state that has a result.
