@@ -6,5 +6,7 @@ mod kernel_lines;
 mod kernel_log;
 mod node;
 mod probe;
+mod reboot;
 mod said;
 mod tables;
+mod wedged;
