@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 /// `UPDATE_NODES=1` writes the scripts instead.
 #[test]
 fn generated_parts_are_those_of_their_sources() {
-    for name in ["probe.sh", "reboot.sh"] {
+    for name in ["probe.sh", "reboot.sh", "health-check.sh"] {
         let found = script(name);
         let right = filled(name, &found);
         if found != right && std::env::var_os("UPDATE_NODES").is_some() {
