@@ -1,5 +1,6 @@
 //! The scripts of `infra/nodes/`, run by the shells that run them on a node, with stand-ins for what a node has.
 
+mod documents;
 mod generated;
 mod health_check;
 mod holders;
