@@ -1,0 +1,16 @@
+//! The scripts of `infra/nodes/`, run by the shells that run them on a node, with stand-ins for what a node has.
+
+mod documents;
+mod generated;
+mod health_check;
+mod holders;
+mod kernel_lines;
+mod kernel_log;
+mod node;
+mod probe;
+mod reboot;
+mod report;
+mod said;
+mod tables;
+mod verdict;
+mod wedged;
