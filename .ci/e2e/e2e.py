@@ -311,7 +311,8 @@ def the_template_deploys(system):
     bad = [r["LogicalResourceId"] for r in resources if r["ResourceStatus"] != "CREATE_COMPLETE"]
     assert not bad, bad
     functions = [r for r in resources if r["ResourceType"] == "AWS::Lambda::Function"]
-    assert len(functions) == 13, len(functions)
+    workers = list((ROOT / "workers/src/bin").glob("*.rs"))
+    assert len(functions) == len(workers), (len(functions), len(workers))
     alias = system.states.describe_state_machine_alias(stateMachineAliasArn=f"{MACHINE}:live")
     version = alias["routingConfiguration"][0]["stateMachineVersionArn"]
     definition = system.states.describe_state_machine(stateMachineArn=version)["definition"]
@@ -445,6 +446,28 @@ def every_rank_done_completes_the_job(system):
     system.no_message()
 
 
+def a_stop_that_nobody_was_told_of_is_found_by_looking(system):
+    job, tasks = system.job(1)
+    task, _ = tasks[0]
+    system.dynamodb.update_item(
+        TableName=JOBS,
+        Key={"job_id": {"S": job}, "record": {"S": "job"}},
+        UpdateExpression="SET running = :yes",
+        ExpressionAttributeValues={":yes": {"S": "yes"}},
+    )
+    system.fleet.stop(task, "EssentialContainerExited", "Essential container in task exited", 0)
+    system.fleet.tasks[task]["stoppedAt"] = time.time() - 300
+    before = system.executions()
+    look = system.account.client("lambda").invoke(
+        FunctionName="gpu-recovery-look-for-lost-stops", Qualifier="live", Payload=b'{"source": "aws.events"}'
+    )
+    answer = json.loads(look["Payload"].read())
+    assert answer.get("found") == [task], answer
+    [execution] = system.started(before)
+    assert system.ended(execution)["status"] == "SUCCEEDED", system.path(execution)
+    assert system.item(JOBS, job_id=job, record="job")["status"] == "COMPLETE"
+
+
 def our_own_stops_and_health_checks_start_nothing(system):
     _, tasks = system.job(1)
     before = system.executions()
@@ -500,6 +523,7 @@ TESTS = [
     healthy_gpus_fail_the_job_and_reboot_nothing,
     a_gpu_that_stays_faulty_is_quarantined,
     every_rank_done_completes_the_job,
+    a_stop_that_nobody_was_told_of_is_found_by_looking,
     our_own_stops_and_health_checks_start_nothing,
     a_person_who_stops_a_task_stops_the_job,
     a_recovery_that_breaks_is_told_with_its_replay_command,
