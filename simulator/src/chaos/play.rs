@@ -108,6 +108,8 @@ async fn play_here(
         looks: plan.delivery.lost > 0.0,
     })
     .await?;
+    let lag = plan.storm.states_lag;
+    cloud.stepfunctions.set_lag(move || lag);
     let to_come = people::to_come(plan);
     let all_jobs: Vec<_> = plan.jobs.iter().chain(to_come.values()).cloned().collect();
     let watch = Watch::new(Sights {

@@ -122,7 +122,8 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
     }));
     lines.push(format!("settings {:?}", plan.settings));
     lines.push(format!(
-        "events: {:.0} % lost, {:.0} % twice, {:.0} % late by up to {:?}, {}; agents {}; ECS shows a task after {:?}",
+        "events: {:.0} % lost, {:.0} % twice, {:.0} % late by up to {:?}, {}; agents {}; ECS shows a task after {:?}, \
+         Step Functions an execution after {:?}",
         plan.delivery.lost * 100.0,
         plan.delivery.duplicates * 100.0,
         plan.delivery.late * 100.0,
@@ -134,6 +135,7 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
         },
         if plan.flaps { "flap" } else { "stay" },
         plan.storm.ecs_lag,
+        plan.storm.states_lag,
     ));
     if !plan.throttle.is_empty() {
         lines.push(format!("throttled: {:?}", plan.throttle));
