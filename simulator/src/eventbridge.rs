@@ -9,6 +9,7 @@ use crate::{
     clock::{Clock, rfc3339_seconds},
     object::object,
     seeded::Seeded,
+    tap::{self, Seen},
 };
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -162,6 +163,7 @@ impl Bus {
     /// Puts an event that has its envelope already.
     pub fn put_event(&self, event: Value) {
         let event = Arc::new(event);
+        tap::tell(Seen::Event(&event));
         let hooks = self.state().hooks.clone();
         hooks.iter().for_each(|hook| hook(&event));
         let (rules, delivery) = {
