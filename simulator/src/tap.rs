@@ -75,7 +75,7 @@ mod tests {
             }] += 1;
             seen.set(all);
         };
-        let scenario = builtin("clean-completion").unwrap();
+        let scenario = builtin("clean-completion").unwrap().unwrap();
         let report = record(count, || play(&scenario, &PlayOptions::default())).unwrap();
         let [calls, events, histories] = counts.get();
         // The functions' invocations are told, and are no calls on the wire.

@@ -55,7 +55,10 @@ const PASSING: [(&str, &[(&str, u16)]); 6] = [
         "states",
         &[("ThrottlingException", 400), ("InternalFailure", 500)],
     ),
-    ("sns", &[("Throttled", 429), ("InternalError", 500)]),
+    (
+        "sns",
+        &[("ThrottlingException", 400), ("InternalError", 500)],
+    ),
     (
         "ssm",
         &[("ThrottlingException", 400), ("InternalServerError", 500)],
