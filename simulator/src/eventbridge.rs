@@ -163,7 +163,6 @@ impl Bus {
     /// Puts an event that has its envelope already.
     pub fn put_event(&self, event: Value) {
         let event = Arc::new(event);
-        tap::tell(Seen::Event(&event));
         let hooks = self.state().hooks.clone();
         hooks.iter().for_each(|hook| hook(&event));
         let (rules, delivery) = {
@@ -177,6 +176,13 @@ impl Bus {
                 .collect();
             (rules, state.delivery.clone())
         };
+        if tap::is_on() {
+            let rules: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+            tap::tell(Seen::Event {
+                event: &event,
+                rules: &rules,
+            });
+        }
         // ECS's and SSM's are best effort; what Step Functions says of itself is, too, but nobody else would tell of it
         // (the alarm on its metrics does, which are not simulated).
         let may_be_lost = event["source"] != "aws.states";

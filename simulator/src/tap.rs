@@ -19,8 +19,11 @@ pub enum Seen<'a> {
         request: &'a Value,
         answer: Result<&'a Value, &'a ApiError>,
     },
-    /// An event on the bus.
-    Event(&'a Value),
+    /// An event on the bus, and the names of the rules that it matches.
+    Event {
+        event: &'a Value,
+        rules: &'a [&'a str],
+    },
     /// An event in the history of an execution.
     History(&'a Value),
 }
@@ -70,7 +73,7 @@ mod tests {
             let mut all = seen.get();
             all[match what {
                 Seen::Call { .. } => 0,
-                Seen::Event(_) => 1,
+                Seen::Event { .. } => 1,
                 Seen::History(_) => 2,
             }] += 1;
             seen.set(all);

@@ -1,8 +1,9 @@
 //! Writes down what the simulated account says and hears, for the judges in `.ci/judges/`:
 //! `cargo run -p tests --example record -- OUT [SCHEDULES]`.
 //!
-//! One JSON object a line: a `call` (role, service, action, request, answer or error), an `event` of the bus, or an event
-//! of an execution's `history`. What differs from an earlier line only in ids, times and numbers is left out.
+//! One JSON object a line: a `call` (role, service, action, request, answer or error), an `event` of the bus (with the rules
+//! that took it), or an event of an execution's `history`. What differs from an earlier line only in ids, times and numbers is
+//! left out.
 
 #[allow(dead_code)]
 #[path = "../infra/rare_paths.rs"]
@@ -109,7 +110,7 @@ impl Recording {
 
 fn line(seen: &Seen<'_>) -> Value {
     match seen {
-        Seen::Event(event) => json!({ "kind": "event", "event": event }),
+        Seen::Event { event, rules } => json!({ "kind": "event", "event": event, "rules": rules }),
         Seen::History(event) => json!({ "kind": "history", "event": event }),
         Seen::Call {
             caller,
@@ -143,7 +144,10 @@ fn line(seen: &Seen<'_>) -> Value {
 
 fn shape_of(seen: &Seen<'_>, hasher: &mut DefaultHasher) {
     match seen {
-        Seen::Event(event) => shape(event, hasher),
+        Seen::Event { event, rules } => {
+            rules.hash(hasher);
+            shape(event, hasher);
+        }
         Seen::History(event) => shape(event, hasher),
         Seen::Call {
             caller,
