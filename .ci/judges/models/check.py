@@ -1,6 +1,7 @@
 """Judges every recorded request, answer, error and history event by the service models that botocore ships."""
 
 import copy
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ from botocore.validate import ParamValidator
 
 import errors
 import forms
+import integrations
 from report import Report, excuses, recording
 from shapes import Judge
 
@@ -59,6 +61,17 @@ class Findings:
         details = [name for name in event if name.endswith("EventDetails")]
         if len(details) > 1:
             self.add(about, [("", "details", f"one event has the details of one type, not {details}")])
+        self.integration(event)
+
+    def integration(self, event):
+        found = integrations.of(event, model)
+        if not found:
+            return
+        self.compared["integrations"] += 1
+        about, shape, value = found
+        value, findings = integrations.recase(shape, value)
+        self.judge.texts_for_timestamps = True
+        self.add(about, findings + self.judge.check(shape, value))
 
     def call(self, line):
         self.compared["calls"] += 1
@@ -147,9 +160,18 @@ def plant(report, lines):
     line = first("ecs", "StopTask", "answer")
     line["action"] = "StopTasks"
     finds("an operation that the service does not have", line, "operation")
-    history = copy.deepcopy(next(l for l in lines if l["kind"] == "history" and l["event"]["type"] == "TaskFailed"))
-    history["event"]["type"] = "TaskBroken"
-    finds("a history event of no type", history, "enum")
+    def history(type_, text):
+        return copy.deepcopy(next(l for l in lines if l["kind"] == "history" and l["event"]["type"] == type_ and text in json.dumps(l)))
+
+    line = history("TaskFailed", "")
+    line["event"]["type"] = "TaskBroken"
+    finds("a history event of no type", line, "enum")
+    line = history("TaskScheduled", "runTask.sync")
+    details = line["event"]["taskScheduledEventDetails"]
+    details["parameters"] = details["parameters"].replace('"Cluster"', '"cluster"')
+    finds("an integration's argument in the API's own case", line, "case")
+    details["parameters"] = details["parameters"].replace('"cluster"', '"Clusters"')
+    finds("an integration's argument that the API does not have", line, "unknown")
 
 
 def main():
