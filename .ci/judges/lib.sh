@@ -17,7 +17,7 @@ python_with() {
     rm -rf "$venv"
     mkdir -p target/judges
     python3 -m venv "$venv" || cannot "python3 cannot make a venv; to run it: apt-get install python3-venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" || cannot "pip could not install $pins"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@"
     echo "$pins" >"$venv/pins"
   fi
   export PYTHONPATH=.ci/judges PYTHONDONTWRITEBYTECODE=1
@@ -34,8 +34,7 @@ node_with() {
     echo "Installing $pins"
     rm -rf "$modules"
     mkdir -p "$modules"
-    npm install --prefix "$modules" --no-save --no-package-lock --no-fund --no-audit --silent "$@" ||
-      cannot "npm could not install $pins"
+    npm install --prefix "$modules" --no-save --no-package-lock --no-fund --no-audit --silent "$@"
     echo "$pins" >"$modules/pins"
   fi
 }

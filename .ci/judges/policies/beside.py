@@ -83,6 +83,24 @@ def role_name(arn):
     return f"role {arn.rsplit('/', 1)[-1]}"
 
 
+def of_trust(stack):
+    """Each role is assumed by the service that works with it. Step Functions and EventBridge say for which account
+    (developer guide, procedure-create-iam-role; EventBridge user guide, cross-service-confused-deputy-prevention)."""
+    account = {"aws:SourceAccount": "123456789012"}
+    for function in stack.resources("AWS::Lambda::Function").values():
+        yield Authorization("lambda.amazonaws.com", "sts:AssumeRole", function["Role"], {}, "lambda-intro-execution-role")
+    for machine in stack.resources("AWS::StepFunctions::StateMachine").values():
+        yield Authorization("states.amazonaws.com", "sts:AssumeRole", machine["RoleArn"], account, "procedure-create-iam-role")
+    for rule in stack.resources("AWS::Events::Rule").values():
+        for target in rule["Targets"]:
+            if "RoleArn" in target:
+                yield Authorization("events.amazonaws.com", "sts:AssumeRole", target["RoleArn"], account, "eb-use-identity-based")
+    for task in stack.resources("AWS::ECS::TaskDefinition").values():
+        for name in ("TaskRoleArn", "ExecutionRoleArn"):
+            if name in task:
+                yield Authorization("ecs-tasks.amazonaws.com", "sts:AssumeRole", task[name], account, "task_execution_IAM_role")
+
+
 def of_alarms(stack):
     """An alarm publishes to its topic, and to the key that encrypts it (CloudWatch user guide, Notify_Users_Alarm_Changes)."""
     topics = {stack.arn("sns", topic["TopicName"]): topic for topic in stack.resources("AWS::SNS::Topic").values()}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import plants
 from authorize import Authorization, Authorizer, UnknownCall, start_execution
-from beside import of_alarms, of_functions, of_rules, of_state_machine, of_tasks
-from grants import Grants
+from beside import of_alarms, of_functions, of_rules, of_state_machine, of_tasks, of_trust
+from grants import Grants, deployed
 from report import Report, excuses, recording
-from stack import ACCOUNT, CLUSTER, REGIONS, Stack
+from stack import ACCOUNT, CLUSTER, REGIONS
 
 HERE = Path(__file__).parent
 # Calls of the people and tools that play with the simulated account, by their own credentials.
@@ -31,13 +31,13 @@ class Case:
     """One partition: the stack, its policies, and everything that AWS is asked to authorize."""
 
     def __init__(self, template, definition, lines, partition):
-        roles = f"arn:{partition}:iam::{ACCOUNT}:role/train"
-        self.stack = Stack(template, partition, {"TaskRoleArns": roles})
+        self.stack = deployed(template, partition)
+        roles = self.stack.parameters["TaskRoleArns"]
         prefix = self.stack.parameters["Prefix"]
         self.grants = Grants(self.stack, prefix)
         self.unknown, self.callers = set(), {}
         self.asked = {}
-        authorizer = Authorizer(self.stack, CLUSTER, [roles])
+        authorizer = Authorizer(self.stack, CLUSTER, roles)
         here = re.compile(r"arn:aws:([a-z0-9-]*):us-east-1:")
         for line in lines:
             if line["kind"] != "call":
@@ -54,10 +54,11 @@ class Case:
                 self.unknown.add(str(unknown))
         for more in (
             of_functions(self.stack, prefix),
-            of_state_machine(self.stack, "state-machine", definition, [roles]),
+            of_state_machine(self.stack, "state-machine", definition, roles),
             of_rules(self.stack),
             of_tasks(self.stack),
             of_alarms(self.stack),
+            of_trust(self.stack),
         ):
             for authorization in more:
                 self._ask(authorization)
@@ -93,7 +94,7 @@ class Case:
             "context": a.context,
             "identity": None if service else (a.who if a.who in policies else None),
             # A key's policy leaves the account's own roles to their own policies; the engine knows.
-            "resourcePolicy": a.resource if a.resource in policies else None,
+            "resourcePolicy": a.resource if a.resource in policies and a.action != "iam:PassRole" else None,
         }
 
 
@@ -105,23 +106,26 @@ def elsewhere(a):
         "another stack": ("gpu-recovery", "another-stack"),
         "another table": ("hybrid-gpu-training-job", "another-table"),
         "another table of instances": ("ecs_container_instance", "another-table"),
+        "another family": (":task-definition/train", ":task-definition/another"),
         "another role": (":role/train", ":role/admin"),
         "another rule": ("rule/StepFunctionsGetEventsForECSTaskRule", "rule/another"),
         "another service": ("ecs-tasks.amazonaws.com", "ec2.amazonaws.com"),
         "another act": ("RunTask", "CreateService"),
         "another alias": ("live", "another-alias"),
     }
-    if a.who == "cloudwatch.amazonaws.com":
-        # Any alarm of the account may publish: an operator's own ones too.
+    if a.who == "cloudwatch.amazonaws.com" or a.action == "sts:AssumeRole":
+        # Any alarm of the account may publish, an operator's own ones too; a role is assumed for whatever has it.
         swaps = {"another account": (ACCOUNT, "210987654321")}
     for name, (old, new) in swaps.items():
         resource = a.resource.replace(old, new)
         # A tag's name has the product's name in it; only what it says is swapped.
         context = {k: json.loads(json.dumps(v).replace(old, new)) for k, v in a.context.items()}
-        if a.who == "cloudwatch.amazonaws.com":
+        if name == "another account":
             resource = a.resource
         if (resource, context) != (a.resource, a.context):
             yield name, Authorization(a.who, a.action, resource, context)
+    if a.action == "sts:AssumeRole":
+        yield "another service", Authorization("ec2.amazonaws.com", a.action, a.resource, a.context)
     tags = {k for k in a.context if "resourcetag/" in k.lower()}
     if tags:
         yield "an unmarked node", Authorization(a.who, a.action, a.resource, {k: v for k, v in a.context.items() if k not in tags})

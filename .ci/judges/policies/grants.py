@@ -2,6 +2,13 @@
 what."""
 
 from beside import role_name
+from stack import ACCOUNT, Stack
+
+
+def deployed(template, partition):
+    """The stack of an operator who has narrowed what can be narrowed."""
+    roles = f"arn:{partition}:iam::{ACCOUNT}:role/train"
+    return Stack(template, partition, {"TaskRoleArns": roles, "TrainingTaskFamily": "train*"})
 
 
 def many(value):
@@ -34,6 +41,7 @@ class Grants:
             arn = stack._getatt([logical, "Arn"])
             if role.get("ManagedPolicyArns"):
                 raise ValueError(f"{logical}: a managed policy names no resource of ours")
+            self.of_resource[arn] = atoms(f"trust of {logical}", many(role["AssumeRolePolicyDocument"]["Statement"]))
             documents = [policy["PolicyDocument"] for policy in role.get("Policies", [])]
             roles[arn] = [s for document in documents for s in many(document["Statement"])]
         for function in stack.resources("AWS::Lambda::Function").values():
