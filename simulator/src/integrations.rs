@@ -74,6 +74,7 @@ async fn invoke(
         action: "Invoke",
         request: &arguments,
         answer: Ok(&answer),
+        injected: false,
     });
     Ok(answer)
 }

@@ -18,6 +18,8 @@ pub enum Seen<'a> {
         action: &'a str,
         request: &'a Value,
         answer: Result<&'a Value, &'a ApiError>,
+        /// The fault plan answered, not the service.
+        injected: bool,
     },
     /// An event on the bus, and the names of the rules that it matches.
     Event {

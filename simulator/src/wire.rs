@@ -212,6 +212,7 @@ impl Wire {
                 action,
                 request,
                 answer: answer.as_ref(),
+                injected: matches!(fault, Fault::Fail { .. }),
             });
         }
         match fault {

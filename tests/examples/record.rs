@@ -118,6 +118,7 @@ fn line(seen: &Seen<'_>) -> Value {
             action,
             request,
             answer,
+            injected,
         } => {
             let mut line = json!({
                 "kind": "call",
@@ -134,6 +135,7 @@ fn line(seen: &Seen<'_>) -> Value {
                         "status": error.status,
                         "message": error.message,
                         "extra": error.extra,
+                        "injected": injected,
                     });
                 }
             }
@@ -155,13 +157,14 @@ fn shape_of(seen: &Seen<'_>, hasher: &mut DefaultHasher) {
             action,
             request,
             answer,
+            injected,
         } => {
             (role(caller), service, action).hash(hasher);
             shape(request, hasher);
             match answer {
                 Ok(answer) => shape(answer, hasher),
                 Err(error) => {
-                    (&error.code, error.status).hash(hasher);
+                    (&error.code, error.status, injected).hash(hasher);
                     error.extra.values().for_each(|value| shape(value, hasher));
                 }
             }

@@ -1,5 +1,10 @@
 """Which error codes an operation may answer with, and with which HTTP status."""
 
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
+
+# Codes that the SDKs take for throttling or a passing fault whoever sends them.
+ANYBODY = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES, *TransientRetryableChecker._TRANSIENT_ERROR_CODES}
+
 # Errors common to the actions of all services, and their HTTP status where it is one for all
 # (CommonErrors, in the API reference of each service; access is denied with 400 by awsJson services and 403 by others).
 COMMON = {
@@ -62,6 +67,9 @@ def check(service, operation, error):
     """Findings as a shape's: (path, rule, detail)."""
     codes = declared(service, operation)
     code, status = error["code"], error["status"]
+    # A fault plan stands for what is between as well: a gateway answers 5xx with any code, or with none.
+    if error.get("injected") and (code in ANYBODY or status >= 500):
+        return []
     if code not in codes:
         return [("", "error", f"{code} is no error of {operation.name}")]
     if status not in codes[code]:
