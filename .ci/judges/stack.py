@@ -155,6 +155,9 @@ class Stack:
             return resource["QueueName"]
         return f"{reference}.{attribute}"
 
+    def arn_of(self, logical):
+        return self._physical(logical)[1]
+
     def arn(self, service, rest, region=True):
         return f"arn:{self.partition}:{service}:{self.region if region else ''}:{ACCOUNT}:{rest}"
 

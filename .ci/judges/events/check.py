@@ -5,10 +5,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from localstack.services.events.event_rule_engine import EventRuleEngine
-
 import cases
 from documented import all_kinds
+from localstack.services.events.event_rule_engine import EventRuleEngine
 from report import Report, excuses, recording
 from stack import Stack
 
@@ -118,9 +117,19 @@ def plant(report, documented, stack, patterns, lines):
 
     rule_finds("a rule that takes our own stops", "task-stopped", lambda p: p["detail"].pop("$or"))
     rule_finds("a rule that hears other clusters", "task-stopped", lambda p: p["detail"].pop("clusterArn"))
-    rule_finds("a rule that waits for a word that AWS does not say", "task-stopped", lambda p: p["detail"].update(lastStatus=["Stopped"]))
-    rule_finds("a rule that misses what has no reason", "task-stopped", lambda p: p["detail"].update({"$or": p["detail"]["$or"][1:]}))
-    rule_finds("a rule that misses time-outs", "execution-failed", lambda p: p["detail"].update(status=["FAILED", "ABORTED"]))
+    rule_finds(
+        "a rule that waits for a word that AWS does not say",
+        "task-stopped",
+        lambda p: p["detail"].update(lastStatus=["Stopped"]),
+    )
+    rule_finds(
+        "a rule that misses what has no reason",
+        "task-stopped",
+        lambda p: p["detail"].update({"$or": p["detail"]["$or"][1:]}),
+    )
+    rule_finds(
+        "a rule that misses time-outs", "execution-failed", lambda p: p["detail"].update(status=["FAILED", "ABORTED"])
+    )
     planted = copy.deepcopy(lines[:50])
     for line in planted:
         line["rules"] = [*line["rules"], "task-stopped"]
@@ -135,17 +144,25 @@ def main(template, modules):
     allowed = excuses(Path(__file__).with_name("allowed.txt"))
     stack = Stack(Path(template).read_text(encoding="utf-8"))
     patterns = rules(stack)
-    print(f"{len(events)} events of {len({e['detail-type'] for e in events})} kinds; {len(patterns)} rules, {len(cases.CASES)} cases")
+    kinds = {event["detail-type"] for event in events}
+    print(f"{len(events)} events of {len(kinds)} kinds; {len(patterns)} rules, {len(cases.CASES)} cases")
     for kind in documented.values():
-        print(f"  {kind.kind.detail_type}: {len(kind.types)} members, {len(kind.required)} always there ({', '.join(kind.sources)}; {kind.kind.page})")
+        print(f"  {kind.kind.detail_type}: {len(kind.types)} members, {len(kind.required)} always there")
+        print(f"    {', '.join(kind.sources)}; {kind.kind.page}")
     for kind in documented.values():
         found = {finding for example in kind.examples for finding in kind.check(example)}
         report.check(f"{kind.kind.detail_type}: the fixtures are as documented", sorted(found))
     found = members(documented, events)
     still = set(found) | set(idle(patterns, events))
-    report.check("every event that the simulator sends is as documented", [f"{f} ({n} times)" for f, n in sorted(found.items()) if f not in allowed])
+    report.check(
+        "every event that the simulator sends is as documented",
+        [f"{f} ({n} times)" for f, n in sorted(found.items()) if f not in allowed],
+    )
     report.check("each rule takes what it should and nothing beside it", wrong_cases(stack, patterns))
-    report.check("each alternative of each rule is matched by some event", [f for f in idle(patterns, events) if f not in allowed])
+    report.check(
+        "each alternative of each rule is matched by some event",
+        [f for f in idle(patterns, events) if f not in allowed],
+    )
     report.check("the simulator's matcher and LocalStack's agree on every event", disagreements(patterns, lines))
     report.check("every known exception is still one", sorted(set(allowed) - still))
     plant(report, documented, stack, patterns, lines)

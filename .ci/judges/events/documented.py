@@ -26,10 +26,33 @@ class Kind:
 
 KINDS = [
     Kind("aws.ecs", "ECS Task State Change", "ECS developer guide, ecs_task_events", "task-*", ("ecs", "Task")),
-    Kind("aws.ecs", "ECS Container Instance State Change", "ECS developer guide, ecs_container_instance_events", "instance-*", ("ecs", "ContainerInstance")),
-    Kind("aws.states", "Step Functions Execution Status Change", "Step Functions developer guide, eventbridge-integration", "execution-*", ("stepfunctions", "DescribeExecutionOutput"), nulls=True),
-    Kind("aws.ssm", "EC2 Command Invocation Status-change Notification", "Systems Manager user guide, monitoring-systems-manager-event-examples", "command-invocation-*"),
-    Kind("aws.ssm", "EC2 Command Status-change Notification", "Systems Manager user guide, monitoring-systems-manager-event-examples", "run-command-*"),
+    Kind(
+        "aws.ecs",
+        "ECS Container Instance State Change",
+        "ECS developer guide, ecs_container_instance_events",
+        "instance-*",
+        ("ecs", "ContainerInstance"),
+    ),
+    Kind(
+        "aws.states",
+        "Step Functions Execution Status Change",
+        "Step Functions developer guide, eventbridge-integration",
+        "execution-*",
+        ("stepfunctions", "DescribeExecutionOutput"),
+        nulls=True,
+    ),
+    Kind(
+        "aws.ssm",
+        "EC2 Command Invocation Status-change Notification",
+        "Systems Manager user guide, monitoring-systems-manager-event-examples",
+        "command-invocation-*",
+    ),
+    Kind(
+        "aws.ssm",
+        "EC2 Command Status-change Notification",
+        "Systems Manager user guide, monitoring-systems-manager-event-examples",
+        "run-command-*",
+    ),
 ]
 # A fixture with members that nobody documents, on purpose.
 UNDOCUMENTED = {"task-unknown-extra-fields.json"}
@@ -62,7 +85,11 @@ class Documented:
             service, shape = kind.like
             self._shape(botocore.session.get_session().get_service_model(service).shape_for(shape), "", [])
             self.sources.append(f"{service} {shape}")
-        self.examples = [json.loads(path.read_text()) for path in sorted(FIXTURES.glob(f"{kind.fixtures}.json")) if path.name not in UNDOCUMENTED]
+        self.examples = [
+            json.loads(path.read_text())
+            for path in sorted(FIXTURES.glob(f"{kind.fixtures}.json"))
+            if path.name not in UNDOCUMENTED
+        ]
         details = [set(flat(example["detail"])) for example in self.examples]
         for detail in details:
             for path, type_ in detail:
@@ -110,7 +137,11 @@ class Documented:
         """What the event has that is not documented, and what it lacks."""
         findings = [f"envelope: {name}" for name in sorted(ENVELOPE ^ set(event))]
         present = dict.fromkeys(path for path, _ in flat(event["detail"]))
-        findings += [f"{path} is missing" for path in sorted(self.required) if path not in present and self._parent(path) in present]
+        findings += [
+            f"{path} is missing"
+            for path in sorted(self.required)
+            if path not in present and self._parent(path) in present
+        ]
         for path, type_ in set(flat(event["detail"])):
             if any(path.startswith(free) and path != free for free in self.types if "any" in self.types[free]):
                 continue
@@ -132,7 +163,10 @@ def registry(modules):
     with gzip.open(Path(modules) / "node_modules/@aws-cdk/aws-service-spec/db.json.gz") as file:
         schema = json.load(file)["schema"]
     types = {type_["$id"]: type_ for type_ in schema["eventTypeDefinition"]["entities"]}
-    return {(event["source"], event["detailType"]): (event["rootProperty"]["$ref"], types) for event in schema["event"]["entities"]}
+    return {
+        (event["source"], event["detailType"]): (event["rootProperty"]["$ref"], types)
+        for event in schema["event"]["entities"]
+    }
 
 
 def all_kinds(modules):

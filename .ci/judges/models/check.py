@@ -8,11 +8,10 @@ from pathlib import Path
 
 import botocore
 import botocore.session
-from botocore.validate import ParamValidator
-
 import errors
 import forms
 import integrations
+from botocore.validate import ParamValidator
 from report import Report, excuses, recording
 from shapes import Judge
 
@@ -117,7 +116,8 @@ def plant(report, lines):
     """Mistakes of each kind, made in recorded calls, are found."""
 
     def first(service, action, part):
-        return copy.deepcopy(next(l for l in lines if l["kind"] == "call" and (l["service"], l["action"]) == (service, action) and part in l))
+        calls = (line for line in lines if line["kind"] == "call" and part in line)
+        return copy.deepcopy(next(call for call in calls if (call["service"], call["action"]) == (service, action)))
 
     def finds(name, line, rule):
         report.planted(name, any(key.endswith(f" {rule}") for key in judged([line]).counts))
@@ -160,8 +160,10 @@ def plant(report, lines):
     line = first("ecs", "StopTask", "answer")
     line["action"] = "StopTasks"
     finds("an operation that the service does not have", line, "operation")
+
     def history(type_, text):
-        return copy.deepcopy(next(l for l in lines if l["kind"] == "history" and l["event"]["type"] == type_ and text in json.dumps(l)))
+        events = (line for line in lines if line["kind"] == "history" and line["event"]["type"] == type_)
+        return copy.deepcopy(next(line for line in events if text in json.dumps(line)))
 
     line = history("TaskFailed", "")
     line["event"]["type"] = "TaskBroken"

@@ -1,6 +1,9 @@
 """Which error codes an operation may answer with, and with which HTTP status."""
 
-from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
+from botocore.retries.standard import (
+    ThrottledRetryableChecker,
+    TransientRetryableChecker,
+)
 
 # Codes that the SDKs take for throttling or a passing fault whoever sends them.
 ANYBODY = {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES, *TransientRetryableChecker._TRANSIENT_ERROR_CODES}

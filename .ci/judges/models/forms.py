@@ -20,7 +20,9 @@ def _take(shape, prefix, form):
     if shape.type_name == "map":
         entries, n = {}, 1
         while (key := form.pop(f"{prefix}.entry.{n}.{shape.key.serialization.get('name', 'key')}", None)) is not None:
-            entries[key] = _take(shape.value, f"{prefix}.entry.{n}.{shape.value.serialization.get('name', 'value')}", form)
+            entries[key] = _take(
+                shape.value, f"{prefix}.entry.{n}.{shape.value.serialization.get('name', 'value')}", form
+            )
             n += 1
         return entries or None
     if shape.type_name == "list":

@@ -43,7 +43,11 @@ class Judge:
             return []
         if not isinstance(value, dict):
             return [(path, "type", f"structure {shape.name}, not {kind(value)}")]
-        findings = [(f"{path}.{name}", "required", f"{shape.name} needs it") for name in shape.required_members if name not in value]
+        findings = [
+            (f"{path}.{name}", "required", f"{shape.name} needs it")
+            for name in shape.required_members
+            if name not in value
+        ]
         # DynamoDB's is one too, though its model does not say so (API reference, AttributeValue).
         if (shape.is_tagged_union or shape.name == "AttributeValue") and len(value) != 1:
             findings.append((path, "union", f"{shape.name} has exactly one member, not {len(value)}"))
@@ -117,7 +121,11 @@ class Judge:
         # awsJson: seconds since 1970 (Smithy, aws-json-1_0-protocol).
         if self.texts_for_timestamps and isinstance(value, str):
             return [] if RFC_3339.fullmatch(value) else [(path, "pattern", f"{value!r} is no time")]
-        return [] if isinstance(value, (int, float)) and not isinstance(value, bool) else [(path, "type", f"seconds since 1970, not {kind(value)}")]
+        return (
+            []
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+            else [(path, "type", f"seconds since 1970, not {kind(value)}")]
+        )
 
 
 def bounds(shape, size, path, rule):

@@ -46,8 +46,18 @@ class Authorizer:
     def _dynamodb(self, action, request):
         # A transaction is authorized by its parts (developer guide, transaction-apis-iam).
         if action == "TransactWriteItems":
-            names = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
-            return [pair for item in request["TransactItems"] for name, part in item.items() for pair in self._item(names[name], part)]
+            names = {
+                "Put": "PutItem",
+                "Update": "UpdateItem",
+                "Delete": "DeleteItem",
+                "ConditionCheck": "ConditionCheckItem",
+            }
+            return [
+                pair
+                for item in request["TransactItems"]
+                for name, part in item.items()
+                for pair in self._item(names[name], part)
+            ]
         if action == "TransactGetItems":
             return [pair for item in request["TransactItems"] for pair in self._item("GetItem", item["Get"])]
         if "RequestItems" in request:
@@ -111,7 +121,11 @@ class Authorizer:
     def _run_task(self, action, request, cluster, context):
         name = request["taskDefinition"]
         # A family stands for its newest revision, whose ARN is checked.
-        arn = name if name.startswith("arn:") else self.stack.arn("ecs", f"task-definition/{name}{'' if ':' in name else ':1'}")
+        arn = (
+            name
+            if name.startswith("arn:")
+            else self.stack.arn("ecs", f"task-definition/{name}{'' if ':' in name else ':1'}")
+        )
         family = arn.rsplit("/", 1)[-1].split(":")[0]
         pairs = [(f"ecs:{action}", arn, context)]
         # Developer guide, supported-iam-actions-tagging: tags in the request need ecs:TagResource.
@@ -155,12 +169,26 @@ class Authorizer:
         if action == "SendCommand":
             name = request["DocumentName"]
             # AWS's own documents have no account in their ARN.
-            document = self.stack.arn("ssm", f"document/{name}") if name in self.documents else f"arn:{self.stack.partition}:ssm:{self.stack.region}::document/{name}"
+            document = (
+                self.stack.arn("ssm", f"document/{name}")
+                if name in self.documents
+                else f"arn:{self.stack.partition}:ssm:{self.stack.region}::document/{name}"
+            )
             return [("ssm:SendCommand", document, {})] + [
-                ("ssm:SendCommand", self._node(node), {f"ssm:resourceTag/{TAG}": self.cluster, f"aws:ResourceTag/{TAG}": self.cluster})
+                (
+                    "ssm:SendCommand",
+                    self._node(node),
+                    {f"ssm:resourceTag/{TAG}": self.cluster, f"aws:ResourceTag/{TAG}": self.cluster},
+                )
                 for node in request.get("InstanceIds", [])
             ]
-        if action in ("GetCommandInvocation", "ListCommandInvocations", "ListCommands", "CancelCommand", "DescribeInstanceInformation"):
+        if action in (
+            "GetCommandInvocation",
+            "ListCommandInvocations",
+            "ListCommands",
+            "CancelCommand",
+            "DescribeInstanceInformation",
+        ):
             return [(f"ssm:{action}", "*", {})]
         return []
 
@@ -171,7 +199,11 @@ class Authorizer:
         return [(f"ec2:{action}", self._node(node), tags) for node in request.get("InstanceIds", [])]
 
     def _node(self, name):
-        return self.stack.arn("ssm", f"managed-instance/{name}") if name.startswith("mi-") else self.stack.arn("ec2", f"instance/{name}")
+        return (
+            self.stack.arn("ssm", f"managed-instance/{name}")
+            if name.startswith("mi-")
+            else self.stack.arn("ec2", f"instance/{name}")
+        )
 
     def _lambda(self, action, request):
         # The deployed definition names the function's version; the simulator's has none.

@@ -62,9 +62,13 @@ def of_rules(stack):
             if "RoleArn" in target:
                 yield Authorization(role_name(target["RoleArn"]), *start_execution(target["Arn"]), "auth-version-alias")
             elif ":lambda:" in target["Arn"]:
-                yield Authorization("events.amazonaws.com", "lambda:InvokeFunction", target["Arn"], source, "eb-use-resource-based")
+                yield Authorization(
+                    "events.amazonaws.com", "lambda:InvokeFunction", target["Arn"], source, "eb-use-resource-based"
+                )
             if "DeadLetterConfig" in target:
-                yield Authorization("events.amazonaws.com", "sqs:SendMessage", target["DeadLetterConfig"]["Arn"], source, "eb-rule-dlq")
+                yield Authorization(
+                    "events.amazonaws.com", "sqs:SendMessage", target["DeadLetterConfig"]["Arn"], source, "eb-rule-dlq"
+                )
 
 
 def of_tasks(stack):
@@ -75,7 +79,13 @@ def of_tasks(stack):
             if "ExecutionRoleArn" in task and log.get("LogDriver") == "awslogs":
                 group = stack.arn("logs", f"log-group:{log['Options']['awslogs-group']}")
                 for action in ("CreateLogStream", "PutLogEvents"):
-                    yield Authorization(role_name(task["ExecutionRoleArn"]), f"logs:{action}", f"{group}:log-stream:a", {}, "task_execution_IAM_role")
+                    yield Authorization(
+                        role_name(task["ExecutionRoleArn"]),
+                        f"logs:{action}",
+                        f"{group}:log-stream:a",
+                        {},
+                        "task_execution_IAM_role",
+                    )
 
 
 def role_name(arn):
@@ -88,28 +98,45 @@ def of_trust(stack):
     (developer guide, procedure-create-iam-role; EventBridge user guide, cross-service-confused-deputy-prevention)."""
     account = {"aws:SourceAccount": "123456789012"}
     for function in stack.resources("AWS::Lambda::Function").values():
-        yield Authorization("lambda.amazonaws.com", "sts:AssumeRole", function["Role"], {}, "lambda-intro-execution-role")
+        yield Authorization(
+            "lambda.amazonaws.com", "sts:AssumeRole", function["Role"], {}, "lambda-intro-execution-role"
+        )
     for machine in stack.resources("AWS::StepFunctions::StateMachine").values():
-        yield Authorization("states.amazonaws.com", "sts:AssumeRole", machine["RoleArn"], account, "procedure-create-iam-role")
+        yield Authorization(
+            "states.amazonaws.com", "sts:AssumeRole", machine["RoleArn"], account, "procedure-create-iam-role"
+        )
     for rule in stack.resources("AWS::Events::Rule").values():
         for target in rule["Targets"]:
             if "RoleArn" in target:
-                yield Authorization("events.amazonaws.com", "sts:AssumeRole", target["RoleArn"], account, "eb-use-identity-based")
+                yield Authorization(
+                    "events.amazonaws.com", "sts:AssumeRole", target["RoleArn"], account, "eb-use-identity-based"
+                )
     for task in stack.resources("AWS::ECS::TaskDefinition").values():
         for name in ("TaskRoleArn", "ExecutionRoleArn"):
             if name in task:
-                yield Authorization("ecs-tasks.amazonaws.com", "sts:AssumeRole", task[name], account, "task_execution_IAM_role")
+                yield Authorization(
+                    "ecs-tasks.amazonaws.com", "sts:AssumeRole", task[name], account, "task_execution_IAM_role"
+                )
 
 
 def of_alarms(stack):
     """An alarm publishes to its topic, and to the key that encrypts it (CloudWatch user guide, Notify_Users_Alarm_Changes)."""
     topics = {stack.arn("sns", topic["TopicName"]): topic for topic in stack.resources("AWS::SNS::Topic").values()}
     for alarm in stack.resources("AWS::CloudWatch::Alarm").values():
-        context = {"aws:SourceArn": stack.arn("cloudwatch", f"alarm:{alarm['AlarmName']}"), "aws:SourceAccount": "123456789012"}
+        context = {
+            "aws:SourceArn": stack.arn("cloudwatch", f"alarm:{alarm['AlarmName']}"),
+            "aws:SourceAccount": "123456789012",
+        }
         for arn in alarm.get("AlarmActions", []):
             publish = context | {"aws:SecureTransport": "true"}
             yield Authorization("cloudwatch.amazonaws.com", "sns:Publish", arn, publish, "Notify_Users_Alarm_Changes")
             key = topics.get(arn, {}).get("KmsMasterKeyId")
             if key:
                 for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-                    yield Authorization("cloudwatch.amazonaws.com", action, stack.arn("kms", f"key/{key}"), context, "Notify_Users_Alarm_Changes")
+                    yield Authorization(
+                        "cloudwatch.amazonaws.com",
+                        action,
+                        stack.arn("kms", f"key/{key}"),
+                        context,
+                        "Notify_Users_Alarm_Changes",
+                    )

@@ -7,9 +7,17 @@ import sys
 from pathlib import Path
 
 import plants
-from authorize import Authorization, Authorizer, UnknownCall, start_execution
-from beside import of_alarms, of_functions, of_rules, of_state_machine, of_tasks, of_trust
+from authorize import Authorizer, UnknownCall
+from beside import (
+    of_alarms,
+    of_functions,
+    of_rules,
+    of_state_machine,
+    of_tasks,
+    of_trust,
+)
 from grants import Grants, deployed
+from near_misses import SECOND_BELT, elsewhere
 from report import Report, excuses, recording
 from stack import ACCOUNT, CLUSTER, REGIONS
 
@@ -23,8 +31,6 @@ NOT_ALWAYS = {
     # Without an instance in the request there is none to check; the cluster's condition key is what narrows it.
     "ecs:ListTasks",
 }
-# The ARNs of tasks and instances name their cluster: a condition beside it is welcome, and not asked for.
-SECOND_BELT = "a cluster that its ARN does not name"
 
 
 class Case:
@@ -76,7 +82,9 @@ class Case:
         question = json.dumps({"policies": policies, "requests": requests})
         # AWS's own documents have no account in their ARN, which the engine takes for no ARN.
         question = question.replace("::document/", ":aws:document/")
-        done = subprocess.run(["node", HERE / "decide.mjs", modules], input=question, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["node", HERE / "decide.mjs", modules], input=question, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             sys.exit(f"the policy engine failed: {done.stderr}")
         answer = json.loads(done.stdout)
@@ -98,46 +106,6 @@ class Case:
         }
 
 
-def elsewhere(a):
-    """The same call one step beside: of another cluster, another stack, another table, an unmarked node, another alias. What
-    is still allowed then was granted too widely."""
-    swaps = {
-        "another cluster": (CLUSTER, "another-cluster"),
-        "another stack": ("gpu-recovery", "another-stack"),
-        "another table": ("hybrid-gpu-training-job", "another-table"),
-        "another table of instances": ("ecs_container_instance", "another-table"),
-        "another family": (":task-definition/train", ":task-definition/another"),
-        "another role": (":role/train", ":role/admin"),
-        "another rule": ("rule/StepFunctionsGetEventsForECSTaskRule", "rule/another"),
-        "another service": ("ecs-tasks.amazonaws.com", "ec2.amazonaws.com"),
-        "another act": ("RunTask", "CreateService"),
-        "another alias": ("live", "another-alias"),
-    }
-    if a.who == "cloudwatch.amazonaws.com" or a.action == "sts:AssumeRole":
-        # Any alarm of the account may publish, an operator's own ones too; a role is assumed for whatever has it.
-        swaps = {"another account": (ACCOUNT, "210987654321")}
-    for name, (old, new) in swaps.items():
-        resource = a.resource.replace(old, new)
-        # A tag's name has the product's name in it; only what it says is swapped.
-        context = {k: json.loads(json.dumps(v).replace(old, new)) for k, v in a.context.items()}
-        if name == "another account":
-            resource = a.resource
-        if (resource, context) != (a.resource, a.context):
-            yield name, Authorization(a.who, a.action, resource, context)
-    if a.action == "sts:AssumeRole":
-        yield "another service", Authorization("ec2.amazonaws.com", a.action, a.resource, a.context)
-    tags = {k for k in a.context if "resourcetag/" in k.lower()}
-    if tags:
-        yield "an unmarked node", Authorization(a.who, a.action, a.resource, {k: v for k, v in a.context.items() if k not in tags})
-    if "ecs:cluster" in a.context:
-        cluster = a.context["ecs:cluster"].replace(CLUSTER, "another-cluster")
-        yield SECOND_BELT, Authorization(a.who, a.action, a.resource, {"ecs:cluster": cluster})
-    if "aws:SecureTransport" in a.context:
-        yield "a connection without TLS", Authorization(a.who, a.action, a.resource, a.context | {"aws:SecureTransport": "false"})
-    if "states:StateMachineQualifier" in a.context:
-        yield "no alias", Authorization(a.who, a.action, a.resource, {})
-
-
 class Verdict:
     """What is wrong with the policies of one case."""
 
@@ -152,7 +120,9 @@ class Verdict:
         self.by_wide = set()
         for a, decision in zip(asked, decisions):
             if "error" in decision:
-                self.refused.append(f"{a.who}: {a.action} on {a.resource}: no request that AWS knows: {decision['error']}")
+                self.refused.append(
+                    f"{a.who}: {a.action} on {a.resource}: no request that AWS knows: {decision['error']}"
+                )
                 continue
             if not decision["allowed"]:
                 context = f" with {a.context}" if a.context else ""
@@ -161,7 +131,7 @@ class Verdict:
                 self.refused.append(f"{a.who}: {a.action} knows no key {decision['ignored']}")
             used.update(decision["by"])
             types.setdefault((a.who, a.action), set()).add(decision["type"])
-        for (a, name, b), decision in zip(beside, decisions[len(asked) :]):
+        for (_, name, b), decision in zip(beside, decisions[len(asked) :]):
             if decision.get("allowed"):
                 self.by_wide |= set(decision["by"])
             if decision.get("allowed") and name != SECOND_BELT:
@@ -169,7 +139,9 @@ class Verdict:
         for (who, action), found in sorted(types.items()):
             needed = self.actions[action]
             if needed and not found & set(needed) and action not in NOT_ALWAYS:
-                self.refused.append(f"{who}: {action} is authorized on a {' or '.join(needed)}, which the judge did not name")
+                self.refused.append(
+                    f"{who}: {action} is authorized on a {' or '.join(needed)}, which the judge did not name"
+                )
         self.spare = sorted(case.grants.names(allowing=True) - used)
         self.spare += [f"the role {arn} is nobody's" for arn in case.grants.left]
         self.unknown = sorted(case.unknown)
@@ -177,7 +149,10 @@ class Verdict:
 
 def main(template, modules):
     report = Report()
-    template, definition = Path(template).read_text(encoding="utf-8"), Path("statemachine/recovery.asl.json").read_text(encoding="utf-8")
+    template, definition = (
+        Path(template).read_text(encoding="utf-8"),
+        Path("statemachine/recovery.asl.json").read_text(encoding="utf-8"),
+    )
     lines = recording()
     allowed = excuses(HERE / "allowed.txt")
     still = set()
@@ -186,8 +161,8 @@ def main(template, modules):
         verdict = Verdict(case, modules)
         calls = sum(n for who, n in case.callers.items() if who not in NOT_OURS)
         print(
-            f"{partition}: {calls} calls of {len(case.grants.holders)} roles, {len(verdict.asked)} authorizations and {len(verdict.beside)} near misses "
-            f"decided by {len(case.grants.names())} grants"
+            f"{partition}: {calls} calls of {len(case.grants.holders)} roles: {len(verdict.asked)} authorizations and "
+            f"{len(verdict.beside)} near misses decided by {len(case.grants.names())} grants"
         )
 
         def known(findings):
@@ -199,7 +174,9 @@ def main(template, modules):
         report.check(f"{partition}: nothing beside it is allowed", known(verdict.wide))
         report.check(f"{partition}: every grant is needed", known(verdict.spare))
     report.check("every known exception is still one", sorted(set(allowed) - still))
-    plants.plant(report, template, lambda planted, partition="aws": Verdict(Case(planted, definition, lines, partition), modules))
+    plants.plant(
+        report, template, lambda planted, partition="aws": Verdict(Case(planted, definition, lines, partition), modules)
+    )
     return report.end()
 
 

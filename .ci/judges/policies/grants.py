@@ -38,7 +38,7 @@ class Grants:
         self.holders, self.of_resource = {}, {}
         roles = {}
         for logical, role in stack.resources("AWS::IAM::Role").items():
-            arn = stack._getatt([logical, "Arn"])
+            arn = stack.arn_of(logical)
             if role.get("ManagedPolicyArns"):
                 raise ValueError(f"{logical}: a managed policy names no resource of ours")
             self.of_resource[arn] = atoms(f"trust of {logical}", many(role["AssumeRolePolicyDocument"]["Statement"]))
@@ -66,12 +66,14 @@ class Grants:
     def _resource_policies(self, stack):
         for policy in stack.resources("AWS::SQS::QueuePolicy").values():
             for queue in policy["Queues"]:
-                self.of_resource[stack.arn("sqs", queue.rsplit("/", 1)[-1])] = atoms("queue", policy["PolicyDocument"]["Statement"])
+                self.of_resource[stack.arn("sqs", queue.rsplit("/", 1)[-1])] = atoms(
+                    "queue", policy["PolicyDocument"]["Statement"]
+                )
         for policy in stack.resources("AWS::SNS::TopicPolicy").values():
             for topic in policy["Topics"]:
                 self.of_resource[topic] = atoms("topic", policy["PolicyDocument"]["Statement"])
         for logical, key in stack.resources("AWS::KMS::Key").items():
-            self.of_resource[stack._getatt([logical, "Arn"])] = atoms("key", key["KeyPolicy"]["Statement"])
+            self.of_resource[stack.arn_of(logical)] = atoms("key", key["KeyPolicy"]["Statement"])
         # A permission is a statement of the function's policy (Lambda developer guide, access-control-resource-based).
         for permission in stack.resources("AWS::Lambda::Permission").values():
             statement = {

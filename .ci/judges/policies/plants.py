@@ -19,7 +19,9 @@ def statements(template):
 
 def grant_on_the_alias(template):
     """As the console's own role has it, and as it never works (aws-sam-translator#3720)."""
-    alias = next(n for n, r in Stack(template).body["Resources"].items() if r["Type"] == "AWS::StepFunctions::StateMachineAlias")
+    alias = next(
+        n for n, r in Stack(template).body["Resources"].items() if r["Type"] == "AWS::StepFunctions::StateMachineAlias"
+    )
     found = [s for _, s in statements(template) if "states:StartExecution" in many(s["Action"])]
     for statement in found:
         statement["Resource"] = {"Ref": alias}
@@ -69,7 +71,12 @@ def plant(report, text, judge):
 
     aliased = planted(grant_on_the_alias)
     for partition in ("aws", "aws-us-gov"):
-        finds(f"a rule's grant on the alias, in {partition}", judge(aliased, partition).refused, "states:StartExecution", "refused")
+        finds(
+            f"a rule's grant on the alias, in {partition}",
+            judge(aliased, partition).refused,
+            "states:StartExecution",
+            "refused",
+        )
 
     names = conditioned(template)
     left = names - judge(planted(no_conditions)).by_wide
@@ -78,10 +85,18 @@ def plant(report, text, judge):
     verdict = judge(planted(spare_action))
     many_roles = {name for name, _ in statements(template)}
     found = {finding.split(":")[0] for finding in verdict.spare if "dynamodb:Scan" in finding}
-    report.check(f"finds: a spare action in each of {len(many_roles)} roles", [] if len(found) == len(many_roles) else [f"found in {sorted(found)} only"])
+    report.check(
+        f"finds: a spare action in each of {len(many_roles)} roles",
+        [] if len(found) == len(many_roles) else [f"found in {sorted(found)} only"],
+    )
 
     finds("an action that is called and not allowed", judge(planted(one_action_less)).refused, "sns:Publish", "refused")
-    finds("a rule that may not call its function", judge(planted(no_permissions)).refused, "events.amazonaws.com: lambda:InvokeFunction", "refused")
+    finds(
+        "a rule that may not call its function",
+        judge(planted(no_permissions)).refused,
+        "events.amazonaws.com: lambda:InvokeFunction",
+        "refused",
+    )
 
     there = "arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task-definition/"
     wrong = yaml_parse(text.replace(there, there.replace("${AWS::Partition}", "aws"), 1))

@@ -47,7 +47,9 @@ def mentions(properties, names):
     if "Fn::GetAtt" in properties:
         target = properties["Fn::GetAtt"]
         return (target.split(".")[0] if isinstance(target, str) else target[0]) in names
-    if "Fn::Sub" in properties and any(f"${{{name}}}" in json.dumps(properties) or f"${{{name}." in json.dumps(properties) for name in names):
+    if "Fn::Sub" in properties and any(
+        f"${{{name}}}" in json.dumps(properties) or f"${{{name}." in json.dumps(properties) for name in names
+    ):
         return True
     return any(mentions(item, names) for item in properties.values())
 

@@ -9,7 +9,13 @@ from report import Report
 from stack import Stack, yaml_parse
 
 # They hold jobs, subscriptions, running recoveries and messages that nobody has read.
-HELD = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SNS::Topic", "AWS::SQS::Queue", "AWS::StepFunctions::StateMachine"}
+HELD = {
+    "AWS::DynamoDB::Table",
+    "AWS::KMS::Key",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::StepFunctions::StateMachine",
+}
 
 
 def newest(folder):
@@ -35,11 +41,17 @@ def plant(report, text):
     def name_of(kind):
         return next(name for name, resource in template["Resources"].items() if resource["Type"] == kind)
 
-    table, topic, machine = name_of("AWS::DynamoDB::Table"), name_of("AWS::SNS::Topic"), name_of("AWS::Serverless::StateMachine")
+    table, topic, machine = (
+        name_of("AWS::DynamoDB::Table"),
+        name_of("AWS::SNS::Topic"),
+        name_of("AWS::Serverless::StateMachine"),
+    )
     rule, role, group = name_of("AWS::Events::Rule"), name_of("AWS::IAM::Role"), name_of("AWS::Logs::LogGroup")
 
     changes = changed(lambda r: None)
-    report.planted("nothing, where nothing changes", not (changes.replaced or changes.removed or changes.added or changes.refused))
+    report.planted(
+        "nothing, where nothing changes", not (changes.replaced or changes.removed or changes.added or changes.refused)
+    )
     changes = changed(lambda r: r[table]["Properties"].update(TableName="jobs"))
     report.planted("a table with another name", table in changes.replaced and lost(changes, old))
     changes = changed(lambda r: r[table]["Properties"]["KeySchema"][0].update(AttributeName="record"))
@@ -72,12 +84,16 @@ def main(template):
     text = Path(template).read_text(encoding="utf-8")
     old, new = Stack(released.read_text(encoding="utf-8")), Stack(text)
     changes = Changes(old, new)
-    print(f"{released.name} to {Path(template).name}: {changes.compared} resources in both, {len(changes.added)} added, {len(changes.removed)} removed, {len(changes.replaced)} replaced")
-    for words, found in (("added", changes.added), ("removed", changes.removed), ("replaced", changes.replaced)):
+    kinds = {"added": changes.added, "removed": changes.removed, "replaced": changes.replaced}
+    counts = ", ".join(f"{len(found)} {words}" for words, found in kinds.items())
+    print(f"{released.name} to {Path(template).name}: {changes.compared} resources in both, {counts}")
+    for words, found in kinds.items():
         for name, why in sorted(found.items()):
             print(f"  {words}: {name}: {why}")
     report.check("tables, topic, key, queue and state machine stay what they are", lost(changes, old))
-    report.check("CloudFormation refuses no change", [f"{name}: {why}" for name, why in sorted(changes.refused.items())])
+    report.check(
+        "CloudFormation refuses no change", [f"{name}: {why}" for name, why in sorted(changes.refused.items())]
+    )
     plant(report, text)
     return report.end()
 
