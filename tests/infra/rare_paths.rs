@@ -93,7 +93,7 @@ async fn an_instance_that_an_ended_recovery_left_cordoned_is_checked_again() -> 
     let first = w.claim_and_cordon(1).await;
     w.end(&first.execution);
     let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
-    w.settled_outcome("stop-siblings", second.input(json!({})), "Stopped")
+    w.outcome("stop-siblings", second.input(json!({})), "Stopped")
         .await;
     assert_eq!(w.ecs_status(1), "ACTIVE");
     w
