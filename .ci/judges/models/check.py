@@ -11,6 +11,7 @@ import botocore.session
 import errors
 import forms
 import integrations
+import limits
 from botocore.validate import ParamValidator
 from report import Report, excuses, recording
 from shapes import Judge
@@ -102,6 +103,8 @@ class Findings:
             # The validator of botocore's own client, as a second opinion.
             said = ParamValidator().validate(request, shape)
             findings = [("", "botocore", said.generate_report())] if said.has_errors() else []
+        # A limit of a member says nothing where the member is none.
+        findings = findings or limits.check(service, operation.name, request)
         self.add(about, findings)
 
 
@@ -143,6 +146,17 @@ def plant(report, lines):
     line = first("ssm", "SendCommand", "answer")
     line["request"]["InstanceIds"] = ["i-0f3a", "n-0f3a"]
     finds("an id that is none", line, "pattern")
+    line = first("ecs", "ListTasks", "answer")
+    line["request"] = {"cluster": "training", "startedBy": "a", "desiredStatus": "RUNNING"}
+    finds("a second filter beside startedBy", line, "limit")
+    line = first("ecs", "DescribeTasks", "answer")
+    line["request"]["tasks"] = ["a"] * 101
+    finds("more tasks than one call takes", line, "limit")
+    line = first("sns", "Publish", "answer")
+    line["request"]["Subject"] = "two\nlines"
+    finds("a subject of two lines", line, "limit")
+    another = limits.Limit("ecs", "DescribeTasks", "tasks", "up to 1000 task IDs", None)
+    report.planted("a limit that is documented otherwise", any(limits.misquoted(model, [another])))
     line = first("states", "StartExecution", "answer")
     line["request"]["name"] = "n" * 81
     finds("a text that is too long", line, "length")
@@ -188,6 +202,7 @@ def main():
         f"every request, answer, error and history event is as its model says ({len(allowed)} known exceptions)",
         [f"{key} ({findings.counts[key]} times): {findings.examples[key]}" for key in new],
     )
+    report.check(f"each of {len(limits.LIMITS)} documented limits is still documented", limits.misquoted(model))
     report.check("every known exception is still one", sorted(set(allowed) - set(findings.counts)))
     plant(report, lines)
     return report.end()
