@@ -33,6 +33,12 @@ NOT_ALWAYS = {
 }
 
 
+def here(request, partition):
+    """The request as it would be in another partition; the recording's is aws."""
+    text = re.sub(r"arn:aws:([a-z0-9-]+):us-east-1:", rf"arn:{partition}:\1:{REGIONS[partition]}:", json.dumps(request))
+    return json.loads(text.replace("arn:aws:iam::", f"arn:{partition}:iam::"))
+
+
 class Case:
     """One partition: the stack, its policies, and everything that AWS is asked to authorize."""
 
@@ -44,17 +50,14 @@ class Case:
         self.unknown, self.callers = set(), {}
         self.asked = {}
         authorizer = Authorizer(self.stack, CLUSTER, roles)
-        here = re.compile(r"arn:aws:([a-z0-9-]*):us-east-1:")
         for line in lines:
             if line["kind"] != "call":
                 continue
             self.callers[line["role"]] = self.callers.get(line["role"], 0) + 1
             if line["role"] in NOT_OURS or line["role"] == "eventbridge":
                 continue
-            request = json.dumps(line["request"])
-            request = here.sub(rf"arn:{partition}:\1:{REGIONS[partition]}:", request)
             try:
-                for authorization in authorizer.of(dict(line, request=json.loads(request))):
+                for authorization in authorizer.of(dict(line, request=here(line["request"], partition))):
                     self._ask(authorization)
             except UnknownCall as unknown:
                 self.unknown.add(str(unknown))
