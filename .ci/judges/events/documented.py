@@ -53,6 +53,7 @@ KINDS = [
         "Systems Manager user guide, monitoring-systems-manager-event-examples",
         "run-command-*",
     ),
+    Kind("aws.events", "Scheduled Event", "EventBridge user guide, eb-run-lambda-schedule", "scheduled-*"),
 ]
 # A fixture with members that nobody documents, on purpose.
 UNDOCUMENTED = {"task-unknown-extra-fields.json"}

@@ -6,6 +6,13 @@ action knows the resource's type and the keys is checked by the engine, which ha
 from dataclasses import dataclass, field
 
 TAG = "gpu-recovery-cluster"
+SSM_WITHOUT_RESOURCE = {
+    "CancelCommand",
+    "DescribeInstanceInformation",
+    "GetCommandInvocation",
+    "ListCommandInvocations",
+    "ListCommands",
+}
 
 
 @dataclass(frozen=True)
@@ -167,30 +174,18 @@ class Authorizer:
 
     def _ssm(self, action, request):
         if action == "SendCommand":
-            name = request["DocumentName"]
-            # AWS's own documents have no account in their ARN.
-            document = (
-                self.stack.arn("ssm", f"document/{name}")
-                if name in self.documents
-                else f"arn:{self.stack.partition}:ssm:{self.stack.region}::document/{name}"
-            )
-            return [("ssm:SendCommand", document, {})] + [
-                (
-                    "ssm:SendCommand",
-                    self._node(node),
-                    {f"ssm:resourceTag/{TAG}": self.cluster, f"aws:ResourceTag/{TAG}": self.cluster},
-                )
-                for node in request.get("InstanceIds", [])
-            ]
-        if action in (
-            "GetCommandInvocation",
-            "ListCommandInvocations",
-            "ListCommands",
-            "CancelCommand",
-            "DescribeInstanceInformation",
-        ):
-            return [(f"ssm:{action}", "*", {})]
-        return []
+            tags = {f"ssm:resourceTag/{TAG}": self.cluster, f"aws:ResourceTag/{TAG}": self.cluster}
+            nodes = [("ssm:SendCommand", self._node(node), tags) for node in request.get("InstanceIds", [])]
+            return [("ssm:SendCommand", self._document(request["DocumentName"]), {}), *nodes]
+        return [(f"ssm:{action}", "*", {})] if action in SSM_WITHOUT_RESOURCE else []
+
+    def _document(self, name):
+        if name.startswith("arn:"):
+            return name
+        if name in self.documents:
+            return self.stack.arn("ssm", f"document/{name}")
+        # AWS's own documents have no account in their ARN.
+        return f"arn:{self.stack.partition}:ssm:{self.stack.region}::document/{name}"
 
     def _ec2(self, action, request):
         tags = {f"aws:ResourceTag/{TAG}": self.cluster, f"ec2:ResourceTag/{TAG}": self.cluster}
