@@ -7,7 +7,7 @@ use std::path::PathBuf;
 const TEMPLATE: &str = include_str!("../../infra/template.yaml");
 
 /// Every state with its name, those inside Maps too.
-fn states() -> Vec<(String, Value)> {
+pub fn states() -> Vec<(String, Value)> {
     fn collect(machine: &Value, found: &mut Vec<(String, Value)>) {
         for (name, state) in machine["States"].as_object().unwrap() {
             found.push((name.clone(), state.clone()));

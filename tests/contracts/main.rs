@@ -4,6 +4,7 @@
 
 mod contributing;
 mod definition;
+mod design;
 mod format;
 mod paths;
 mod schemas;
