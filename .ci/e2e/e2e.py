@@ -53,23 +53,25 @@ def package(s3):
         s3.put_object(Bucket="deploy", Key=key, Body=data)
         return {"Bucket": "deploy", "Key": key}
 
-    sizes = {}
+    # One program in all functions, as sam build leaves it.
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o755 << 16
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        archive.writestr(entry, (BOOTSTRAPS / "bootstrap/bootstrap").read_bytes())
+    code = put("bootstrap.zip", buffer.getvalue())
+    functions = 0
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::Function":
-            name = resource["Metadata"]["BuildProperties"]["Binary"]
-            buffer = io.BytesIO()
-            with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-                entry = zipfile.ZipInfo("bootstrap")
-                entry.external_attr = 0o755 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, (BOOTSTRAPS / name / "bootstrap").read_bytes())
-            sizes[name] = len(buffer.getvalue())
-            properties["CodeUri"] = put(f"{name}.zip", buffer.getvalue())
+            assert resource["Metadata"]["BuildProperties"]["Binary"] == "bootstrap", resource
+            properties["CodeUri"] = code
+            functions += 1
         if resource["Type"] == "AWS::Serverless::StateMachine":
             definition = (ROOT / "infra" / properties["DefinitionUri"]).read_bytes()
             properties["DefinitionUri"] = put("recovery.asl.json", definition)
-    print(f"{len(sizes)} bootstraps, zipped {min(sizes.values()) / 1e6:.1f} to {max(sizes.values()) / 1e6:.1f} MB each")
+    print(f"{functions} functions of one bootstrap, {len(buffer.getvalue()) / 1e6:.1f} MB zipped")
     put("template.json", json.dumps(template).encode())
     return "deploy", "template.json"
 
@@ -311,7 +313,7 @@ def the_template_deploys(system):
     bad = [r["LogicalResourceId"] for r in resources if r["ResourceStatus"] != "CREATE_COMPLETE"]
     assert not bad, bad
     functions = [r for r in resources if r["ResourceType"] == "AWS::Lambda::Function"]
-    workers = list((ROOT / "workers/src/bin").glob("*.rs"))
+    workers = list((ROOT / "schemas").glob("*.input.json"))
     assert len(functions) == len(workers), (len(functions), len(workers))
     alias = system.states.describe_state_machine_alias(stateMachineAliasArn=f"{MACHINE}:live")
     version = alias["routingConfiguration"][0]["stateMachineVersionArn"]

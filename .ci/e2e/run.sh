@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The end-to-end test: the real Lambda bootstraps, deployed by infra/template.yaml into an emulator of AWS (ministack).
+# The end-to-end test: the real Lambda program, deployed by infra/template.yaml into an emulator of AWS (ministack).
 # Needs Rust and Python 3; no AWS account, no Docker.
 #
 #   .ci/e2e/run.sh                       builds what changed, deploys, plays, and ends with: N passed, N failed
-#   E2E_PROFILE=dev .ci/e2e/run.sh       the same with unoptimized bootstraps, which are built much faster
+#   E2E_PROFILE=dev .ci/e2e/run.sh       the same with an unoptimized program, which is built much faster
 #
 # Installs what it needs under target/ at the first run, from PyPI.
 set -euo pipefail
@@ -31,18 +31,15 @@ fi
 
 begin=$SECONDS
 if [[ ${E2E_PROFILE:-release} == dev ]]; then
-  echo "Building the bootstraps, unoptimized"
-  cargo build --locked --package workers --bins
+  echo "Building the bootstrap, unoptimized"
+  cargo build --locked --package workers --bin bootstrap
   export E2E_BOOTSTRAPS=target/e2e-dev
-  for source in workers/src/bin/*.rs; do
-    name=$(basename "$source" .rs)
-    mkdir -p "$E2E_BOOTSTRAPS/$name"
-    strip --strip-debug -o "$E2E_BOOTSTRAPS/$name/bootstrap" "target/debug/$name"
-  done
+  mkdir -p "$E2E_BOOTSTRAPS/bootstrap"
+  strip --strip-debug -o "$E2E_BOOTSTRAPS/bootstrap/bootstrap" target/debug/bootstrap
 else
   # The profile is the one that is deployed; the architecture is this machine's.
-  echo "Building the bootstraps (the first time takes ten minutes on two cores)"
-  PATH="$PWD/$venv/bin:$PATH" cargo lambda build --release --locked --package workers --bins --lambda-dir target/lambda
+  echo "Building the bootstrap (the first time takes minutes)"
+  PATH="$PWD/$venv/bin:$PATH" cargo lambda build --release --locked --package workers --bin bootstrap --lambda-dir target/lambda
 fi
 echo "Built in $((SECONDS - begin)) s"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,15 +37,24 @@ def passes(name, command, folder):
     return report(name, [] if done.returncode == 0 else text or ["it failed without a word"])
 
 
-def skips(template):
-    """Every (check, resource) that the template suppresses, and those without a reason."""
-    declared, unexplained = set(), []
-    for name, resource in template["Resources"].items():
-        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
-            declared.add((skip["id"], name))
-            if not skip.get("comment", "").strip():
-                unexplained.append(f"{name} suppresses {skip['id']} without a reason")
-    return declared, unexplained
+def skips(text, template):
+    """Every (check, resource) that the template suppresses, and those without a reason.
+
+    In Metadata; or, at functions, in comments: SAM builds functions once only where their Metadata is the same.
+    """
+    declared = [
+        (skip["id"], name, skip.get("comment", ""))
+        for name, resource in template["Resources"].items()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    resource = None
+    for line in text.splitlines():
+        if head := re.fullmatch(r"  (\w+):", line):
+            resource = head[1]
+        if skip := re.fullmatch(r"\s+# checkov:skip=(\w+):?(.*)", line):
+            declared.append((skip[1], resource, skip[2]))
+    unexplained = [f"{name} suppresses {check} without a reason" for check, name, reason in declared if not reason.strip()]
+    return {(check, name) for check, name, _ in declared}, unexplained
 
 
 def checkov(path, tools):
@@ -68,7 +78,7 @@ def checkov(path, tools):
     # cfn-lint's reader knows the short forms of CloudFormation's functions.
     from cfnlint.decode.cfn_yaml import load
 
-    declared, unexplained = skips(load(str(path)))
+    declared, unexplained = skips(path.read_text(encoding="utf-8"), load(str(path)))
     # A second look without any suppression tells which of them still suppress something.
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder, "template.yaml")

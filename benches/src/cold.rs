@@ -50,6 +50,8 @@ struct Subject {
     name: String,
     program: PathBuf,
     argument: Option<PathBuf>,
+    /// What the program is told to be.
+    handler: String,
     starts: Vec<Start>,
 }
 
@@ -65,32 +67,26 @@ pub struct Measured {
     pub size: Option<(u64, u64)>,
 }
 
-/// Starts every function 20 times, in turns, so that a busy machine tells on all of them. `bootstraps` holds a folder for
-/// each, with a `bootstrap` in it; `empty` is the binary of the package `empty-lambda`.
+/// Starts every function 20 times, in turns, so that a busy machine tells on all of them. `bootstrap` is the program of all
+/// functions; `empty` is the binary of the package `empty-lambda`.
 ///
 /// # Errors
 /// When one is missing or does not start.
-pub fn measure(bootstraps: &Path, empty: &Path, target: &Path) -> io::Result<Vec<Measured>> {
-    let mut subjects = vec![Subject::new(EMPTY, empty, None)];
+pub fn measure(bootstrap: &Path, empty: &Path, target: &Path) -> io::Result<Vec<Measured>> {
+    let mut subjects = vec![Subject::new(EMPTY, empty)];
     match python::install(target) {
         Ok((python, function)) => {
             let name = format!("{}, boto3", python::version(&python));
-            subjects.push(Subject::new(&name, &python, Some(function)));
+            subjects.push(Subject {
+                argument: Some(function),
+                ..Subject::new(&name, &python)
+            });
         }
         Err(why) => println!("not compared with Python: {why}\n"),
     }
-    let mut folders: Vec<PathBuf> = fs::read_dir(bootstraps)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<io::Result<_>>()?;
-    folders.sort();
-    for folder in folders {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        // cargo-lambda puts every binary there that it finds, the reference too.
-        if empty.file_name().is_some_and(|empty| *empty == *name) {
-            continue;
-        }
-        subjects.push(Subject::new(&name, &folder.join("bootstrap"), None));
-    }
+    let mut names: Vec<&str> = workers::all().iter().map(|worker| worker.name).collect();
+    names.sort_unstable();
+    subjects.extend(names.into_iter().map(|name| Subject::new(name, bootstrap)));
     // The first round fills the caches of the system.
     for round in 0..=RUNS {
         for subject in &mut subjects {
@@ -105,11 +101,12 @@ pub fn measure(bootstraps: &Path, empty: &Path, target: &Path) -> io::Result<Vec
 }
 
 impl Subject {
-    fn new(name: &str, program: &Path, argument: Option<PathBuf>) -> Self {
+    fn new(name: &str, program: &Path) -> Self {
         Self {
             name: name.to_owned(),
             program: program.to_owned(),
-            argument,
+            argument: None,
+            handler: name.replace(' ', "-"),
             starts: Vec::new(),
         }
     }
@@ -117,6 +114,7 @@ impl Subject {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.argument).env_clear().envs(ENVIRONMENT);
+        command.env("_HANDLER", &self.handler);
         command
     }
 

@@ -34,9 +34,9 @@ enum Command {
     },
     /// Cold start, memory and size of each function, beside an empty one and one in Python; fails when a goal is missed.
     Cold {
-        /// A folder for each function, with its `bootstrap`.
-        #[arg(long, default_value = "target/lambda")]
-        bootstraps: PathBuf,
+        /// The program of all functions.
+        #[arg(long, default_value = "target/lambda/bootstrap/bootstrap")]
+        bootstrap: PathBuf,
         /// The empty function's binary.
         #[arg(long, default_value = "target/release/empty-lambda")]
         empty: PathBuf,
@@ -127,8 +127,8 @@ fn measure(command: &Command, write: bool) -> Result<Tables, Box<dyn Error>> {
                 ("throttled", storm::throttled_table(&storms)),
             ]
         }
-        Command::Cold { bootstraps, empty } => {
-            let measured = cold::measure(bootstraps, empty, &PathBuf::from("target"))?;
+        Command::Cold { bootstrap, empty } => {
+            let measured = cold::measure(bootstrap, empty, &PathBuf::from("target"))?;
             let missed = cold::missed(&measured);
             let table = cold::starts_table(&measured);
             if !missed.is_empty() {

@@ -1,5 +1,7 @@
 //! What `graph` and `explain` promise to who calls them, on the histories that drills write.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::{
     fs,
     path::PathBuf,

@@ -1,5 +1,5 @@
 //! Chaos: from one seed a cluster, its jobs, a bad day for them, and the faults of every AWS call; played to the end in
-//! virtual time, with the design's promises checked all along.
+//! virtual time, with the promises of docs/design.md checked all along.
 //!
 //! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `watch` (at the
 //! moment it happens) and `verdict` (when nothing happens any more).

@@ -4,8 +4,10 @@ use serde_json::Value;
 use simulator::cloud::RECOVERY;
 use std::{collections::BTreeMap, path::PathBuf};
 
+const TEMPLATE: &str = include_str!("../../infra/template.yaml");
+
 /// Every state with its name, those inside Maps too.
-fn states() -> Vec<(String, Value)> {
+pub fn states() -> Vec<(String, Value)> {
     fn collect(machine: &Value, found: &mut Vec<(String, Value)>) {
         for (name, state) in machine["States"].as_object().unwrap() {
             found.push((name.clone(), state.clone()));
@@ -32,7 +34,7 @@ fn pascal(name: &str) -> String {
 }
 
 #[test]
-fn worker_state_schema_test_and_bin_carry_the_same_name() {
+fn worker_state_schema_test_and_handler_carry_the_same_name() {
     let states = states();
     for worker in workers::all() {
         let snake = worker.name.replace('-', "_");
@@ -40,11 +42,17 @@ fn worker_state_schema_test_and_bin_carry_the_same_name() {
             format!("schemas/{}.input.json", worker.name),
             format!("schemas/{}.outcome.json", worker.name),
             format!("workers/src/steps/{snake}.rs"),
-            format!("workers/src/bin/{}.rs", worker.name),
             format!("tests/workers/{snake}.rs"),
         ] {
             assert!(root(&file).exists(), "{file} is missing");
         }
+        let function = format!("  {}Function:\n", pascal(worker.name));
+        let handler = TEMPLATE
+            .split(&function)
+            .nth(1)
+            .and_then(|rest| rest.split("Handler: ").nth(1))
+            .and_then(|rest| rest.lines().next());
+        assert_eq!(handler, Some(worker.name), "the template's {function}");
         let arn = format!("${{{}FunctionArn}}", pascal(worker.name));
         let callers: Vec<&str> = states
             .iter()

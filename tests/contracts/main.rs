@@ -1,6 +1,10 @@
 //! What passes between the states, and that everything that belongs together carries the same name.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod contributing;
 mod definition;
+mod design;
 mod format;
 mod paths;
 mod schemas;

@@ -1,5 +1,7 @@
 //! The promises under every fault: schedules by seed, every failure of every call, bugs of other systems, bad input.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod determinism;
 mod exhaustive;
 mod field;

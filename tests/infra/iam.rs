@@ -173,11 +173,14 @@ pub fn grants(statements: &[Value]) -> Vec<Grant> {
 /// Every role by the name that its holder's calls are recorded under.
 pub fn roles(template: &Template) -> BTreeMap<String, Vec<Value>> {
     let mut roles = BTreeMap::new();
-    for (name, function) in template.resources("AWS::Serverless::Function") {
-        let binary = &template.body["Resources"][&name]["Metadata"]["BuildProperties"]["Binary"];
+    for function in template
+        .resources("AWS::Serverless::Function")
+        .into_values()
+    {
+        let worker = text(&function["Handler"]).expect("a handler");
         let arn = text(&function["Role"]).expect("a function has a role");
         let role = arn.rsplit('/').next().unwrap_or_default();
-        let known = roles.insert(text(binary).expect("a binary"), statements(template, role));
+        let known = roles.insert(worker, statements(template, role));
         assert!(known.is_none());
     }
     for (holder, role) in [

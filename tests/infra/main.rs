@@ -1,5 +1,8 @@
 //! The template in `infra/` against the code, the definition and the simulator.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod architecture;
 mod events;
 mod health_check;
 mod iam;

@@ -27,11 +27,8 @@ fn there_is_one_function_per_worker_with_the_workers_own_bound() {
     let mut found: BTreeMap<String, Value> = functions
         .iter()
         .map(|(name, f)| {
-            let binary = &template.body["Resources"][name]["Metadata"]["BuildProperties"]["Binary"];
-            (
-                text(binary).unwrap_or_else(|| panic!("{name} names no binary")),
-                f.clone(),
-            )
+            let handler = text(&f["Handler"]).unwrap_or_else(|| panic!("{name} has no handler"));
+            (handler, f.clone())
         })
         .collect();
     for worker in workers::all() {
@@ -61,6 +58,34 @@ fn there_is_one_function_per_worker_with_the_workers_own_bound() {
         found.is_empty(),
         "functions of no worker: {:?}",
         found.keys()
+    );
+}
+
+/// Functions whose code, runtime, architecture and Metadata are the same share one build (SAM CLI 1.170,
+/// `FunctionBuildDefinition.__eq__` in samcli/lib/build/build_graph.py): one link instead of one each.
+#[test]
+fn sam_builds_one_program_for_all_functions() {
+    let template = Template::new();
+    let builds: BTreeSet<String> = template
+        .resources("AWS::Serverless::Function")
+        .iter()
+        .map(|(name, function)| {
+            let metadata = &template.body["Resources"][name]["Metadata"];
+            let of = |member: &str| &function[member];
+            format!(
+                "{} {} {} {metadata}",
+                of("CodeUri"),
+                of("Runtime"),
+                of("Architectures")
+            )
+        })
+        .collect();
+    assert_eq!(builds.len(), 1, "{builds:#?}");
+    let build = builds.first().unwrap();
+    assert!(
+        build.contains(r#""BuildMethod":"rust-cargolambda""#)
+            && build.contains(r#""Binary":"bootstrap""#),
+        "{build}"
     );
 }
 

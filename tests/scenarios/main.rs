@@ -1,5 +1,7 @@
 //! Whole recoveries: every scenario that comes with the program, and what must hold of single ones beyond their files.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod details;
 mod determinism;
 mod size;

@@ -1,5 +1,7 @@
 //! What the tests share: a simulated account with the system in it, and a hand on its clock.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 pub mod chaos;
 pub mod fixtures;
 pub mod items;

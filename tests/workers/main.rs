@@ -1,6 +1,8 @@
 //! Each worker by itself, against the simulated account: its outcomes, its errors, and what it leaves behind when it is
 //! called twice, at once, late, or killed half way.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod await_instance;
 mod bad_input;
 mod claim_job;

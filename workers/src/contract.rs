@@ -11,7 +11,7 @@ use tracing::{Instrument, Span, field::Empty};
 
 /// One step of the flow.
 pub trait Step: 'static {
-    /// The worker's name: its bin, its schemas' file names, its Lambda function's name.
+    /// The worker's name: its Lambda function's handler and name, its schemas' file names.
     const NAME: &'static str;
     /// The state in the console graph that calls it; `None` for a worker that EventBridge calls.
     const STATE: Option<&'static str>;

@@ -14,7 +14,7 @@ pub struct Suspect {
     pub rank: u32,
 }
 
-/// What a DCGM exit code means (design, "Diagnosis").
+/// What a DCGM exit code means (docs/design.md, "Diagnosis").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {

@@ -1,8 +1,10 @@
-//! The Lambda wiring: what every bin in `src/bin` runs.
+//! The Lambda wiring. One program serves every function: the function's handler says which step it is.
 
 use crate::{
-    Context, Settings, Step, Worker, WorkerError, aws,
+    Context, Settings, Worker, WorkerError, aws,
     metrics::{self, Facts},
+    settings::SettingsError,
+    steps,
 };
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -11,37 +13,55 @@ use std::process::ExitCode;
 use tracing::Level;
 use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// Serves one step until Lambda ends the process. Fails at once, naming every problem, when a setting is missing.
-pub fn serve<S: Step>() -> ExitCode {
+/// What Lambda sets to the function's handler (Lambda developer guide, configuration-envvars).
+const HANDLER: &str = "_HANDLER";
+
+/// What keeps a function from serving.
+#[derive(Debug, thiserror::Error)]
+enum CannotStart {
+    #[error("the handler {named} is no worker; the function's handler is one of {known}")]
+    UnknownHandler { named: String, known: String },
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("no runtime: {0}")]
+    Runtime(#[from] std::io::Error),
+    #[error("the Lambda runtime ended: {0}")]
+    Ended(lambda_runtime::Error),
+}
+
+/// Serves the step that the function's handler names, until Lambda ends the process. Fails at once when there is none of
+/// that name, or, naming every problem, when a setting is missing.
+pub fn serve() -> ExitCode {
     log_as_json();
-    let settings = match Settings::from_env() {
-        Ok(settings) => settings,
-        Err(error) => {
-            tracing::error!(worker = S::NAME, %error, "cannot start");
-            return ExitCode::FAILURE;
-        }
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(worker = S::NAME, %error, "cannot start");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(run::<S>(settings)) {
+    let handler = std::env::var(HANDLER).unwrap_or_default();
+    match start(&handler) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(worker = S::NAME, %error, "the Lambda runtime ended");
+            tracing::error!(worker = handler, %error, "cannot serve");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run<S: Step>(settings: Settings) -> Result<(), lambda_runtime::Error> {
-    let worker = Worker::of::<S>();
+fn start(handler: &str) -> Result<(), CannotStart> {
+    let worker = worker(handler)?;
+    let settings = Settings::from_env()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime
+        .block_on(run(worker, settings))
+        .map_err(CannotStart::Ended)
+}
+
+fn worker(handler: &str) -> Result<Worker, CannotStart> {
+    steps::named(handler).ok_or_else(|| CannotStart::UnknownHandler {
+        named: format!("{handler:?}"),
+        known: steps::names().collect::<Vec<_>>().join(", "),
+    })
+}
+
+async fn run(worker: Worker, settings: Settings) -> Result<(), lambda_runtime::Error> {
     let context = context(settings).await;
     let (worker, context) = (&worker, &context);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
@@ -95,6 +115,29 @@ impl From<WorkerError> for Diagnostic {
         Self {
             error_type: error.name().to_owned(),
             error_message: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_handler_serves_the_worker_of_its_name() {
+        for name in steps::names() {
+            assert_eq!(worker(name).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_handler_is_told_every_name_that_is_known() {
+        for handler in ["", "bootstrap", "claim_job", "gpu-recovery-claim-job"] {
+            let error = worker(handler).err().unwrap().to_string();
+            assert!(error.contains(&format!("{handler:?}")), "{error}");
+            for name in steps::names() {
+                assert!(error.contains(name), "{error}");
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The recovery's domain and one small worker per step of the flow.
 //!
 //! A worker is a [`Step`]: one input type, one outcome type, one handler that knows nothing of Lambda.
-//! [`all`] lists them; a bin in `src/bin` wires one to the Lambda runtime, the simulator calls them directly.
+//! [`all`] lists them; `lambda` wires the one that the function's handler names to the Lambda runtime, the simulator calls
+//! them directly.
 
 #[cfg(feature = "aws")]
 pub mod aws;

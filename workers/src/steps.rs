@@ -20,24 +20,45 @@ mod partial_launch;
 mod reboot_wait;
 mod take_back;
 
-use crate::Worker;
+use crate::{Step, Worker};
+
+/// What makes a worker. A function makes its own alone: a schema takes milliseconds of the cold start.
+type Make = fn() -> Worker;
+
+/// Every worker by its name.
+const STEPS: [(&str, Make); 14] = [
+    step::<record_completion::RecordCompletion>(),
+    step::<record_user_stop::RecordUserStop>(),
+    step::<claim_job::ClaimJob>(),
+    step::<stop_siblings::StopSiblings>(),
+    step::<cordon_instance::CordonInstance>(),
+    step::<await_instance::AwaitInstance>(),
+    step::<uncordon_instance::UncordonInstance>(),
+    step::<quarantine_instance::QuarantineInstance>(),
+    step::<relaunch_job::RelaunchJob>(),
+    step::<fail_job::FailJob>(),
+    step::<notify_operators::NotifyOperators>(),
+    step::<instance_events::InstanceEvents>(),
+    step::<notify_failed_execution::NotifyFailedExecution>(),
+    step::<look_for_lost_stops::LookForLostStops>(),
+];
+
+const fn step<S: Step>() -> (&'static str, Make) {
+    (S::NAME, Worker::of::<S>)
+}
 
 /// Every worker of the system.
 pub fn all() -> Vec<Worker> {
-    vec![
-        Worker::of::<record_completion::RecordCompletion>(),
-        Worker::of::<record_user_stop::RecordUserStop>(),
-        Worker::of::<claim_job::ClaimJob>(),
-        Worker::of::<stop_siblings::StopSiblings>(),
-        Worker::of::<cordon_instance::CordonInstance>(),
-        Worker::of::<await_instance::AwaitInstance>(),
-        Worker::of::<uncordon_instance::UncordonInstance>(),
-        Worker::of::<quarantine_instance::QuarantineInstance>(),
-        Worker::of::<relaunch_job::RelaunchJob>(),
-        Worker::of::<fail_job::FailJob>(),
-        Worker::of::<notify_operators::NotifyOperators>(),
-        Worker::of::<instance_events::InstanceEvents>(),
-        Worker::of::<notify_failed_execution::NotifyFailedExecution>(),
-        Worker::of::<look_for_lost_stops::LookForLostStops>(),
-    ]
+    STEPS.iter().map(|(_, make)| make()).collect()
+}
+
+/// The worker of that name.
+pub fn named(name: &str) -> Option<Worker> {
+    let (_, make) = STEPS.iter().find(|(known, _)| *known == name)?;
+    Some(make())
+}
+
+/// The names of all.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().map(|(name, _)| *name)
 }

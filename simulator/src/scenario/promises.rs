@@ -1,4 +1,4 @@
-//! The design's promises, checked at the end of a scenario against what really happened in the fleet.
+//! The promises of docs/design.md, checked at the end of a scenario against what really happened in the fleet.
 
 use super::{
     launcher,

@@ -11,7 +11,7 @@ use std::{
 };
 use workers::records::JobStatus;
 
-/// The largest job that is promised (design, promise 7).
+/// The largest job that is promised (README, "Limits").
 const MAX_NODES: u32 = 1024;
 
 /// A scenario. Ranks and nodes are counted from 0; rank 3 runs on node 3.

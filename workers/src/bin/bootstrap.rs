@@ -1,0 +1,5 @@
+//! The program of every Lambda function.
+
+fn main() -> std::process::ExitCode {
+    workers::lambda::serve()
+}

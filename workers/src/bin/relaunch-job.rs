@@ -1,5 +1,0 @@
-//! The Lambda function `relaunch-job`.
-
-fn main() -> std::process::ExitCode {
-    workers::lambda::serve::<workers::steps::relaunch_job::RelaunchJob>()
-}
