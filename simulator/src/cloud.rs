@@ -7,13 +7,13 @@ use crate::{
     ec2::Ec2,
     ecs::{Fleet, FleetSettings, TaskDefinition, TaskKind},
     eventbridge::Bus,
-    integrations,
+    integrations::{self, TestCase},
     lambda::Lambda,
     rules,
     sns::Sns,
     ssm::Ssm,
     states,
-    stepfunctions::{Definition, DefinitionErrors, StepFunctions},
+    stepfunctions::{Definition, DefinitionErrors, StepFunctions, mocks::MockErrors},
     wire::Wire,
 };
 use aws_sdk_dynamodb::types::{
@@ -71,6 +71,8 @@ pub struct CloudOptions {
     /// Settings by their environment names, over the defaults.
     pub settings: BTreeMap<String, String>,
     pub definition: String,
+    /// Mocks for states that no function of the system does.
+    pub mocks: Option<TestCase>,
     /// Look for lost stops every five minutes, as the template's schedule does. Where no event is lost, a look finds
     /// nothing, and a drill shows its calls all the same.
     pub looks: bool,
@@ -83,6 +85,7 @@ impl Default for CloudOptions {
             fleet: FleetSettings::default(),
             settings: BTreeMap::new(),
             definition: RECOVERY.to_owned(),
+            mocks: None,
             looks: false,
         }
     }
@@ -95,6 +98,8 @@ pub enum CloudError {
     Settings(#[from] SettingsError),
     #[error("statemachine/recovery.asl.json: {0}")]
     Definition(#[from] DefinitionErrors),
+    #[error("the mocks: {0}")]
+    Mocks(#[from] MockErrors),
     #[error(transparent)]
     Rule(#[from] crate::eventbridge::PatternError),
     #[error("Step Functions: {0}")]
@@ -114,6 +119,7 @@ impl Cloud {
             fleet: fleet_settings,
             settings,
             definition,
+            mocks,
             looks,
         } = options;
         let clock = Clock::default();
@@ -131,10 +137,17 @@ impl Cloud {
         wire.register("ec2", Ec2::new(fleet.clone()).handler());
         wire.register("sns", sns.handler());
         let lambda = Lambda::new(clock, seed, wire.clone(), settings.clone());
-        let runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
+        let mut substitutions = substituted(&settings);
+        if mocks.is_some() {
+            stand_ins(&definition, &mut substitutions);
+        }
+        let definition = parsed(definition, substitutions)?;
+        let mut runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
+        if let Some(mocks) = mocks {
+            runner = mocks.runner(runner, &definition)?;
+        }
         let stepfunctions = states::service(clock, seed, bus.clone(), runner);
         wire.register("states", states::handler(&stepfunctions));
-        let definition = parsed(definition, substituted(&settings))?;
         let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
         let alias_arn = stepfunctions
             .publish(&state_machine_arn, ALIAS)
@@ -216,6 +229,20 @@ pub fn substitutions(
     let cluster = FleetSettings::default().cluster;
     let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:gpu-recovery");
     settings_over_defaults(settings, &cluster, &topic).map(|settings| substituted(&settings))
+}
+
+/// Lets something stand for each `${Name}` of a definition that no deployment gives a value: the ARN of a function that
+/// does not exist, so that a state that calls it needs a mock. The answer is their names.
+pub fn stand_ins(definition: &str, substitutions: &mut BTreeMap<String, String>) -> Vec<String> {
+    let names = Definition::placeholders(definition).into_iter();
+    let unknown: Vec<String> = names
+        .filter(|name| !substitutions.contains_key(*name))
+        .map(str::to_owned)
+        .collect();
+    for name in &unknown {
+        substitutions.insert(name.clone(), Lambda::arn(name));
+    }
+    unknown
 }
 
 fn substituted(settings: &Settings) -> BTreeMap<String, String> {

@@ -396,6 +396,9 @@ fn verdict(output: &Output, report: &Report, again: &str) {
             output.text("    ", broken);
         }
     }
+    for note in &report.notes {
+        output.text("  Note: ", note);
+    }
     let end = closing(report);
     if report.passed {
         let line = output::wrapped(&format!("✓ {end}"), output.width(), "", "  ");

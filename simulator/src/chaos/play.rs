@@ -106,6 +106,7 @@ async fn play_here(
         settings: plan.settings.clone(),
         definition: options.definition.clone(),
         looks: plan.delivery.lost > 0.0,
+        ..CloudOptions::default()
     })
     .await?;
     let to_come = people::to_come(plan);

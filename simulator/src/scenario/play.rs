@@ -11,6 +11,7 @@ use crate::{
     ecs::{Flaps, FleetSettings},
     eventbridge,
     faults::{CallFacts, Fault},
+    integrations::TestCase,
     stepfunctions::ExecutionStatus,
     throttle::Limit,
 };
@@ -31,6 +32,8 @@ pub type FaultPlan = Arc<dyn Fn(&CallFacts<'_>) -> Fault + Send + Sync>;
 pub struct PlayOptions {
     pub seed: u64,
     pub definition: String,
+    /// Mocks for states of the definition that no function of the system does.
+    pub mocks: Option<TestCase>,
     pub observer: Option<Observer>,
     pub faults: Option<FaultPlan>,
 }
@@ -40,6 +43,7 @@ impl Default for PlayOptions {
         Self {
             seed: 1,
             definition: RECOVERY.to_owned(),
+            mocks: None,
             observer: None,
             faults: None,
         }
@@ -92,6 +96,7 @@ async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report,
         },
         settings: scenario.settings.clone(),
         definition: options.definition.clone(),
+        mocks: options.mocks.clone(),
         looks: scenario.delivery.lost > 0.0,
     })
     .await?;
@@ -143,7 +148,7 @@ async fn play_in(
         act(cloud, scenario, action).await?;
     }
     let ended = settle(cloud, scenario, start).await;
-    report::of(cloud, scenario, options.seed, started, &hosts, ended).await
+    report::of(cloud, scenario, options, started, &hosts, ended).await
 }
 
 fn delivery(spec: &Delivery) -> eventbridge::Delivery {

@@ -1,15 +1,19 @@
 //! What came of a scenario, for people and for programs.
 
 use super::{
-    expectations,
+    builtin, expectations,
     figures::{self, Cost, Phases},
     hosts::Hosts,
     launcher::{self, instance_id},
-    play::PlayError,
+    play::{PlayError, PlayOptions},
     promises,
     spec::Scenario,
 };
-use crate::{cloud::Cloud, stepfunctions::ExecutionView, wire::CallRecord};
+use crate::{
+    cloud::{Cloud, RECOVERY},
+    stepfunctions::ExecutionView,
+    wire::CallRecord,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -33,6 +37,8 @@ pub struct Report {
     pub passed: bool,
     /// What did not end as the scenario says.
     pub unmet: Vec<String>,
+    /// What is worth knowing and no failure.
+    pub notes: Vec<String>,
     /// Promises of the design that were broken.
     pub broken_promises: Vec<String>,
     pub job: JobRecord,
@@ -119,7 +125,7 @@ fn longest(executions: &[ExecutionReport]) -> Option<&ExecutionReport> {
 pub(super) async fn of(
     cloud: &Cloud,
     scenario: &Scenario,
-    seed: u64,
+    options: &PlayOptions,
     started: SystemTime,
     hosts: &Hosts,
     ended: bool,
@@ -177,10 +183,11 @@ pub(super) async fn of(
     let mut report = Report {
         scenario: scenario.name.clone(),
         about: scenario.about.clone(),
-        seed,
+        seed: options.seed,
         nodes: scenario.nodes,
         passed: false,
         unmet: Vec::new(),
+        notes: Vec::new(),
         broken_promises: Vec::new(),
         job,
         ranks,
@@ -200,6 +207,14 @@ pub(super) async fn of(
     };
     report.cost = figures::cost(&report);
     report.unmet = expectations::unmet(scenario, &report);
+    if let Some(differs) = expectations::another_path(scenario, &report) {
+        // A scenario that comes with the program names the states of the definition that comes with it.
+        if options.definition != RECOVERY && builtin::has_path_of(scenario) {
+            report.notes.push(differs);
+        } else {
+            report.unmet.push(differs);
+        }
+    }
     if !ended {
         report
             .unmet
