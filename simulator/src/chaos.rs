@@ -16,6 +16,7 @@ mod storm;
 mod trace;
 mod verdict;
 mod watch;
+mod words;
 
 pub use plan::{Deed, Job, Later, Node, Plan, Storm, Strike};
 pub use play::{ChaosOptions, calls_of, play_chaos, play_plan};

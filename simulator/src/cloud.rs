@@ -13,7 +13,7 @@ use crate::{
     sns::Sns,
     ssm::Ssm,
     states,
-    stepfunctions::{Definition, DefinitionErrors, StepFunctions, mocks::MockErrors},
+    stepfunctions::{Definition, DefinitionErrors, StepFunctions, mocks::MockErrors, nearest},
     wire::Wire,
 };
 use aws_sdk_dynamodb::types::{
@@ -21,7 +21,8 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType,
 };
 use std::{
-    collections::BTreeMap,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 use tokio::task::AbortHandle;
@@ -257,10 +258,29 @@ fn settings_over_defaults(
     cluster: &str,
     topic: &str,
 ) -> Result<Settings, SettingsError> {
-    Settings::read(|name| {
+    let names: RefCell<BTreeSet<String>> = RefCell::default();
+    let read = Settings::read(|name| {
+        names.borrow_mut().insert(name.to_owned());
         let given = settings.get(name).cloned();
         given.or_else(|| default_setting(name, cluster, topic))
-    })
+    });
+    let names = names.into_inner();
+    let unknown: Vec<String> = settings
+        .keys()
+        .filter(|name| !names.contains(*name))
+        .map(|name| {
+            let hint = nearest::hint(name, names.iter().map(String::as_str));
+            format!("no setting is called {name}{hint}")
+        })
+        .collect();
+    match (read, unknown.is_empty()) {
+        (read, true) => read,
+        (Ok(_), false) => Err(SettingsError(unknown)),
+        (Err(SettingsError(mut problems)), false) => {
+            problems.extend(unknown);
+            Err(SettingsError(problems))
+        }
+    }
 }
 
 fn default_setting(name: &str, cluster: &str, topic: &str) -> Option<String> {

@@ -2,6 +2,7 @@
 //! `drill --scenario FILE`.
 
 mod builtin;
+mod check;
 mod duration;
 mod expectations;
 mod figures;
@@ -9,6 +10,8 @@ mod hosts;
 mod launcher;
 mod play;
 mod promises;
+mod reached;
+mod read;
 mod report;
 mod spec;
 #[cfg(test)]

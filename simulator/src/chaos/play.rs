@@ -5,12 +5,13 @@ use super::{
     launcher,
     people::{self, Done},
     plan::{Plan, Strike},
-    report::{self, ChaosReport, Counts},
+    report::{ChaosReport, Counts},
     store,
     storm::Weather,
     trace::Trace,
     verdict,
     watch::{Sights, Watch},
+    words,
 };
 use crate::{
     cloud::{Cloud, CloudOptions, RECOVERY},
@@ -294,7 +295,7 @@ async fn tell(
     Ok(ChaosReport {
         seed: plan.seed,
         command: format!("cargo run -- drill --chaos --seed {}", plan.seed),
-        plan: report::told(plan),
+        plan: words::told(plan),
         strikes: strikes
             .iter()
             .map(|s| {

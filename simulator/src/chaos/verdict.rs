@@ -157,8 +157,11 @@ impl End<'_> {
         match job.status {
             JobStatus::PendingHealthcheck | JobStatus::PendingRestart | JobStatus::Restarting => {
                 broken.push(format!(
-                    "promise 3: {id} is left {}, held by {:?}",
-                    job.status, job.holder
+                    "promise 3: {id} is left {}, held by {}",
+                    job.status,
+                    job.holder
+                        .as_ref()
+                        .map_or("nobody", |holder| holder.as_str())
                 ));
             }
             JobStatus::InProgress => self.in_progress(job, ranks, broken),
@@ -227,8 +230,8 @@ impl End<'_> {
             };
             if life.stopped && !left_alone {
                 broken.push(format!(
-                    "promise 3: {} is IN_PROGRESS in attempt {}, and its rank {} has ended ({end:?})",
-                    job.job_id, job.attempt, rank.rank
+                    "promise 3: {} is IN_PROGRESS in attempt {}, and its rank {} has ended: {} {}",
+                    job.job_id, job.attempt, rank.rank, life.stop_code, life.stopped_reason
                 ));
             }
             if !life.stopped && rank.status == RankStatus::Stopped {
@@ -272,7 +275,8 @@ impl End<'_> {
                     .push(format!("promise 3: {} {what}", view.id));
             };
             if view.status == "DRAINING" && !quarantined && !by_person {
-                breaks(format!("is left DRAINING, its item says {status:?}"));
+                let said = status.map_or("nothing".to_owned(), |status| status.to_string());
+                breaks(format!("is left DRAINING, its item says {said}"));
             }
             if quarantined && view.status == "ACTIVE" && !by_person {
                 breaks("is QUARANTINED and takes tasks".to_owned());

@@ -252,7 +252,8 @@ impl Inner {
             Some(GpuHealth::FaultUntilReboot | GpuHealth::FaultForever | GpuHealth::Isolate)
         );
         if !faulty {
-            let what = format!("{node} is rebooted (order {order}), its GPUs are {health:?}");
+            let gpus = health.map_or("not there".to_owned(), |health| health.to_string());
+            let what = format!("{node} is rebooted (order {order}), its GPUs are {gpus}");
             self.breaks(2, &what);
         }
         let runs: Vec<String> = self

@@ -5,6 +5,7 @@ use crate::{
     cloud::{Cloud, TRAINING},
     ecs::{Behaviour, NewInstance, TaskDefinition, TaskKind},
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 use workers::{
     ids::{InstanceId, JobId},
@@ -26,6 +27,22 @@ pub fn instance_id(scenario: &Scenario, node: u32) -> String {
     format!("{kind}-0f3a9c5d7e{node:07x}")
 }
 
+/// The `startedBy` of each attempt of the job.
+pub fn attempts() -> BTreeMap<String, u32> {
+    let job = JobId::new(JOB);
+    (1..=MAX_ATTEMPTS)
+        .map(|attempt| (started_by(&job, attempt), attempt))
+        .collect()
+}
+
+/// The rank that a task is, as ECS describes it.
+pub fn rank_of(task: &Value) -> Option<u32> {
+    let environment = &task["overrides"]["containerOverrides"][0]["environment"];
+    let entries = environment.as_array()?;
+    let rank = entries.iter().find(|entry| entry["name"] == "RANK")?;
+    rank["value"].as_str()?.parse().ok()
+}
+
 /// Adds the instances and lets their tasks behave as the scenario says.
 pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
     for node in 0..scenario.nodes {
@@ -36,11 +53,7 @@ pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
             cloud.fleet.set_ssm_agent(&id, spec.ssm.into());
         }
     }
-    let scenario = scenario.clone();
-    let job = JobId::new(JOB);
-    let attempts: BTreeMap<String, u32> = (1..=MAX_ATTEMPTS)
-        .map(|attempt| (started_by(&job, attempt), attempt))
-        .collect();
+    let (scenario, attempts) = (scenario.clone(), attempts());
     cloud.fleet.on_job_task(move |task| {
         let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
         let attempt = task.started_by.as_ref().and_then(|s| attempts.get(s));

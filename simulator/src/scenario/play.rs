@@ -3,6 +3,7 @@
 use super::{
     hosts::Hosts,
     launcher::{self, instance_id},
+    reached,
     report::{self, Report},
     spec::{Action, Delivery, Scenario},
 };
@@ -67,7 +68,8 @@ pub enum PlayError {
 const QUIET: Duration = Duration::from_secs(300);
 /// A job to which nothing happens is watched for so long.
 const PATIENCE: Duration = Duration::from_secs(3600);
-/// No recovery takes so long: the definition's own bound is six hours, and a redrive starts it anew.
+/// No recovery takes so long: the definition's own bound is six hours, and a redrive starts it anew. Counted from the last
+/// thing that the scenario schedules.
 const BOUND: Duration = Duration::from_secs(24 * 3600);
 const STEP: Duration = Duration::from_secs(5);
 
@@ -143,12 +145,17 @@ async fn play_in(
     }
     let mut actions = scenario.actions.clone();
     actions.sort_by_key(|a| a.at);
+    let mut idle = Vec::new();
     for action in &actions {
         sleep_until(start + action.at).await;
-        act(cloud, scenario, action).await?;
+        if !act(cloud, scenario, action).await? {
+            idle.push(action);
+        }
     }
     let ended = settle(cloud, scenario, start).await;
-    report::of(cloud, scenario, options, started, &hosts, ended).await
+    let mut report = report::of(cloud, scenario, options, started, &hosts, ended).await?;
+    report.not_reached = reached::not(cloud, scenario, &report, &idle);
+    Ok(report)
 }
 
 fn delivery(spec: &Delivery) -> eventbridge::Delivery {
@@ -162,14 +169,19 @@ fn delivery(spec: &Delivery) -> eventbridge::Delivery {
     }
 }
 
-async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), PlayError> {
+/// Does what a person does; false when there was nothing to do it to.
+async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<bool, PlayError> {
+    let mut acted = false;
     if let Some(stop) = &action.stop_task {
         let context = cloud.lambda.context("launcher");
         let job = JobId::new(launcher::JOB);
         if let Some(record) = context.jobs.get(&job).await? {
             let ranks = context.jobs.ranks(&job, record.attempt).await?;
             if let Some(rank) = ranks.iter().find(|r| r.rank == stop.rank) {
-                cloud.fleet.stop(rank.task_arn.as_str(), &stop.reason);
+                let task = rank.task_arn.as_str();
+                let view = cloud.fleet.task(task);
+                acted = view.is_some_and(|task| task["desiredStatus"] == "RUNNING");
+                cloud.fleet.stop(task, &stop.reason);
             }
         }
     }
@@ -179,6 +191,7 @@ async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), 
                 && event["detail"]["lastStatus"] == "STOPPED"
             {
                 cloud.bus.put_event((*event).clone());
+                acted = true;
             }
         }
     }
@@ -187,20 +200,24 @@ async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), 
         if let Some(view) = cloud.fleet.instance(&instance_id(scenario, node)) {
             let arn = workers::ids::ContainerInstanceArn::new(view.arn);
             context.fleet.drain(&arn).await?;
+            acted = true;
         }
     }
     if let Some(disconnect) = &action.disconnect_agent {
         let id = instance_id(scenario, disconnect.node);
+        let view = cloud.fleet.instance(&id);
+        acted = view.is_some_and(|view| view.agent_connected);
         cloud.fleet.disconnect_agent(&id, Some(disconnect.how_long));
     }
     for execution in cloud.stepfunctions.executions() {
         // What Step Functions refuses here (it has ended, it cannot be redriven) is no news to a person either.
         if action.abort_execution && execution.status == ExecutionStatus::Running {
-            let _ = cloud.stepfunctions.stop(
+            let stopped = cloud.stepfunctions.stop(
                 &execution.arn,
                 Some("StoppedByOperator"),
                 Some("a person stopped it in the console"),
             );
+            acted |= stopped.is_ok();
         }
         if action.redrive_execution
             && !matches!(
@@ -208,25 +225,28 @@ async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), 
                 ExecutionStatus::Running | ExecutionStatus::Succeeded
             )
         {
-            let _ = cloud.stepfunctions.redrive(&execution.arn);
+            acted |= cloud.stepfunctions.redrive(&execution.arn).is_ok();
         }
     }
-    Ok(())
+    Ok(acted)
 }
 
-/// Waits until every execution has ended and nothing new has started for a while; false when that never comes.
+/// Waits until all that is scheduled has happened, every execution has ended and nothing new has started for a while;
+/// false when that never comes.
 async fn settle(cloud: &Cloud, scenario: &Scenario, start: Instant) -> bool {
     let quiet = if scenario.delivery.late > 0.0 || scenario.delivery.duplicates > 0.0 {
         QUIET + scenario.delivery.late_by
     } else {
         QUIET
     };
+    let bound = start + scheduled(scenario) + BOUND;
     let mut seen = 0;
     let mut last = Instant::now();
-    while start.elapsed() < BOUND {
+    while Instant::now() < bound {
         sleep(STEP).await;
         let (running, executions) = cloud.stepfunctions.counts();
-        if running > 0 || executions != seen {
+        let to_come = cloud.fleet.scheduled_until();
+        if running > 0 || executions != seen || to_come > Some(Instant::now()) {
             seen = executions;
             last = Instant::now();
         }
@@ -236,4 +256,15 @@ async fn settle(cloud: &Cloud, scenario: &Scenario, start: Instant) -> bool {
         }
     }
     false
+}
+
+/// How long the scenario's own schedule is at the most.
+fn scheduled(scenario: &Scenario) -> Duration {
+    let ranks = scenario.ranks.values().chain([&scenario.others]);
+    let ends = ranks.filter_map(|rank| Some(rank.ends_after()? * rank.attempts()));
+    let cuts = scenario.actions.iter().map(|action| {
+        let cut = action.disconnect_agent.as_ref();
+        action.at + cut.map_or(Duration::ZERO, |cut| cut.how_long)
+    });
+    ends.chain(cuts).max().unwrap_or_default()
 }

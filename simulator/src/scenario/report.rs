@@ -39,6 +39,8 @@ pub struct Report {
     pub unmet: Vec<String>,
     /// What is worth knowing and no failure.
     pub notes: Vec<String>,
+    /// What the scenario holds and nobody came to.
+    pub not_reached: Vec<String>,
     /// Promises of the design that were broken.
     pub broken_promises: Vec<String>,
     pub job: JobRecord,
@@ -79,6 +81,8 @@ pub struct InstanceReport {
     pub agent_connected: bool,
     /// How often the node really rebooted.
     pub reboots: u32,
+    /// How often it was told to reboot and began to.
+    pub reboot_orders: u32,
     pub last_verdict: Option<String>,
     pub quarantine_reason: Option<String>,
 }
@@ -156,6 +160,7 @@ pub(super) async fn of(
             ecs_status: view.status,
             agent_connected: view.agent_connected,
             reboots: view.reboots,
+            reboot_orders: hosts.reboots_begun(&view.id),
             last_verdict: record.as_ref().and_then(|r| r.last_verdict.clone()),
             quarantine_reason: record.and_then(|r| r.quarantine_reason),
         });
@@ -188,6 +193,7 @@ pub(super) async fn of(
         passed: false,
         unmet: Vec::new(),
         notes: Vec::new(),
+        not_reached: Vec::new(),
         broken_promises: Vec::new(),
         job,
         ranks,
@@ -218,7 +224,7 @@ pub(super) async fn of(
     if !ended {
         report
             .unmet
-            .push("it did not come to an end within a day".to_owned());
+            .push("it did not come to an end within a day of what was scheduled last".to_owned());
     }
     report.broken_promises = promises::broken(cloud, scenario, &report);
     report.passed = report.unmet.is_empty() && report.broken_promises.is_empty();
