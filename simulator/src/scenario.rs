@@ -9,7 +9,6 @@ mod figures;
 mod hosts;
 mod launcher;
 mod play;
-mod promises;
 mod reached;
 mod read;
 mod report;

@@ -4,13 +4,12 @@ use super::spec::Scenario;
 use crate::{
     cloud::{Cloud, TRAINING},
     ecs::{Behaviour, NewInstance, TaskDefinition, TaskKind},
+    promises::attempts,
 };
-use serde_json::Value;
 use std::collections::BTreeMap;
 use workers::{
     ids::{InstanceId, JobId},
     launch::{ContainerOverrides, LaunchSpec, Overrides},
-    launch_names::started_by,
     submit::{Submission, SubmitError, submit},
 };
 
@@ -18,8 +17,6 @@ use workers::{
 pub const JOB: &str = "llama-7b";
 const OTHER_JOB: &str = "embeddings";
 const OTHER_FAMILY: &str = "embed";
-/// A scenario is over long before a job is relaunched so often.
-const MAX_ATTEMPTS: u32 = 100;
 
 /// The id of a scenario's node.
 pub fn instance_id(scenario: &Scenario, node: u32) -> String {
@@ -27,20 +24,12 @@ pub fn instance_id(scenario: &Scenario, node: u32) -> String {
     format!("{kind}-0f3a9c5d7e{node:07x}")
 }
 
-/// The `startedBy` of each attempt of the job.
-pub fn attempts() -> BTreeMap<String, u32> {
-    let job = JobId::new(JOB);
-    (1..=MAX_ATTEMPTS)
-        .map(|attempt| (started_by(&job, attempt), attempt))
-        .collect()
-}
-
-/// The rank that a task is, as ECS describes it.
-pub fn rank_of(task: &Value) -> Option<u32> {
-    let environment = &task["overrides"]["containerOverrides"][0]["environment"];
-    let entries = environment.as_array()?;
-    let rank = entries.iter().find(|entry| entry["name"] == "RANK")?;
-    rank["value"].as_str()?.parse().ok()
+/// The ids of the jobs: the one that is drilled first.
+pub fn jobs(scenario: &Scenario) -> Vec<String> {
+    let instances = scenario.instances.iter();
+    let shared = instances.filter(|(_, spec)| spec.shared_with_another_job);
+    let others = shared.map(|(node, _)| format!("{OTHER_JOB}-{node}"));
+    [JOB.to_owned()].into_iter().chain(others).collect()
 }
 
 /// Adds the instances and lets their tasks behave as the scenario says.
@@ -53,12 +42,12 @@ pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
             cloud.fleet.set_ssm_agent(&id, spec.ssm.into());
         }
     }
-    let (scenario, attempts) = (scenario.clone(), attempts());
+    let (scenario, attempts) = (scenario.clone(), attempts([JOB]));
     cloud.fleet.on_job_task(move |task| {
         let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
         let attempt = task.started_by.as_ref().and_then(|s| attempts.get(s));
         match (task.family.as_str(), rank, attempt) {
-            (TRAINING, Some(rank), Some(attempt)) => scenario.behaviour(rank, *attempt),
+            (TRAINING, Some(rank), Some((_, attempt))) => scenario.behaviour(rank, *attempt),
             _ => Behaviour::default(),
         }
     });

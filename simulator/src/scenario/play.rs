@@ -5,20 +5,21 @@ use super::{
     launcher::{self, instance_id},
     reached,
     report::{self, Report},
-    spec::{Action, Delivery, Scenario},
+    spec::{Action, Scenario},
 };
 use crate::{
+    calm::Calm,
+    clock::in_virtual_time,
     cloud::{Cloud, CloudError, CloudOptions, RECOVERY},
     ecs::{Flaps, FleetSettings},
-    eventbridge,
     faults::{CallFacts, Fault},
     integrations::TestCase,
+    promises::{self, Hands, Scene, Watch},
     stepfunctions::ExecutionStatus,
-    throttle::Limit,
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use workers::{ids::JobId, submit::SubmitError};
 
 /// Sees the history events of every execution as they are written: virtual time since the job's start, execution ARN,
@@ -78,22 +79,14 @@ const STEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it cannot be played at all. How it ended is in the report.
 pub fn play(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()?;
-    runtime.block_on(play_here(scenario, options))
+    in_virtual_time(play_here(scenario, options))
 }
 
 async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayError> {
-    let flaps = scenario.flapping_agents.then(|| Flaps {
-        every: Duration::from_secs(600)..Duration::from_secs(1800),
-        away: Duration::from_secs(5)..Duration::from_secs(120),
-    });
     let cloud = Cloud::new(CloudOptions {
         seed: options.seed,
         fleet: FleetSettings {
-            flaps,
+            flaps: scenario.flapping_agents.then(Flaps::default),
             ..FleetSettings::default()
         },
         settings: scenario.settings.clone(),
@@ -112,9 +105,12 @@ async fn play_in(
     scenario: &Scenario,
     options: &PlayOptions,
 ) -> Result<Report, PlayError> {
+    let jobs = launcher::jobs(scenario);
+    let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
+    let watch = Watch::over(cloud, promises::attempts(jobs.iter().copied()));
     launcher::furnish(cloud, scenario);
     let hosts = Hosts::watch(cloud);
-    cloud.bus.set_delivery(delivery(&scenario.delivery));
+    cloud.bus.set_delivery((&scenario.delivery).into());
     launcher::launch(cloud, scenario).await?;
     launcher::break_gpus(cloud, scenario);
     let start = Instant::now();
@@ -125,14 +121,8 @@ async fn play_in(
             .on_event(move |execution, event| observer(start.elapsed(), execution, event));
     }
     for t in &scenario.throttle {
-        let limit = Limit {
-            burst: t.burst,
-            per_second: t.per_second,
-        };
-        cloud
-            .wire
-            .throttle()
-            .set_limit(&t.service, &t.action, limit);
+        let throttle = cloud.wire.throttle();
+        throttle.set_limit(&t.service, &t.action, t.limit());
     }
     if let Some(plan) = options.faults.clone() {
         cloud.wire.faults().set_plan(move |call| {
@@ -145,27 +135,39 @@ async fn play_in(
     }
     let mut actions = scenario.actions.clone();
     actions.sort_by_key(|a| a.at);
-    let mut idle = Vec::new();
+    let (mut idle, mut hands) = (Vec::new(), Hands::default());
     for action in &actions {
         sleep_until(start + action.at).await;
-        if !act(cloud, scenario, action).await? {
+        if act(cloud, scenario, action).await? {
+            hands.note(scenario, action);
+        } else {
             idle.push(action);
         }
     }
     let ended = settle(cloud, scenario, start).await;
-    let mut report = report::of(cloud, scenario, options, started, &hosts, ended).await?;
-    report.not_reached = reached::not(cloud, scenario, &report, &idle);
+    let verdict = promises::kept(&Scene {
+        cloud,
+        watch: &watch,
+        hands: &hands,
+        jobs,
+        ranks: scenario.nodes as usize,
+        redriven: false,
+    })
+    .await?;
+    let broken = verdict.broken;
+    let mut report = report::of(cloud, scenario, options, started, &hosts, ended, broken).await?;
+    report.not_reached = reached::not(&watch, scenario, &report, &idle);
     Ok(report)
 }
 
-fn delivery(spec: &Delivery) -> eventbridge::Delivery {
-    eventbridge::Delivery {
-        duplicates: spec.duplicates,
-        lost: spec.lost,
-        late: spec.late,
-        late_by: Duration::from_secs(1)..spec.late_by.max(Duration::from_secs(2)),
-        in_order: spec.in_order,
-        ..eventbridge::Delivery::default()
+impl Hands {
+    fn note(&mut self, scenario: &Scenario, action: &Action) {
+        if action.stop_task.is_some() {
+            self.stopped.insert(launcher::JOB.to_owned());
+        }
+        let cordoned = action.cordon.map(|node| instance_id(scenario, node));
+        self.cordoned.extend(cordoned);
+        self.redrives += u32::from(action.redrive_execution);
     }
 }
 
@@ -234,28 +236,15 @@ async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<bool
 /// Waits until all that is scheduled has happened, every execution has ended and nothing new has started for a while;
 /// false when that never comes.
 async fn settle(cloud: &Cloud, scenario: &Scenario, start: Instant) -> bool {
-    let quiet = if scenario.delivery.late > 0.0 || scenario.delivery.duplicates > 0.0 {
-        QUIET + scenario.delivery.late_by
-    } else {
-        QUIET
+    let calm = Calm {
+        step: STEP,
+        quiet: QUIET,
+        patience: PATIENCE,
+        bound: start + scheduled(scenario) + BOUND,
     };
-    let bound = start + scheduled(scenario) + BOUND;
-    let mut seen = 0;
-    let mut last = Instant::now();
-    while Instant::now() < bound {
-        sleep(STEP).await;
-        let (running, executions) = cloud.stepfunctions.counts();
-        let to_come = cloud.fleet.scheduled_until();
-        if running > 0 || executions != seen || to_come > Some(Instant::now()) {
-            seen = executions;
-            last = Instant::now();
-        }
-        let patience = if executions == 0 { PATIENCE } else { quiet };
-        if last.elapsed() >= patience {
-            return true;
-        }
-    }
-    false
+    let to_come = || cloud.fleet.scheduled_until() > Some(Instant::now());
+    let calm = calm.beside(&(&scenario.delivery).into());
+    calm.settle(cloud, to_come).await
 }
 
 /// How long the scenario's own schedule is at the most.

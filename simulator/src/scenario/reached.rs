@@ -5,13 +5,13 @@ use super::{
     report::Report,
     spec::{Action, Gpu, RankSpec, Reboot, Scenario},
 };
-use crate::{cloud::Cloud, ecs::Run};
+use crate::{ecs::Run, promises::Watch};
 use humantime::format_duration;
 use std::collections::BTreeSet;
 
 /// In plain words; `idle` are the actions that found nothing to act on.
-pub fn not(cloud: &Cloud, scenario: &Scenario, report: &Report, idle: &[&Action]) -> Vec<String> {
-    let ended = own_ends(cloud);
+pub fn not(watch: &Watch, scenario: &Scenario, report: &Report, idle: &[&Action]) -> Vec<String> {
+    let ended = own_ends(watch);
     let in_attempt = |attempt, rank| ended.contains(&(attempt, rank));
     let mut not = Vec::new();
     for (rank, spec) in &scenario.ranks {
@@ -53,17 +53,13 @@ pub fn not(cloud: &Cloud, scenario: &Scenario, report: &Report, idle: &[&Action]
     not
 }
 
-/// Attempt and rank of each task of the job that was not stopped by anybody.
-fn own_ends(cloud: &Cloud) -> BTreeSet<(u32, u32)> {
-    let attempts = launcher::attempts();
-    let record = cloud.bus.record();
-    let ends = record.iter().filter_map(|event| {
-        let task = &event["detail"];
-        let attempt = attempts.get(task["startedBy"].as_str()?)?;
-        let ended = task["lastStatus"] == "STOPPED" && task["stopCode"] != "UserInitiated";
-        ended.then_some((*attempt, launcher::rank_of(task)?))
+/// Attempt and rank of each task of the job that has ended and was not stopped by anybody.
+fn own_ends(watch: &Watch) -> BTreeSet<(u32, u32)> {
+    let tasks = watch.tasks().into_values();
+    let ended = tasks.filter(|life| {
+        life.job == launcher::JOB && life.stopped && life.stop_code != "UserInitiated"
     });
-    ends.collect()
+    ended.map(|life| (life.attempt, life.rank)).collect()
 }
 
 /// How the rank's task ends by itself.

@@ -1,7 +1,11 @@
 //! What a scenario file may say.
 
 use super::duration;
-use crate::ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent};
+use crate::{
+    ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
+    eventbridge,
+    throttle::Limit,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -166,6 +170,15 @@ pub struct Throttle {
     pub action: String,
     pub burst: f64,
     pub per_second: f64,
+}
+
+impl Throttle {
+    pub fn limit(&self) -> Limit {
+        Limit {
+            burst: self.burst,
+            per_second: self.per_second,
+        }
+    }
 }
 
 /// What a person does, so long after the job was started.
@@ -364,6 +377,19 @@ impl From<Ssm> for SsmAgent {
             Ssm::Running => Self::Running,
             Ssm::Stopped => Self::Stopped,
             Ssm::Unregistered => Self::Unregistered,
+        }
+    }
+}
+
+impl From<&Delivery> for eventbridge::Delivery {
+    fn from(spec: &Delivery) -> Self {
+        Self {
+            duplicates: spec.duplicates,
+            lost: spec.lost,
+            late: spec.late,
+            late_by: Duration::from_secs(1)..spec.late_by.max(Duration::from_secs(2)),
+            in_order: spec.in_order,
+            ..Self::default()
         }
     }
 }
