@@ -14,6 +14,7 @@ use crate::{
     ssm::Ssm,
     states,
     stepfunctions::{Definition, DefinitionErrors, StepFunctions, mocks::MockErrors, nearest},
+    tap::{self, Seen},
     wire::Wire,
 };
 use aws_sdk_dynamodb::types::{
@@ -149,6 +150,9 @@ impl Cloud {
         }
         let stepfunctions = states::service(clock, seed, bus.clone(), runner);
         wire.register("states", states::handler(&stepfunctions));
+        if tap::is_on() {
+            stepfunctions.on_event(|_, event| tap::tell(Seen::History(event)));
+        }
         let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
         let alias_arn = stepfunctions
             .publish(&state_machine_arn, ALIAS)

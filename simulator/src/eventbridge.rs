@@ -9,6 +9,7 @@ use crate::{
     clock::{Clock, rfc3339_seconds},
     object::object,
     seeded::Seeded,
+    tap::{self, Seen},
 };
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -175,6 +176,13 @@ impl Bus {
                 .collect();
             (rules, state.delivery.clone())
         };
+        if tap::is_on() {
+            let rules: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+            tap::tell(Seen::Event {
+                event: &event,
+                rules: &rules,
+            });
+        }
         // ECS's and SSM's are best effort; what Step Functions says of itself is, too, but nobody else would tell of it
         // (the alarm on its metrics does, which are not simulated).
         let may_be_lost = event["source"] != "aws.states";

@@ -7,6 +7,7 @@ use crate::{
     stepfunctions::{
         Answer, Definition, Mocks, Pattern, TaskRequest, TaskRunner, mocks::MockErrors,
     },
+    tap::{self, Seen},
     wire::{IntegrationFailure, Wire, sdk_failure},
 };
 use serde_json::Value;
@@ -56,10 +57,12 @@ async fn run(
     let caller = format!("{STATE_MACHINE}#{}", request.execution_name);
     let resource = &request.resource;
     match (resource.to_string().as_str(), resource.sdk_service()) {
-        ("lambda:invoke", _) => invoke(lambda, request.arguments).await.map(Answer::Result),
-        ("lambda:invoke.waitForTaskToken", _) => {
-            invoke(lambda, request.arguments).await.map(Answer::Waits)
-        }
+        ("lambda:invoke", _) => invoke(lambda, &caller, request.arguments)
+            .await
+            .map(Answer::Result),
+        ("lambda:invoke.waitForTaskToken", _) => invoke(lambda, &caller, request.arguments)
+            .await
+            .map(Answer::Waits),
         ("ecs:runTask.sync", _) => run_task_sync(wire, fleet, &caller, request.arguments).await,
         (_, Some(service)) if resource.pattern == Pattern::RequestResponse => {
             let action = upper_first(&resource.action);
@@ -79,11 +82,26 @@ async fn run(
     }
 }
 
-async fn invoke(lambda: &Lambda, mut arguments: Value) -> Result<Value, IntegrationFailure> {
-    let payload = arguments["Payload"].take();
+/// An invocation passes no wire, so that it is told here; how it failed is the function's business, not the API's.
+async fn invoke(
+    lambda: &Lambda,
+    caller: &str,
+    arguments: Value,
+) -> Result<Value, IntegrationFailure> {
     let function = arguments["FunctionName"].as_str().unwrap_or_default();
-    let answer = lambda.invoke(function, payload).await?;
-    Ok(object!({ "ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200 }))
+    let answer = lambda
+        .invoke(function, arguments["Payload"].clone())
+        .await?;
+    let answer = object!({ "ExecutedVersion": "$LATEST", "Payload": answer, "StatusCode": 200 });
+    tap::tell(Seen::Call {
+        caller,
+        service: "lambda",
+        action: "Invoke",
+        request: &arguments,
+        answer: Ok(&answer),
+        injected: false,
+    });
+    Ok(answer)
 }
 
 fn upper_first(action: &str) -> String {

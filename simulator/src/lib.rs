@@ -23,6 +23,7 @@ pub mod scenario;
 pub mod sns;
 pub mod ssm;
 pub mod states;
+pub mod tap;
 pub mod throttle;
 pub mod wire;
 

@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     faults::{Fault, Faults},
     seeded::Seeded,
+    tap::{self, Seen},
     throttle::Throttle,
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -195,6 +196,7 @@ impl Wire {
         }
         let latency = latency::of(service, action).mul_f64(0.7 + 0.9 * self.0.seeded.fraction());
         sleep(latency / 2).await;
+        let request = tap::is_on().then(|| body.clone());
         let answer = match &fault {
             Fault::Fail {
                 code,
@@ -203,6 +205,16 @@ impl Wire {
             } => Err(ApiError::new(code, message).with_status(*status)),
             _ => self.answer(call, service, action, body).await,
         };
+        if let Some(request) = &request {
+            tap::tell(Seen::Call {
+                caller,
+                service,
+                action,
+                request,
+                answer: answer.as_ref(),
+                injected: matches!(fault, Fault::Fail { .. }),
+            });
+        }
         match fault {
             Fault::FailAfterEffect => return self.time_out(call).await,
             Fault::KillCaller { .. } => {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use simulator::cloud::RECOVERY;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Every state with its name, those inside Maps too.
 fn states() -> Vec<(String, Value)> {
@@ -125,6 +125,72 @@ fn a_worker_that_aws_does_not_answer_is_called_again_for_a_quarter_of_an_hour() 
         assert!(of("AwsUnavailable") >= 900.0, "{name}");
         assert!(of("Runtime.ExitError") <= 180.0, "{name}");
     }
+}
+
+/// The definition language has no way to share a retrier: those of one error are equal, or differ for a reason named here.
+#[test]
+fn retriers_of_the_same_errors_are_equal() {
+    // Each instance is checked once, a thousand of them: few tries, so that the history stays within 25,000 events. What is
+    // verified after a reboot is at most MAX_FAULTY_INSTANCES.
+    let differs = |name: &str, errors: &str| {
+        matches!(name, "RunDcgm")
+            && (errors.contains("AmazonECS.Unknown") || errors.contains("ECS."))
+    };
+    let mut first: BTreeMap<String, (String, Value)> = BTreeMap::new();
+    for (name, state) in states() {
+        for retry in state["Retry"].as_array().into_iter().flatten() {
+            let errors = retry["ErrorEquals"].to_string();
+            // Beside Lambda's own, some steps call themselves again for what their worker says.
+            let own = errors
+                .replace(",\"States.Timeout\"", "")
+                .replace(",\"NotSettledYet\"", "");
+            if differs(&name, &errors) || retry["ErrorEquals"][0] == "States.Timeout" {
+                continue;
+            }
+            let mut rest = retry.clone();
+            rest["ErrorEquals"] = Value::Null;
+            let (known, equal) = first.entry(own).or_insert((name.clone(), rest.clone()));
+            assert_eq!(
+                rest, *equal,
+                "{name} and {known} retry {errors} differently"
+            );
+        }
+    }
+    assert!(first.len() < 14, "{:#?}", first.keys());
+}
+
+/// A verdict is read from a failed check in two states; ASL has no functions.
+#[test]
+fn the_two_readings_of_a_check_are_one() {
+    let read = |state: &str, place: &str| {
+        let (_, state) = states()
+            .into_iter()
+            .find(|(name, _)| name == state)
+            .unwrap();
+        let text = state["Catch"][0]
+            .pointer(place)
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let from = text.find("$ran := ").expect("it reads the failure");
+        let to = text[from..].find("'verdict'").expect("it gives a verdict");
+        let verdict = text[from + to..]
+            .split("'detail'")
+            .next()
+            .unwrap()
+            .to_owned();
+        let before = text[from..from + to]
+            .split("{'instance'")
+            .next()
+            .unwrap()
+            .to_owned();
+        before + &verdict
+    };
+    assert_eq!(
+        read("RunDcgm", "/Output"),
+        read("VerifyGpus", "/Assign/trouble")
+    );
 }
 
 #[test]

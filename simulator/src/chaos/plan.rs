@@ -129,6 +129,8 @@ pub struct Storm {
     pub index_lag: Duration,
     /// So long ECS hides a task after RunTask.
     pub ecs_lag: Duration,
+    /// So long Step Functions answers about an execution as it was.
+    pub states_lag: Duration,
     /// How likely BatchWriteItem leaves items unwritten.
     pub unprocessed: f64,
     /// Calls that are struck in any case.
@@ -156,6 +158,7 @@ impl Storm {
         budget: 0,
         index_lag: Duration::ZERO,
         ecs_lag: Duration::ZERO,
+        states_lag: Duration::ZERO,
         unprocessed: 0.0,
     };
 }
@@ -213,6 +216,7 @@ impl Plan {
         let dice = Dice::new(self.seed, "losses");
         self.delivery.lost = dice.weigh(&[(7, 0.0), (2, 0.05), (1, 0.3)]);
         self.storm.ecs_lag = Duration::from_secs(dice.weigh(&[(6, 0), (2, 5), (1, 60), (1, 280)]));
+        self.storm.states_lag = Duration::from_secs(dice.weigh(&[(6, 0), (3, 2), (1, 40)]));
     }
 }
 
@@ -430,6 +434,7 @@ fn storm(dice: &Dice) -> Storm {
         budget,
         index_lag: Duration::from_millis(dice.pick(&[0, 0, 20, 300, 3000])),
         ecs_lag: Duration::ZERO,
+        states_lag: Duration::ZERO,
         unprocessed: dice.pick(&[0.0, 0.0, 0.1]),
         at: Vec::new(),
     }

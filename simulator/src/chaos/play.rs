@@ -103,6 +103,8 @@ async fn play_here(
         ..CloudOptions::default()
     })
     .await?;
+    let lag = plan.storm.states_lag;
+    cloud.stepfunctions.set_lag(move || lag);
     let to_come = people::to_come(plan);
     let all_jobs: Vec<_> = plan.jobs.iter().chain(to_come.values()).cloned().collect();
     let ids = all_jobs.iter().map(|job| job.id.as_str());

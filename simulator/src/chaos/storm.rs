@@ -55,7 +55,10 @@ const PASSING: [(&str, &[(&str, u16)]); 6] = [
         "states",
         &[("ThrottlingException", 400), ("InternalFailure", 500)],
     ),
-    ("sns", &[("Throttled", 429), ("InternalError", 500)]),
+    (
+        "sns",
+        &[("ThrottlingException", 400), ("InternalError", 500)],
+    ),
     (
         "ssm",
         &[("ThrottlingException", 400), ("InternalServerError", 500)],
@@ -461,8 +464,18 @@ pub(super) fn fault_of(
                 .flat_map(|(_, _, codes)| codes.iter().copied())
                 .collect();
             let code = codes.get(choose(codes.len())).copied();
-            fail(code.unwrap_or("AccessDeniedException"), 400)
+            let code = code.unwrap_or("AccessDeniedException");
+            fail(code, final_status(code))
         }
+    }
+}
+
+/// SNS's model gives each of its errors a status of its own; the services that speak awsJson refuse with 400.
+fn final_status(code: &str) -> u16 {
+    match code {
+        "AuthorizationError" => 403,
+        "NotFound" => 404,
+        _ => 400,
     }
 }
 

@@ -96,6 +96,7 @@ fn storm(storm: &Storm) -> Vec<String> {
     }
     for (what, lag) in [
         ("the table's index", storm.index_lag),
+        ("Step Functions", storm.states_lag),
         ("ECS", storm.ecs_lag),
     ] {
         if lag > Duration::ZERO {
