@@ -1,7 +1,8 @@
 //! The whole: one account with the system deployed in it.
 
+mod settings;
+
 use crate::{
-    ACCOUNT, REGION,
     clock::Clock,
     dynamodb::DynamoDb,
     ec2::Ec2,
@@ -13,7 +14,7 @@ use crate::{
     sns::Sns,
     ssm::Ssm,
     states,
-    stepfunctions::{Definition, DefinitionErrors, StepFunctions, mocks::MockErrors, nearest},
+    stepfunctions::{Definition, DefinitionErrors, StepFunctions, mocks::MockErrors},
     tap::{self, Seen},
     wire::Wire,
 };
@@ -21,9 +22,10 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
+use settings::{settings_over_defaults, substituted};
+pub use settings::{stand_ins, substitutions};
 use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 use tokio::task::AbortHandle;
@@ -221,87 +223,6 @@ fn parsed(
     let definition = Definition::parse(&text, &substitutions)?;
     *last = Some((text, substitutions, definition.clone()));
     Ok(definition)
-}
-
-/// What `${Name}` stands for in a definition that is deployed with these settings, given by their environment names,
-/// over the defaults.
-///
-/// # Errors
-/// When a setting is refused.
-pub fn substitutions(
-    settings: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, SettingsError> {
-    let cluster = FleetSettings::default().cluster;
-    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:gpu-recovery");
-    settings_over_defaults(settings, &cluster, &topic).map(|settings| substituted(&settings))
-}
-
-/// Lets something stand for each `${Name}` of a definition that no deployment gives a value: the ARN of a function that
-/// does not exist, so that a state that calls it needs a mock. The answer is their names.
-pub fn stand_ins(definition: &str, substitutions: &mut BTreeMap<String, String>) -> Vec<String> {
-    let names = Definition::placeholders(definition).into_iter();
-    let unknown: Vec<String> = names
-        .filter(|name| !substitutions.contains_key(*name))
-        .map(str::to_owned)
-        .collect();
-    for name in &unknown {
-        substitutions.insert(name.clone(), Lambda::arn(name));
-    }
-    unknown
-}
-
-fn substituted(settings: &Settings) -> BTreeMap<String, String> {
-    let mut substitutions = settings.substitutions();
-    substitutions.extend(Lambda::substitutions());
-    substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
-    substitutions
-}
-
-fn settings_over_defaults(
-    settings: &BTreeMap<String, String>,
-    cluster: &str,
-    topic: &str,
-) -> Result<Settings, SettingsError> {
-    let names: RefCell<BTreeSet<String>> = RefCell::default();
-    let read = Settings::read(|name| {
-        names.borrow_mut().insert(name.to_owned());
-        let given = settings.get(name).cloned();
-        given.or_else(|| default_setting(name, cluster, topic))
-    });
-    let names = names.into_inner();
-    let unknown: Vec<String> = settings
-        .keys()
-        .filter(|name| !names.contains(*name))
-        .map(|name| {
-            let hint = nearest::hint(name, names.iter().map(String::as_str));
-            format!("no setting is called {name}{hint}")
-        })
-        .collect();
-    match (read, unknown.is_empty()) {
-        (read, true) => read,
-        (Ok(_), false) => Err(SettingsError(unknown)),
-        (Err(SettingsError(mut problems)), false) => {
-            problems.extend(unknown);
-            Err(SettingsError(problems))
-        }
-    }
-}
-
-fn default_setting(name: &str, cluster: &str, topic: &str) -> Option<String> {
-    let value = match name {
-        "TRAINING_JOB_TABLE_NAME" => "hybrid-gpu-training-job",
-        "CONTAINER_INSTANCE_TABLE_NAME" => "ecs_container_instance",
-        "ECS_CLUSTER_NAME" => cluster,
-        "DCGM_HEALTH_CHECK_TASK" => HEALTH_CHECK,
-        "SNS_TOPIC_ARN" => topic,
-        "STATE_MACHINE_ARN" => {
-            return Some(format!(
-                "arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STATE_MACHINE}:{ALIAS}"
-            ));
-        }
-        _ => return None,
-    };
-    Some(value.to_owned())
 }
 
 /// The two tables as the template makes them.
