@@ -1,6 +1,8 @@
 //! A cluster with jobs on it, one of whose GPUs goes bad: played in the simulated account until nothing happens any more.
 
+pub use simulator::clock::in_virtual_time;
 use simulator::{
+    calm::Calm,
     cloud::{Cloud, CloudError, CloudOptions, RECOVERY},
     ecs::{Behaviour, GpuHealth, NewInstance},
     faults::Fault,
@@ -8,11 +10,10 @@ use simulator::{
 };
 use std::{
     collections::BTreeSet,
-    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use workers::{
     ids::{InstanceId, JobId},
     launch_names::started_by,
@@ -131,22 +132,6 @@ const LAUNCHES: f64 = 30.0;
 /// The other bad ranks abort so long after the first: NCCL's abort.
 const ABORT: Duration = Duration::from_millis(300);
 
-/// Runs `work` in virtual time.
-///
-/// # Errors
-/// When there is no runtime, and `work`'s own.
-pub fn in_virtual_time<T, E, F>(work: F) -> Result<T, E>
-where
-    E: From<io::Error>,
-    F: Future<Output = Result<T, E>>,
-{
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()?
-        .block_on(work)
-}
-
 /// Plays the plan to its end and lets `look` read what is to be known.
 ///
 /// # Errors
@@ -223,20 +208,17 @@ impl Site {
     /// # Errors
     /// [`SiteError::Endless`].
     pub async fn settle(&self) -> Result<(), SiteError> {
-        let start = Instant::now();
-        let (mut seen, mut last) = (0, Instant::now());
-        while start.elapsed() < BOUND {
-            sleep(STEP).await;
-            let (running, all) = self.cloud.stepfunctions.counts();
-            if running > 0 || all != seen || self.cloud.clock.now() < self.dies_at {
-                seen = all;
-                last = Instant::now();
-            }
-            if last.elapsed() >= QUIET {
-                return Ok(());
-            }
-        }
-        Err(SiteError::Endless)
+        let calm = Calm {
+            step: STEP,
+            quiet: QUIET,
+            patience: QUIET,
+            bound: Instant::now() + BOUND,
+        };
+        let clock = self.cloud.clock;
+        let over = calm
+            .settle(&self.cloud, || clock.now() < self.dies_at)
+            .await;
+        over.then_some(()).ok_or(SiteError::Endless)
     }
 
     /// What happened so far that no record of AWS tells, in order.

@@ -15,8 +15,11 @@ use crate::{
 use clap::{Args, builder::PossibleValuesParser};
 use live::{Audience, Live};
 use serde_json::json;
-use simulator::scenario::{self, PlayOptions, Report, Scenario};
-use std::path::PathBuf;
+use simulator::{
+    integrations::TestCase,
+    scenario::{self, PlayOptions, Report, Scenario},
+};
+use std::path::{Path, PathBuf};
 
 const DEFAULT: &str = "gpu-fault";
 
@@ -28,13 +31,14 @@ Examples:
   gpu-recovery drill --scenario mine.yaml --json > report.json
   gpu-recovery drill --chaos --seed 7                 a bad day drawn from a seed
   gpu-recovery drill --definition statemachine/recovery.asl.json
+  gpu-recovery drill isolate --definition flow.asl.json --mocks MockConfigFile.json
   gpu-recovery drill --definition flow.asl.json --input event.json --mocks MockConfigFile.json
 
 FILE may be - for standard input, once.
 
 Exit codes:
   0  it ended as the scenario says it should, and every promise was kept;
-     with --mocks: every execution SUCCEEDED
+     with --input: every execution SUCCEEDED
   1  it did not
   2  bad arguments, or a file that cannot be used; standard error says what and where";
 
@@ -49,7 +53,7 @@ pub struct Arguments {
     #[arg(
         value_parser = PossibleValuesParser::new(scenario::names()),
         hide_possible_values = true,
-        conflicts_with_all = ["scenario", "mocks"],
+        conflicts_with_all = ["scenario", "input"],
     )]
     name: Option<String>,
 
@@ -68,12 +72,12 @@ pub struct Arguments {
     chaos: bool,
 
     /// Plays the scenario in this file, YAML or JSON.
-    #[arg(long, value_name = "FILE", conflicts_with = "mocks")]
+    #[arg(long, value_name = "FILE", conflicts_with = "input")]
     scenario: Option<PathBuf>,
 
     /// Nodes of the job, 1 to 1024, one rank each; 8 when neither this nor the scenario says. What the scenario does to a
     /// node that is not there then, it does to one of the last.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), conflicts_with = "mocks")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), conflicts_with = "input")]
     nodes: Option<u32>,
 
     /// What chance does: the same seed gives the same drill.
@@ -93,16 +97,17 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     definition: Option<PathBuf>,
 
-    /// With --mocks: the execution's input, JSON.
-    #[arg(long, value_name = "FILE", requires = "mocks")]
+    /// Plays an execution of the definition with this input, JSON, instead of a scenario. Its tasks need --mocks.
+    #[arg(long, value_name = "FILE", requires = "definition")]
     input: Option<PathBuf>,
 
-    /// Plays the definition with the task results in this file, in the format of Step Functions Local's
-    /// MockConfigFile.json, instead of a scenario.
-    #[arg(long, value_name = "FILE", requires = "definition", requires = "input")]
+    /// Results of tasks, in the format of Step Functions Local's MockConfigFile.json. In a scenario they answer for the
+    /// states that they name, beside the real workers; ${Name} may then stand for what is not deployed yet.
+    #[arg(long, value_name = "FILE", requires = "definition")]
     mocks: Option<PathBuf>,
 
-    /// With --mocks: plays this test case only, CASE or MACHINE#CASE; all of them when left out.
+    /// With --mocks: plays this test case only, CASE or MACHINE#CASE. When left out, --input plays all of them, and a
+    /// scenario the only one.
     #[arg(long, value_name = "CASE", requires = "mocks")]
     test_case: Option<String>,
 }
@@ -151,8 +156,8 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
             "only one file can be -, standard input".to_owned(),
         ));
     }
-    match &arguments.mocks {
-        Some(mocks) => mocked::run(arguments, mocks),
+    match &arguments.input {
+        Some(input) => mocked::run(arguments, input),
         None => play(arguments),
     }
 }
@@ -198,13 +203,9 @@ fn scenario(arguments: &Arguments) -> Result<Scenario, Failure> {
 fn play(arguments: &Arguments) -> Result<bool, Failure> {
     let scenario = scenario(arguments)?;
     inputs::settings(arguments.scenario.as_deref(), &scenario)?;
-    let definition = match &arguments.definition {
-        Some(file) => {
-            let text = inputs::read(file)?;
-            inputs::definition(file, &text, &scenario.settings)?;
-            text
-        }
-        None => simulator::cloud::RECOVERY.to_owned(),
+    let (definition, mocks) = match &arguments.definition {
+        Some(file) => changed(arguments, file, &scenario)?,
+        None => (simulator::cloud::RECOVERY.to_owned(), None),
     };
     inputs::writable(arguments.history.as_deref())?;
     let output = Output::new();
@@ -216,6 +217,7 @@ fn play(arguments: &Arguments) -> Result<bool, Failure> {
     let options = PlayOptions {
         seed: arguments.seed,
         definition,
+        mocks,
         observer: live.as_ref().map(Live::observer),
         ..PlayOptions::default()
     };
@@ -227,6 +229,35 @@ fn play(arguments: &Arguments) -> Result<bool, Failure> {
     let report = played.map_err(|error| Failure::Broken(error.to_string()))?;
     publish(arguments, &output, &report)?;
     Ok(report.passed)
+}
+
+/// The text of another definition, and the mocks beside the real workers.
+fn changed(
+    arguments: &Arguments,
+    file: &Path,
+    scenario: &Scenario,
+) -> Result<(String, Option<TestCase>), Failure> {
+    let text = inputs::read(file)?;
+    let mocked = arguments.mocks.is_some();
+    let definition = inputs::definition(file, &text, &scenario.settings, mocked)?;
+    let Some(file) = &arguments.mocks else {
+        return Ok((text, None));
+    };
+    let mut cases = mocked::test_cases(file, arguments.test_case.as_deref())?;
+    match (cases.pop(), cases.is_empty()) {
+        (Some(case), true) => {
+            mocked::answered(&case, file, &definition)?;
+            Ok((text, Some(case)))
+        }
+        (last, _) => {
+            cases.extend(last);
+            Err(Failure::BadInput(format!(
+                "{}: a scenario is played with one test case; choose with --test-case one of {}",
+                file.display(),
+                mocked::names(&cases, false)
+            )))
+        }
+    }
 }
 
 fn publish(arguments: &Arguments, output: &Output, report: &Report) -> Result<(), Failure> {
@@ -253,6 +284,12 @@ fn again(arguments: &Arguments) -> String {
     }
     if let Some(definition) = &arguments.definition {
         again += &format!(" --definition {}", definition.display());
+    }
+    if let Some(mocks) = &arguments.mocks {
+        again += &format!(" --mocks {}", mocks.display());
+    }
+    if let Some(case) = &arguments.test_case {
+        again += &format!(" --test-case {case}");
     }
     again + &format!(" --seed {}", arguments.seed)
 }

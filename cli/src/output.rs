@@ -354,6 +354,14 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{s}", count(number))
 }
 
+/// `all 8 ranks`; of one: `its only rank`.
+pub fn all(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("its only {what}"),
+        _ => format!("all {}", counted(number, what)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,7 @@
 //! Chaos: from one seed a cluster, its jobs, a bad day for them, and the faults of every AWS call; played to the end in
 //! virtual time, with the promises of docs/design.md checked all along.
 //!
-//! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `watch` (at the
-//! moment it happens) and `verdict` (when nothing happens any more).
+//! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `crate::promises`.
 
 mod dice;
 mod drawn;
@@ -14,8 +13,7 @@ mod report;
 mod store;
 mod storm;
 mod trace;
-mod verdict;
-mod watch;
+mod words;
 
 pub use plan::{Deed, Job, Later, Node, Plan, Storm, Strike};
 pub use play::{ChaosOptions, calls_of, play_chaos, play_plan};

@@ -3,11 +3,30 @@
 pub use stepfunctions::time::{epoch_millis, epoch_seconds, rfc3339, rfc3339_seconds};
 
 use aws_smithy_async::time::TimeSource;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    io,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tokio::time::Instant;
 
 /// 2026-01-05T03:00:00Z, a Monday night: nobody is awake to help.
 const DEFAULT_START_EPOCH_SECONDS: u64 = 1_767_582_000;
+
+/// Runs `work` in a runtime of its own, in virtual time.
+///
+/// # Errors
+/// When there is no runtime, and `work`'s own.
+pub fn in_virtual_time<T, E, F>(work: F) -> Result<T, E>
+where
+    E: From<io::Error>,
+    F: Future<Output = Result<T, E>>,
+{
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?
+        .block_on(work)
+}
 
 /// Virtual wall time: a start plus what tokio's (paused) clock has advanced since. Cheap to copy.
 #[derive(Debug, Clone, Copy)]

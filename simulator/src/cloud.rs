@@ -1,19 +1,20 @@
 //! The whole: one account with the system deployed in it.
 
+mod settings;
+
 use crate::{
-    ACCOUNT, REGION,
     clock::Clock,
     dynamodb::DynamoDb,
     ec2::Ec2,
     ecs::{Fleet, FleetSettings, TaskDefinition, TaskKind},
     eventbridge::Bus,
-    integrations,
+    integrations::{self, TestCase},
     lambda::Lambda,
     rules,
     sns::Sns,
     ssm::Ssm,
     states,
-    stepfunctions::{Definition, DefinitionErrors, StepFunctions},
+    stepfunctions::{Definition, DefinitionErrors, StepFunctions, mocks::MockErrors},
     tap::{self, Seen},
     wire::Wire,
 };
@@ -21,6 +22,8 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType,
 };
+use settings::{settings_over_defaults, substituted};
+pub use settings::{stand_ins, substitutions};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -72,6 +75,8 @@ pub struct CloudOptions {
     /// Settings by their environment names, over the defaults.
     pub settings: BTreeMap<String, String>,
     pub definition: String,
+    /// Mocks for states that no function of the system does.
+    pub mocks: Option<TestCase>,
     /// Look for lost stops every five minutes, as the template's schedule does. Where no event is lost, a look finds
     /// nothing, and a drill shows its calls all the same.
     pub looks: bool,
@@ -84,6 +89,7 @@ impl Default for CloudOptions {
             fleet: FleetSettings::default(),
             settings: BTreeMap::new(),
             definition: RECOVERY.to_owned(),
+            mocks: None,
             looks: false,
         }
     }
@@ -96,6 +102,8 @@ pub enum CloudError {
     Settings(#[from] SettingsError),
     #[error("statemachine/recovery.asl.json: {0}")]
     Definition(#[from] DefinitionErrors),
+    #[error("the mocks: {0}")]
+    Mocks(#[from] MockErrors),
     #[error(transparent)]
     Rule(#[from] crate::eventbridge::PatternError),
     #[error("Step Functions: {0}")]
@@ -115,6 +123,7 @@ impl Cloud {
             fleet: fleet_settings,
             settings,
             definition,
+            mocks,
             looks,
         } = options;
         let clock = Clock::default();
@@ -132,13 +141,20 @@ impl Cloud {
         wire.register("ec2", Ec2::new(fleet.clone()).handler());
         wire.register("sns", sns.handler());
         let lambda = Lambda::new(clock, seed, wire.clone(), settings.clone());
-        let runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
+        let mut substitutions = substituted(&settings);
+        if mocks.is_some() {
+            stand_ins(&definition, &mut substitutions);
+        }
+        let definition = parsed(definition, substitutions)?;
+        let mut runner = integrations::runner(wire.clone(), fleet.clone(), lambda.clone());
+        if let Some(mocks) = mocks {
+            runner = mocks.runner(runner, &definition)?;
+        }
         let stepfunctions = states::service(clock, seed, bus.clone(), runner);
         wire.register("states", states::handler(&stepfunctions));
         if tap::is_on() {
             stepfunctions.on_event(|_, event| tap::tell(Seen::History(event)));
         }
-        let definition = parsed(definition, substituted(&settings))?;
         let state_machine_arn = stepfunctions.create_state_machine(STATE_MACHINE, definition);
         let alias_arn = stepfunctions
             .publish(&state_machine_arn, ALIAS)
@@ -207,54 +223,6 @@ fn parsed(
     let definition = Definition::parse(&text, &substitutions)?;
     *last = Some((text, substitutions, definition.clone()));
     Ok(definition)
-}
-
-/// What `${Name}` stands for in a definition that is deployed with these settings, given by their environment names,
-/// over the defaults.
-///
-/// # Errors
-/// When a setting is refused.
-pub fn substitutions(
-    settings: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, SettingsError> {
-    let cluster = FleetSettings::default().cluster;
-    let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:gpu-recovery");
-    settings_over_defaults(settings, &cluster, &topic).map(|settings| substituted(&settings))
-}
-
-fn substituted(settings: &Settings) -> BTreeMap<String, String> {
-    let mut substitutions = settings.substitutions();
-    substitutions.extend(Lambda::substitutions());
-    substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
-    substitutions
-}
-
-fn settings_over_defaults(
-    settings: &BTreeMap<String, String>,
-    cluster: &str,
-    topic: &str,
-) -> Result<Settings, SettingsError> {
-    Settings::read(|name| {
-        let given = settings.get(name).cloned();
-        given.or_else(|| default_setting(name, cluster, topic))
-    })
-}
-
-fn default_setting(name: &str, cluster: &str, topic: &str) -> Option<String> {
-    let value = match name {
-        "TRAINING_JOB_TABLE_NAME" => "hybrid-gpu-training-job",
-        "CONTAINER_INSTANCE_TABLE_NAME" => "ecs_container_instance",
-        "ECS_CLUSTER_NAME" => cluster,
-        "DCGM_HEALTH_CHECK_TASK" => HEALTH_CHECK,
-        "SNS_TOPIC_ARN" => topic,
-        "STATE_MACHINE_ARN" => {
-            return Some(format!(
-                "arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STATE_MACHINE}:{ALIAS}"
-            ));
-        }
-        _ => return None,
-    };
-    Some(value.to_owned())
 }
 
 /// The two tables as the template makes them.

@@ -20,6 +20,7 @@ mod task_api;
 #[cfg(test)]
 mod tests;
 mod view;
+mod words;
 
 pub use behaviour::{
     Behaviour, BehaviourOf, Flaps, FleetSettings, GpuHealth, OnSigterm, RebootOutcome, Run,
@@ -343,6 +344,11 @@ impl Fleet {
             let task = state.tasks.get(arn)?;
             Some(render::with_tags(task, &cluster, render::api_time))
         })
+    }
+
+    /// When the last of what is scheduled in tasks and on hosts happens.
+    pub fn scheduled_until(&self) -> Option<tokio::time::Instant> {
+        self.with(|state| state.scheduled_until())
     }
 
     /// Somebody stops a task; as StopTask, but from outside the wire.

@@ -4,7 +4,9 @@ use crate::{
     ecs::{Fleet, run_task_sync},
     lambda::Lambda,
     object::object,
-    stepfunctions::{Answer, Pattern, TaskRequest, TaskRunner},
+    stepfunctions::{
+        Answer, Definition, Mocks, Pattern, TaskRequest, TaskRunner, mocks::MockErrors,
+    },
     tap::{self, Seen},
     wire::{IntegrationFailure, Wire, sdk_failure},
 };
@@ -13,6 +15,29 @@ use std::sync::Arc;
 
 /// Who makes the state machine's own calls.
 pub const STATE_MACHINE: &str = "state-machine";
+
+/// A test case whose mocks answer for some states; what is called by the others is really called.
+#[derive(Debug, Clone)]
+pub struct TestCase {
+    pub mocks: Mocks,
+    pub machine: String,
+    pub name: String,
+}
+
+impl TestCase {
+    /// The tasks of a definition in this test case.
+    ///
+    /// # Errors
+    /// When it mocks what is no Task of the definition.
+    pub fn runner(
+        &self,
+        others: TaskRunner,
+        definition: &Definition,
+    ) -> Result<TaskRunner, MockErrors> {
+        self.mocks
+            .runner_beside(others, &self.machine, &self.name, definition)
+    }
+}
 
 /// Lambda functions, `ecs:runTask.sync`, and any `aws-sdk:…` call that a service on the wire answers. Of another
 /// integration the state fails, and says so.

@@ -5,6 +5,7 @@ pub const ACCOUNT: &str = "123456789012";
 /// The simulated region.
 pub const REGION: &str = "us-east-1";
 
+pub mod calm;
 pub mod chaos;
 pub mod clock;
 pub mod cloud;
@@ -16,6 +17,7 @@ pub mod faults;
 pub mod integrations;
 pub mod lambda;
 mod object;
+mod promises;
 pub mod rules;
 pub mod scenario;
 pub mod sns;

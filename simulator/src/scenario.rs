@@ -2,13 +2,15 @@
 //! `drill --scenario FILE`.
 
 mod builtin;
+mod check;
 mod duration;
 mod expectations;
 mod figures;
 mod hosts;
 mod launcher;
 mod play;
-mod promises;
+mod reached;
+mod read;
 mod report;
 mod spec;
 #[cfg(test)]

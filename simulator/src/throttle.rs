@@ -157,6 +157,13 @@ impl Throttle {
     }
 }
 
+/// The services and actions that have a limit which a recovery could reach.
+pub fn limited() -> impl Iterator<Item = (&'static str, &'static str)> {
+    GROUPS
+        .iter()
+        .flat_map(|group| group.actions.iter().map(|action| (group.service, *action)))
+}
+
 fn group(service: &str, action: &str) -> Option<&'static Group> {
     GROUPS
         .iter()

@@ -91,6 +91,13 @@ impl Definition {
         }
     }
 
+    /// The names in a text's `${Name}`, each once: what [`parse`](Self::parse) needs substitutions for.
+    pub fn placeholders(text: &str) -> BTreeSet<&str> {
+        substitute::placeholders(text)
+            .map(|(_, name)| name)
+            .collect()
+    }
+
     /// What AWS accepts in it, but may not be meant: a variable that no path assigns, a function that does not exist.
     pub fn warnings(&self) -> &[DefinitionError] {
         &self.warnings

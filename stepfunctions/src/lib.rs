@@ -109,7 +109,7 @@ mod host;
 mod interpreter;
 mod json;
 pub mod mocks;
-mod nearest;
+pub mod nearest;
 mod query;
 mod redrive;
 mod resource;

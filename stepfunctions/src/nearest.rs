@@ -1,7 +1,7 @@
-//! "Did you mean …?"
+//! "Did you mean …?", for whoever words errors about names.
 
 /// The known name that is most like this one, when it is like it at all.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A slip of the finger is one change in four letters, at most.
     let most = name.chars().count().div_ceil(4);
     known
@@ -18,7 +18,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// ` (did you mean 'x'?)`, or nothing.
-pub(crate) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map_or_else(String::new, |known| format!(" (did you mean '{known}'?)"))
 }
 

@@ -6,6 +6,7 @@ use simulator::{
     chaos::{ChaosOptions, Deed, Plan, play_plan},
     cloud::RECOVERY,
     ecs::GpuHealth,
+    scenario::{self, PlayOptions, builtin},
 };
 use std::time::Duration;
 
@@ -130,5 +131,43 @@ fn promise_2_a_redrive_without_a_look_at_the_hold_is_noticed() {
             commands,
             json!("{% '# gpu-recovery: reboot once, token=' & $rebootToken %}"),
         );
+    });
+}
+
+/// The drill that breaks the promise of this number.
+fn drill_breaks(promise: &str, name: &str, setting: &str, worse: impl FnOnce(&mut Value)) {
+    let mut definition: Value = serde_json::from_str(RECOVERY).expect("the definition is JSON");
+    worse(&mut definition);
+    let mut scenario = builtin(name).expect("it is built in").expect("it is right");
+    scenario
+        .settings
+        .insert("INSTANCES_TO_CHECK".to_owned(), setting.to_owned());
+    let options = PlayOptions {
+        definition: definition.to_string(),
+        ..PlayOptions::default()
+    };
+    let report = scenario::play(&scenario, &options).expect("it can be played");
+    let mut broken = report.broken_promises.iter();
+    assert!(
+        broken.any(|b| b.starts_with(promise)),
+        "{promise} is not among {:#?}",
+        report.broken_promises
+    );
+}
+
+#[test]
+fn a_drill_is_held_to_the_promises_of_the_schedules() {
+    drill_breaks("promise 2", "gpu-fault", "all", |definition| {
+        let every = json!(
+            "{% [$checks.{'instance': instance, 'rank': rank, 'exitCode': 226, 'verdict': 'faulty', 'detail': ''}] %}"
+        );
+        set(definition, "/States/RecoverInstances/Items", every);
+    });
+    drill_breaks("promise 3", "application-fault", "suspects", |definition| {
+        let rule = "/States/GpusHealthy?/Choices/2/Next";
+        set(definition, rule, json!("NothingToDo"));
+    });
+    drill_breaks("promise 4", "gpu-fault", "suspects", |definition| {
+        set(definition, "/States/RelaunchJob/Next", json!("NothingToDo"));
     });
 }

@@ -4,6 +4,7 @@
 
 mod details;
 mod determinism;
+mod schedule;
 mod size;
 
 use simulator::scenario::{PlayOptions, Report, builtin, builtins, play};

@@ -25,7 +25,7 @@ fn calls(report: &Report) -> u64 {
 #[test]
 fn a_job_of_1024_ranks_recovers_within_the_limits_of_step_functions() {
     let report = with_nodes(1024);
-    // promises::cost_grows_with_the_job holds the 256 KiB; here the history and what is billed.
+    // Step Functions holds the 256 KiB, in the engine too; here the history and what is billed.
     assert!(
         report.history.len() < 500,
         "{} events",
@@ -68,7 +68,6 @@ fn all_are_suspects(gpu: Gpu, reason: &str) {
         scenario.instances.entry(node).or_default().gpu = gpu;
     }
     let report = play(&scenario, &PlayOptions::default()).unwrap();
-    // Among the promises: no payload over 256 KiB.
     assert!(
         report.broken_promises.is_empty(),
         "{:#?}",

@@ -15,18 +15,28 @@ pub fn scenario(file: &Path) -> Result<Scenario, Failure> {
     Scenario::parse(&name(file), &text).map_err(|error| Failure::BadInput(error.to_string()))
 }
 
-/// Reads a definition as it would be deployed with these settings.
+/// Reads a definition as it would be deployed with these settings. With mocks, `${Name}` may stand for what no deployment
+/// has: the states that call it are to be mocked.
 pub fn definition(
     file: &Path,
     text: &str,
     settings: &BTreeMap<String, String>,
+    mocked: bool,
 ) -> Result<Definition, Failure> {
-    let substitutions =
+    let mut substitutions =
         cloud::substitutions(settings).map_err(|error| Failure::BadInput(error.to_string()))?;
+    let place = name(file);
+    if mocked {
+        for name in cloud::stand_ins(text, &mut substitutions) {
+            output::warning(&format!(
+                "{place}: no deployment gives ${{{name}}} a value: a state that calls it needs a mock"
+            ));
+        }
+    }
     let definition = Definition::parse(text, &substitutions)
         .map_err(|errors| several(file, "is no definition that can be played", &errors))?;
     for warning in definition.warnings() {
-        output::warning(&format!("{}: {warning}", name(file)));
+        output::warning(&format!("{place}: {warning}"));
     }
     Ok(definition)
 }
@@ -38,7 +48,7 @@ pub fn mocks(file: &Path) -> Result<Mocks, Failure> {
 }
 
 /// One error of several lines.
-fn several(file: &Path, what: &str, errors: &dyn Display) -> Failure {
+pub fn several(file: &Path, what: &str, errors: &dyn Display) -> Failure {
     let errors = errors.to_string();
     let lines: Vec<&str> = errors.lines().collect();
     match lines.as_slice() {

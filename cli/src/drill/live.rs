@@ -134,7 +134,7 @@ impl Narrator {
         let tellings = execution.chronicle.see(at, event, &self.machine);
         let chronicle = &execution.chronicle;
         let of_note = chronicle.matters
-            || chronicle.states > STATES_OF_NOTE
+            || chronicle.states() > STATES_OF_NOTE
             || chronicle.ended == Some(Ended::Badly);
         let completes = chronicle.completes();
         let quiet = execution.held.is_some() && !of_note && chronicle.ended.is_some();

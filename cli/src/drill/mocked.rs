@@ -1,4 +1,4 @@
-//! Plays a definition with mocked task results.
+//! Plays a definition with an input of its own, beside no account: mocks answer for its tasks.
 
 use super::words;
 use super::{
@@ -7,25 +7,21 @@ use super::{
 };
 use crate::{
     Failure,
+    files::name,
     output::{self, BAD, GOOD, HEADING, Output, paint, span},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 use simulator::{
     clock::Clock,
+    integrations::TestCase,
     scenario::Observer,
     stepfunctions::{
-        ApiError, Definition, ExecutionStatus, ExecutionView, Host, Mocks, StepFunctions,
+        ApiError, Definition, ExecutionStatus, ExecutionView, Host, IntegrationFailure,
+        StepFunctions, TaskRunner,
     },
 };
-use std::{collections::BTreeMap, path::Path};
-
-/// A state machine's test case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Case {
-    machine: String,
-    name: String,
-}
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// How a test case ended.
 #[derive(Debug, Serialize)]
@@ -46,20 +42,18 @@ struct Played {
     history: Vec<Value>,
 }
 
-/// Plays the test cases; true when every execution SUCCEEDED.
-pub fn run(arguments: &Arguments, file: &Path) -> Result<bool, Failure> {
-    let (Some(definition_file), Some(input)) = (&arguments.definition, &arguments.input) else {
-        return Err(Failure::BadInput(
-            "--mocks needs --definition and --input".to_owned(),
-        ));
+/// Plays the definition with an input: once for each test case of the mocks; without mocks once, and a task that is
+/// reached fails. True when every execution SUCCEEDED.
+pub fn run(arguments: &Arguments, input: &Path) -> Result<bool, Failure> {
+    let Some(file) = &arguments.definition else {
+        return Err(Failure::BadInput("--input needs --definition".to_owned()));
     };
-    let text = inputs::read(definition_file)?;
-    let definition = inputs::definition(definition_file, &text, &BTreeMap::new())?;
-    let input = inputs::json(input)?;
-    let mocks = inputs::mocks(file)?;
-    let cases = choose(&mocks, arguments.test_case.as_deref())
-        .map_err(|why| Failure::BadInput(format!("{}: {why}", file.display())))?;
-    if arguments.history.is_some() && cases.len() > 1 {
+    let text = inputs::read(file)?;
+    let mocked = arguments.mocks.is_some();
+    let definition = inputs::definition(file, &text, &BTreeMap::new(), mocked)?;
+    let value = inputs::json(input)?;
+    let runs = runs(arguments, input, &definition)?;
+    if arguments.history.is_some() && runs.len() > 1 {
         return Err(Failure::BadInput(
             "--history takes one execution; choose it with --test-case".to_owned(),
         ));
@@ -67,16 +61,18 @@ pub fn run(arguments: &Arguments, file: &Path) -> Result<bool, Failure> {
     inputs::writable(arguments.history.as_deref())?;
     let output = Output::new();
     let mut all = Vec::new();
-    for case in &cases {
+    for run in runs {
         let live = (!arguments.for_programs()).then(|| {
             if !all.is_empty() {
                 output.line("");
             }
-            output.text(&paint(HEADING, "Test case "), &paint(HEADING, &case.name));
+            if mocked {
+                output.text(&paint(HEADING, "Test case "), &paint(HEADING, &run.name));
+            }
             Live::new(output.clone(), definition.text(), Audience::Mocks)
         });
         let observer = live.as_ref().map(Live::observer);
-        let played = play(&definition, &input, &mocks, case, arguments.seed, observer)?;
+        let played = play(&definition, &value, run, arguments.seed, observer)?;
         if let Some(live) = live {
             live.finish();
             result(&output, &played);
@@ -95,18 +91,77 @@ pub fn run(arguments: &Arguments, file: &Path) -> Result<bool, Failure> {
             &json!({ "passed": passed, "testCases": all }),
         )?);
     } else if !arguments.history_to_stdout() {
-        overview(&output, &all);
+        overview(&output, &all, mocked);
     }
     Ok(passed)
 }
 
+/// One execution to play.
+struct Run {
+    machine: String,
+    name: String,
+    tasks: TaskRunner,
+}
+
+/// An execution for each test case, or one in which nothing answers a task.
+fn runs(arguments: &Arguments, input: &Path, definition: &Definition) -> Result<Vec<Run>, Failure> {
+    let Some(file) = &arguments.mocks else {
+        return Ok(vec![Run {
+            machine: "definition".to_owned(),
+            name: name(input),
+            tasks: unanswered(),
+        }]);
+    };
+    let cases = test_cases(file, arguments.test_case.as_deref())?.into_iter();
+    cases
+        .map(|case| {
+            Ok(Run {
+                tasks: answered(&case, file, definition)?,
+                machine: case.machine,
+                name: case.name,
+            })
+        })
+        .collect()
+}
+
+/// What a test case of this file answers to the definition's tasks.
+pub fn answered(
+    case: &TestCase,
+    file: &Path,
+    definition: &Definition,
+) -> Result<TaskRunner, Failure> {
+    case.runner(unanswered(), definition)
+        .map_err(|error| inputs::several(file, "does not fit the definition", &error))
+}
+
+/// Nobody does a task.
+fn unanswered() -> TaskRunner {
+    Arc::new(|request| {
+        let cause = format!(
+            "nothing answers the state '{}': give it a mock",
+            request.state
+        );
+        let error = "States.Runtime".to_owned();
+        Box::pin(async move { Err(IntegrationFailure { error, cause }) })
+    })
+}
+
 /// The test cases to play: the one that is named `CASE` or `MACHINE#CASE`, or all of the only state machine.
-fn choose(mocks: &Mocks, named: Option<&str>) -> Result<Vec<Case>, String> {
-    let cases: Vec<Case> = mocks
+pub fn test_cases(file: &Path, named: Option<&str>) -> Result<Vec<TestCase>, Failure> {
+    let mocks = inputs::mocks(file)?;
+    let cases = mocks
         .test_cases()
         .into_iter()
-        .map(|(machine, name)| Case { machine, name })
+        .map(|(machine, name)| TestCase {
+            mocks: mocks.clone(),
+            machine,
+            name,
+        })
         .collect();
+    choose(cases, named).map_err(|why| Failure::BadInput(format!("{}: {why}", name(file))))
+}
+
+fn choose(cases: Vec<TestCase>, named: Option<&str>) -> Result<Vec<TestCase>, String> {
     if cases.is_empty() {
         return Err(
             "it has no test case; expected one under /StateMachines/NAME/TestCases".to_owned(),
@@ -124,8 +179,8 @@ fn choose(mocks: &Mocks, named: Option<&str>) -> Result<Vec<Case>, String> {
         };
     };
     let fits =
-        |case: &&Case| case.name == named || format!("{}#{}", case.machine, case.name) == named;
-    let fitting: Vec<Case> = cases.iter().filter(fits).cloned().collect();
+        |case: &&TestCase| case.name == named || format!("{}#{}", case.machine, case.name) == named;
+    let fitting: Vec<TestCase> = cases.iter().filter(fits).cloned().collect();
     match fitting.len() {
         0 => Err(format!(
             "no test case '{named}'; expected one of {}",
@@ -139,8 +194,8 @@ fn choose(mocks: &Mocks, named: Option<&str>) -> Result<Vec<Case>, String> {
     }
 }
 
-fn names(cases: &[Case], with_machine: bool) -> String {
-    let name = |case: &Case| match with_machine {
+pub fn names(cases: &[TestCase], with_machine: bool) -> String {
+    let name = |case: &TestCase| match with_machine {
         true => format!("{}#{}", case.machine, case.name),
         false => case.name.clone(),
     };
@@ -150,14 +205,10 @@ fn names(cases: &[Case], with_machine: bool) -> String {
 fn play(
     definition: &Definition,
     input: &Value,
-    mocks: &Mocks,
-    case: &Case,
+    run: Run,
     seed: u64,
     observer: Option<Observer>,
 ) -> Result<Played, Failure> {
-    let runner = mocks
-        .runner(&case.machine, &case.name, definition)
-        .map_err(|error| Failure::BadInput(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -165,9 +216,9 @@ fn play(
         .map_err(|error| Failure::Broken(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let clock = Clock::default();
-        let host = Host::new(runner).seed(seed).clock(move || clock.now());
+        let host = Host::new(run.tasks).seed(seed).clock(move || clock.now());
         let service = StepFunctions::new(host);
-        let machine = service.create_state_machine(&case.machine, definition.clone());
+        let machine = service.create_state_machine(&run.machine, definition.clone());
         if let Some(observer) = observer {
             service.on_event(move |execution, event| observer(clock.elapsed(), execution, event));
         }
@@ -179,18 +230,19 @@ fn play(
             .map_err(refused)?;
         let ended = service.finished(&arn).await;
         let view = ended.ok_or_else(|| Failure::Broken("the execution is gone".to_owned()))?;
-        Ok(Played::new(case, view, service.history(&arn)))
+        let history = service.history(&arn);
+        Ok(Played::new(run.machine, run.name, view, history))
     })
 }
 
 impl Played {
-    fn new(case: &Case, view: ExecutionView, history: Vec<Value>) -> Self {
+    fn new(machine: String, case: String, view: ExecutionView, history: Vec<Value>) -> Self {
         let took = view
             .stopped
             .and_then(|end| end.duration_since(view.started).ok());
         Self {
-            state_machine: case.machine.clone(),
-            test_case: case.name.clone(),
+            state_machine: machine,
+            test_case: case,
             status: view.status.as_str(),
             took: took.unwrap_or_default().as_secs_f64(),
             output: view.output.map_or(Value::Null, |output| (*output).clone()),
@@ -225,8 +277,8 @@ fn result(output: &Output, played: &Played) {
     }
 }
 
-fn overview(output: &Output, all: &[Played]) {
-    output.heading("Test cases");
+fn overview(output: &Output, all: &[Played], mocked: bool) {
+    output.heading(if mocked { "Test cases" } else { "Execution" });
     let widest = all
         .iter()
         .map(|played| played.status.len())

@@ -396,6 +396,12 @@ fn verdict(output: &Output, report: &Report, again: &str) {
             output.text("    ", broken);
         }
     }
+    for note in &report.notes {
+        output.text("  Note: ", note);
+    }
+    for not in &report.not_reached {
+        output.text("  Not reached: ", not);
+    }
     let end = closing(report);
     if report.passed {
         let line = output::wrapped(&format!("✓ {end}"), output.width(), "", "  ");

@@ -206,8 +206,8 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                 attempt,
                 ranks,
             } => {
-                let ranks = output::count(u64::from(ranks));
-                let text = format!("job {job_id} runs as attempt {attempt}, all {ranks} ranks");
+                let ranks = output::all(u64::from(ranks), "rank");
+                let text = format!("job {job_id} runs as attempt {attempt}, {ranks}");
                 Words::new(Tone::Good, text)
             }
         },

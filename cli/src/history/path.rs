@@ -20,6 +20,8 @@ pub struct Path {
     pub last: f64,
     /// In the order in which they were entered.
     pub visits: Vec<Visit>,
+    /// Where the flow stood after an event, by the event's id.
+    places: HashMap<u64, Place>,
 }
 
 /// A state, entered once.
@@ -62,27 +64,39 @@ pub struct Failed {
     pub cause: String,
 }
 
+/// Where a flow stands.
 #[derive(Debug, Default, Clone, Copy)]
-struct Place {
-    visit: Option<usize>,
-    item: Option<Item>,
+pub struct Place {
+    /// The state entered last; none at the beginning of the machine or of an item.
+    pub visit: Option<usize>,
+    pub item: Option<Item>,
 }
 
 impl Path {
     /// Follows the events, oldest first.
     pub fn of(events: &[Value]) -> Self {
-        let mut path = Self {
-            status: "RUNNING",
-            ..Self::default()
-        };
-        let mut places: HashMap<u64, Place> = HashMap::new();
+        let mut path = Self::new();
         for event in events {
-            let previous = event["previousEventId"].as_u64().unwrap_or_default();
-            let before = places.get(&previous).copied().unwrap_or_default();
-            let place = path.see(event, before);
-            places.insert(event["id"].as_u64().unwrap_or_default(), place);
+            path.follow(event);
         }
         path
+    }
+
+    /// Before the first event.
+    pub fn new() -> Self {
+        Self {
+            status: "RUNNING",
+            ..Self::default()
+        }
+    }
+
+    /// Follows the next event; the answer is where its flow stood before it and stands after it.
+    pub fn follow(&mut self, event: &Value) -> (Place, Place) {
+        let previous = event["previousEventId"].as_u64().unwrap_or_default();
+        let before = self.places.get(&previous).copied().unwrap_or_default();
+        let after = self.see(event, before);
+        self.places.insert(super::id(event), after);
+        (before, after)
     }
 
     fn see(&mut self, event: &Value, before: Place) -> Place {
@@ -217,6 +231,13 @@ impl Path {
             visit: self.visits.iter().rposition(open),
             item,
         }
+    }
+
+    /// The item that each of the items around a flow is part of, from the inside; the last one is none: the machine itself.
+    pub fn around(&self, item: Option<Item>) -> impl Iterator<Item = Option<Item>> {
+        std::iter::successors(Some(item), |inner| {
+            inner.map(|inner| self.visits[inner.map].item)
+        })
     }
 
     fn open(&self, name: &str, item: Option<Item>) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! The scenarios of the drill as plans, so that the same faults, people and checks apply to them.
 
 use super::plan::{Deed, Job, Later, Node, Plan, Storm};
-use crate::{ecs::OnSigterm, eventbridge::Delivery, scenario::Scenario, throttle::Limit};
+use crate::{ecs::OnSigterm, scenario::Scenario};
 use std::time::Duration;
 
 impl Plan {
@@ -47,7 +47,6 @@ impl Plan {
             .iter()
             .filter(|(_, i)| i.shared_with_another_job);
         jobs.extend(shared.map(|(n, _)| job(format!("embeddings-{n}"), vec![*n as usize], 0)));
-        let spec = &scenario.delivery;
         let mut deeds: Vec<(Duration, Deed)> = scenario
             .actions
             .iter()
@@ -59,25 +58,12 @@ impl Plan {
             settings: scenario.settings.clone(),
             nodes,
             jobs,
-            delivery: Delivery {
-                duplicates: spec.duplicates,
-                lost: spec.lost,
-                late: spec.late,
-                late_by: Duration::from_secs(1)..spec.late_by.max(Duration::from_secs(2)),
-                in_order: spec.in_order,
-                ..Delivery::default()
-            },
+            delivery: (&scenario.delivery).into(),
             flaps: scenario.flapping_agents,
             throttle: scenario
                 .throttle
                 .iter()
-                .map(|t| {
-                    let limit = Limit {
-                        burst: t.burst,
-                        per_second: t.per_second,
-                    };
-                    (t.action.clone(), limit)
-                })
+                .map(|throttle| (throttle.action.clone(), throttle.limit()))
                 .collect(),
             deeds,
             storm: Storm::CALM,

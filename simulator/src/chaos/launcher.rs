@@ -4,27 +4,14 @@ use super::plan::{Job, Later, Plan};
 use crate::{
     cloud::{Cloud, TRAINING},
     ecs::{Behaviour, NewInstance, Run, TaskDefinition, TaskFacts, TaskKind},
+    promises::{Attempts, attempts},
 };
 use std::collections::BTreeMap;
 use workers::{
     ids::{InstanceId, JobId},
     launch::{ContainerOverrides, LaunchSpec, Overrides},
-    launch_names::started_by,
     submit::{Submission, SubmitError, submit},
 };
-
-/// No job of a schedule is relaunched so often.
-pub(super) const MAX_ATTEMPTS: u32 = 12;
-
-/// The `startedBy` of each attempt of each job.
-pub(super) fn attempts(jobs: &[Job]) -> BTreeMap<String, (String, u32)> {
-    let of = |job: &Job| {
-        let id = JobId::new(job.id.as_str());
-        let job = job.id.clone();
-        (1..=MAX_ATTEMPTS).map(move |attempt| (started_by(&id, attempt), (job.clone(), attempt)))
-    };
-    jobs.iter().flat_map(of).collect()
-}
 
 /// Adds the instances and lets the jobs' tasks behave as the plan says. `jobs` holds those to come, too.
 pub(super) fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[Job]) {
@@ -38,7 +25,7 @@ pub(super) fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[Job]) {
         cloud.fleet.set_reboot_outcome(&node.id, node.reboot);
         cloud.fleet.set_ssm_agent(&node.id, node.ssm);
     }
-    let attempts = attempts(jobs);
+    let attempts = attempts(jobs.iter().map(|job| job.id.as_str()));
     let jobs: BTreeMap<String, Job> = jobs.iter().map(|j| (j.id.clone(), j.clone())).collect();
     cloud
         .fleet
@@ -47,7 +34,7 @@ pub(super) fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[Job]) {
 
 fn behaviour(
     task: &TaskFacts,
-    attempts: &BTreeMap<String, (String, u32)>,
+    attempts: &Attempts,
     jobs: &BTreeMap<String, Job>,
 ) -> Option<Behaviour> {
     let (job, attempt) = attempts.get(task.started_by.as_ref()?)?;

@@ -8,13 +8,11 @@ use super::{
 use crate::{
     cloud::Cloud,
     ecs::{GpuHealth, Run},
+    promises::Hands,
     stepfunctions::{ExecutionStatus, ExecutionView},
 };
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 use workers::{
     ids::{InstanceId, JobId},
     records::{InstanceStatus, JobStatus},
@@ -23,18 +21,12 @@ use workers::{
 /// An execution that is left alone after so many redrives.
 const PATIENCE: u32 = 8;
 
-/// What people have done, as far as a promise depends on it.
+/// What people have done.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Done {
-    /// Nodes that a person has cordoned.
-    pub cordoned: BTreeSet<String>,
-    /// Jobs of which a person has stopped a task.
-    pub stopped: BTreeSet<String>,
-    /// Nodes that a person has deregistered.
-    pub deregistered: BTreeSet<String>,
+    pub hands: Hands,
     /// Jobs that were started anew, where they run.
     pub resubmitted: BTreeMap<String, Job>,
-    pub redrives: u32,
     pub told: Vec<String>,
 }
 
@@ -74,7 +66,7 @@ pub(super) async fn act(
         Deed::StopTask { job, rank } => {
             let job = &plan.jobs[job % plan.jobs.len()];
             if let Some(task) = task_of(cloud, job, *rank).await {
-                done.stopped.insert(job.id.clone());
+                done.hands.stopped.insert(job.id.clone());
                 cloud.fleet.stop(&task, "enough for today");
             }
         }
@@ -113,7 +105,7 @@ pub(super) async fn act(
         }
         Deed::GpuGoesBad { node: n, health } => go_bad(cloud, &node(n), *health),
         Deed::Deregister { node: n } => {
-            done.deregistered.insert(node(n));
+            done.hands.deregistered.insert(node(n));
             cloud.fleet.deregister(&node(n));
         }
         Deed::Resubmit { job } => {
@@ -145,7 +137,7 @@ pub(super) fn redrive(cloud: &Cloud, done: &mut Done, also: impl Fn(&ExecutionVi
             && also(&execution)
             && cloud.stepfunctions.redrive(&execution.arn).is_ok()
         {
-            done.redrives += 1;
+            done.hands.redrives += 1;
         }
     }
 }
@@ -166,13 +158,13 @@ async fn cordon(cloud: &Cloud, node: String, done: &mut Done) {
     };
     if view.status == "ACTIVE" {
         set_status(cloud, &view.arn, "DRAINING");
-        done.cordoned.insert(node);
+        done.hands.cordoned.insert(node);
     }
 }
 
 /// A person looks whether a recovery holds the node before they set it ACTIVE.
 async fn uncordon(cloud: &Cloud, node: String, done: &mut Done) {
-    if !done.cordoned.contains(&node) {
+    if !done.hands.cordoned.contains(&node) {
         return;
     }
     let context = cloud.lambda.context("person");
@@ -183,7 +175,7 @@ async fn uncordon(cloud: &Cloud, node: String, done: &mut Done) {
         .is_some_and(|r| r.cordoned || r.holder.is_some());
     if !ours && let Some(view) = cloud.fleet.instance(&node) {
         set_status(cloud, &view.arn, "ACTIVE");
-        done.cordoned.remove(&node);
+        done.hands.cordoned.remove(&node);
     }
 }
 

@@ -5,16 +5,18 @@ use super::{
     launcher,
     people::{self, Done},
     plan::{Plan, Strike},
-    report::{self, ChaosReport, Counts},
+    report::{ChaosReport, Counts},
     store,
     storm::Weather,
     trace::Trace,
-    verdict,
-    watch::{Sights, Watch},
+    words,
 };
 use crate::{
+    calm::Calm,
+    clock::in_virtual_time,
     cloud::{Cloud, CloudOptions, RECOVERY},
     ecs::{Flaps, FleetSettings, GpuHealth},
+    promises::{self, Scene, Watch},
     scenario::PlayError,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -72,19 +74,15 @@ pub(super) fn play_plan_traced(
     options: &ChaosOptions,
     trace: Option<&Trace>,
 ) -> Result<(ChaosReport, Vec<Strike>), PlayError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()?;
-    runtime.block_on(play_here(plan, options, trace))
+    in_virtual_time(play_here(plan, options, trace))
 }
 
 /// A schedule under way.
-pub(super) struct Stage<'a> {
-    pub cloud: &'a Cloud,
-    pub plan: &'a Plan,
-    pub watch: &'a Watch,
-    pub done: &'a Done,
+struct Stage<'a> {
+    cloud: &'a Cloud,
+    plan: &'a Plan,
+    watch: &'a Watch,
+    done: &'a Done,
 }
 
 async fn play_here(
@@ -92,40 +90,29 @@ async fn play_here(
     options: &ChaosOptions,
     trace: Option<&Trace>,
 ) -> Result<(ChaosReport, Vec<Strike>), PlayError> {
-    let flaps = plan.flaps.then(|| Flaps {
-        every: Duration::from_secs(600)..Duration::from_secs(1800),
-        away: Duration::from_secs(5)..Duration::from_secs(120),
-    });
     let cloud = Cloud::new(CloudOptions {
         seed: plan.seed,
         fleet: FleetSettings {
-            flaps,
+            flaps: plan.flaps.then(Flaps::default),
             shown_after: plan.storm.ecs_lag,
             ..FleetSettings::default()
         },
         settings: plan.settings.clone(),
         definition: options.definition.clone(),
         looks: plan.delivery.lost > 0.0,
+        ..CloudOptions::default()
     })
     .await?;
     let lag = plan.storm.states_lag;
     cloud.stepfunctions.set_lag(move || lag);
     let to_come = people::to_come(plan);
     let all_jobs: Vec<_> = plan.jobs.iter().chain(to_come.values()).cloned().collect();
-    let watch = Watch::new(Sights {
-        clock: cloud.clock,
-        tables: cloud.tables.clone(),
-        fleet: cloud.fleet.clone(),
-        job_table: cloud.settings.training_job_table.clone(),
-        instance_table: cloud.settings.container_instance_table.clone(),
-        attempts: launcher::attempts(&all_jobs),
-    });
-    let seen = watch.clone();
-    cloud.bus.on_put(move |event| seen.event(event));
+    let ids = all_jobs.iter().map(|job| job.id.as_str());
+    let watch = Watch::over(&cloud, promises::attempts(ids));
     if let Some(trace) = trace {
         trace.follow(&cloud);
     }
-    reboots(&cloud, plan, &watch, trace);
+    reboots(&cloud, plan, trace);
     store::install(&cloud, plan.seed, &plan.storm, &watch);
     launcher::furnish(&cloud, plan, &all_jobs);
     cloud.bus.set_delivery(plan.delivery.clone());
@@ -175,12 +162,12 @@ async fn play_here(
     let mut ended = settle(&cloud, plan, start, &mut done).await;
     weather.calm();
     for _ in 0..CALM_ROUNDS {
-        let before = done.redrives;
+        let before = done.hands.redrives;
         people::redrive(&cloud, &mut done, |execution| {
             let lost = execution.error.as_deref() == Some("ClaimLost");
             !(lost && execution.redrive_count > 0)
         });
-        if done.redrives == before {
+        if done.hands.redrives == before {
             break;
         }
         ended = settle(&cloud, plan, start, &mut done).await;
@@ -196,16 +183,15 @@ async fn play_here(
     Ok((report, weather.calls()))
 }
 
-/// The watch sees every reboot; and some GPUs are bad again some time after it.
-fn reboots(cloud: &Cloud, plan: &Plan, watch: &Watch, trace: Option<&Trace>) {
+/// Some GPUs are bad again some time after a reboot.
+fn reboots(cloud: &Cloud, plan: &Plan, trace: Option<&Trace>) {
     let relapses: BTreeMap<String, Duration> = plan
         .nodes
         .iter()
         .filter_map(|node| Some((node.id.clone(), node.relapses?)))
         .collect();
-    let (watch, of, trace) = (watch.clone(), cloud.clone(), trace.cloned());
+    let (of, trace) = (cloud.clone(), trace.cloned());
     cloud.fleet.on_reboot(move |node, order| {
-        watch.rebooting(node, order);
         if let Some(trace) = &trace {
             trace.line(&of, format_args!("REBOOT {node} by {order}"));
         }
@@ -223,38 +209,26 @@ fn reboots(cloud: &Cloud, plan: &Plan, watch: &Watch, trace: Option<&Trace>) {
 /// never comes.
 async fn settle(cloud: &Cloud, plan: &Plan, start: Instant, done: &mut Done) -> bool {
     let dice = Dice::new(plan.seed, "operators");
-    let delivery = &plan.delivery;
-    let quiet = if delivery.late > 0.0 || delivery.duplicates > 0.0 {
-        QUIET + delivery.late_by.end
-    } else {
-        QUIET
-    };
-    let mut seen = 0;
-    let mut last = Instant::now();
     let mut rounds = Instant::now();
-    while start.elapsed() < BOUND {
-        sleep(STEP).await;
-        let (running, all) = cloud.stepfunctions.counts();
-        if running > 0 || all != seen {
-            seen = all;
-            last = Instant::now();
+    let calm = Calm {
+        step: STEP,
+        quiet: QUIET,
+        patience: QUIET,
+        bound: start + BOUND,
+    };
+    let operators = || {
+        if rounds.elapsed() < people::ROUNDS {
+            return false;
         }
-        if last.elapsed() >= quiet {
-            return true;
+        rounds = Instant::now();
+        let before = done.hands.redrives;
+        if dice.chance(0.5) {
+            people::redrive(cloud, done, |execution| execution.redrive_count < 3);
         }
-        if rounds.elapsed() >= people::ROUNDS {
-            rounds = Instant::now();
-            if dice.chance(0.5) {
-                let before = done.redrives;
-                people::redrive(cloud, done, |execution| execution.redrive_count < 3);
-                // It may have run and ended before the next look.
-                if done.redrives > before {
-                    last = Instant::now();
-                }
-            }
-        }
-    }
-    false
+        // It may run and end before the next look.
+        done.hands.redrives > before
+    };
+    calm.beside(&plan.delivery).settle(cloud, operators).await
 }
 
 async fn tell(
@@ -274,15 +248,35 @@ async fn tell(
     for strike in &strikes {
         *kinds.entry(strike.kind.words().to_owned()).or_default() += 1;
     }
-    let verdict = verdict::of(stage, ended).await?;
-    let mut broken = watch.broken();
-    broken.extend(verdict.broken);
+    let verdict = promises::kept(&Scene {
+        cloud,
+        watch,
+        hands: &done.hands,
+        jobs: plan
+            .jobs
+            .iter()
+            .chain(done.resubmitted.values())
+            .map(|job| job.id.as_str())
+            .collect(),
+        ranks: plan
+            .jobs
+            .iter()
+            .map(|job| job.nodes.len())
+            .max()
+            .unwrap_or_default(),
+        redriven: true,
+    })
+    .await?;
+    let mut broken = verdict.broken;
+    if !ended {
+        broken.push("promise 3: it did not come to an end within four days".to_owned());
+    }
     let counts = Counts {
         instances: plan.nodes.len(),
         jobs: plan.jobs.len() + done.resubmitted.len(),
         ranks: plan.jobs.iter().map(|job| job.nodes.len()).sum(),
         executions: cloud.stepfunctions.counts().1,
-        redrives: done.redrives,
+        redrives: done.hands.redrives,
         reboots: watch.reboots().len(),
         relaunches: watch.relaunches().len(),
         quarantined: verdict.quarantined,
@@ -295,7 +289,7 @@ async fn tell(
     Ok(ChaosReport {
         seed: plan.seed,
         command: format!("cargo run -- drill --chaos --seed {}", plan.seed),
-        plan: report::told(plan),
+        plan: words::told(plan),
         strikes: strikes
             .iter()
             .map(|s| {

@@ -1,6 +1,6 @@
 //! What came of a schedule, for people and for programs.
 
-use super::plan::Plan;
+use super::words::counted;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
 
@@ -64,13 +64,13 @@ impl fmt::Display for ChaosReport {
         let c = &self.counts;
         writeln!(
             f,
-            "{} executions ({} redrives), {} calls, {} reboots, {} relaunches, {} messages, {:.1} virtual hours",
-            c.executions,
-            c.redrives,
-            c.calls,
-            c.reboots,
-            c.relaunches,
-            c.notifications,
+            "{} ({}), {}, {}, {}, {}, {:.1} virtual hours",
+            counted(c.executions, "execution"),
+            counted(c.redrives as usize, "redrive"),
+            counted(c.calls, "call"),
+            counted(c.reboots, "reboot"),
+            counted(c.relaunches, "relaunched attempt"),
+            counted(c.notifications, "message"),
             c.virtual_hours
         )?;
         if self.passed() {
@@ -79,72 +79,4 @@ impl fmt::Display for ChaosReport {
             writeln!(f, "Again: {}", self.command)
         }
     }
-}
-
-/// The plan in short.
-pub(super) fn told(plan: &Plan) -> Vec<String> {
-    let mut lines = Vec::new();
-    for job in &plan.jobs {
-        let mut ranks: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (rank, run) in job.ranks.iter().enumerate() {
-            ranks.entry(format!("{run:?}")).or_default().push(rank);
-        }
-        let ranks: Vec<String> = ranks
-            .iter()
-            .map(|(run, ranks)| format!("{ranks:?} {run}"))
-            .collect();
-        lines.push(format!(
-            "job {} on {} nodes, {} GPUs each: {}; then {:?}",
-            job.id,
-            job.nodes.len(),
-            job.gpus,
-            ranks.join(", "),
-            job.later
-        ));
-    }
-    let usual = |node: &&super::plan::Node| {
-        node.gpu != crate::ecs::GpuHealth::Healthy
-            || node.reboot != crate::ecs::RebootOutcome::Returns
-            || node.ssm != crate::ecs::SsmAgent::Running
-            || node.relapses.is_some()
-    };
-    lines.extend(plan.nodes.iter().filter(usual).map(|node| {
-        format!(
-            "node {}: GPU {:?}, reboot {:?}, SSM {:?}{}",
-            node.id,
-            node.gpu,
-            node.reboot,
-            node.ssm,
-            node.relapses.map_or(String::new(), |d| format!(
-                ", bad again {d:?} after a reboot"
-            ))
-        )
-    }));
-    lines.push(format!("settings {:?}", plan.settings));
-    lines.push(format!(
-        "events: {:.0} % lost, {:.0} % twice, {:.0} % late by up to {:?}, {}; agents {}; ECS shows a task after {:?}, \
-         Step Functions an execution after {:?}",
-        plan.delivery.lost * 100.0,
-        plan.delivery.duplicates * 100.0,
-        plan.delivery.late * 100.0,
-        plan.delivery.late_by.end,
-        if plan.delivery.in_order {
-            "in order"
-        } else {
-            "out of order"
-        },
-        if plan.flaps { "flap" } else { "stay" },
-        plan.storm.ecs_lag,
-        plan.storm.states_lag,
-    ));
-    if !plan.throttle.is_empty() {
-        lines.push(format!("throttled: {:?}", plan.throttle));
-    }
-    lines.push(format!("{:?}", plan.storm));
-    lines.extend(
-        plan.deeds
-            .iter()
-            .map(|(at, deed)| format!("{:.1} s: {deed:?}", at.as_secs_f64())),
-    );
-    lines
 }

@@ -1,9 +1,9 @@
-//! DynamoDB as it can be on a bad day: the index lags behind the table, and batches stay unwritten in part. Sees, too,
-//! the write that makes an attempt the current one.
+//! DynamoDB as it can be on a bad day: the index lags behind the table, and batches stay unwritten in part.
 
-use super::{dice::Dice, plan::Storm, watch::Watch};
+use super::{dice::Dice, plan::Storm};
 use crate::{
     cloud::Cloud,
+    promises::Watch,
     wire::{ApiError, Handler},
 };
 use serde_json::{Value, json};
@@ -15,9 +15,7 @@ use tokio::time::Instant;
 
 /// Puts this store between the wire and the tables.
 pub(super) fn install(cloud: &Cloud, seed: u64, storm: &Storm, watch: &Watch) {
-    let tables = cloud.tables.clone();
-    let jobs = cloud.settings.training_job_table.clone();
-    let (storm, watch) = (storm.clone(), watch.clone());
+    let (tables, storm) = (watch.tables(), storm.clone());
     let dice = Dice::new(seed, "store");
     let written: Arc<Mutex<BTreeMap<String, Instant>>> = Arc::default();
     let handler: Handler = Arc::new(move |operation, mut body| {
@@ -32,22 +30,18 @@ pub(super) fn install(cloud: &Cloud, seed: u64, storm: &Storm, watch: &Watch) {
                     .map(str::to_owned)
             })
             .flatten();
-        let committed = operation == "UpdateItem"
-            && body["TableName"] == jobs.as_str()
-            && body["UpdateExpression"]
-                .as_str()
-                .is_some_and(|e| e.contains("attempt = :next"));
-        let mut answer = tables.api(operation, body);
-        if let Some(task) = by_task {
-            hide(&mut answer, &task, &written, &storm);
-        }
-        if let (Some(left), Ok(answer)) = (left, &mut answer) {
-            answer["UnprocessedItems"] = left;
-        }
-        if committed && let Ok(answer) = &answer {
-            watch.committed(&answer["Attributes"]);
-        }
-        Box::pin(async move { answer })
+        let answer = tables(operation, body);
+        let (written, storm) = (written.clone(), storm.clone());
+        Box::pin(async move {
+            let mut answer = answer.await;
+            if let Some(task) = by_task {
+                hide(&mut answer, &task, &written, &storm);
+            }
+            if let (Some(left), Ok(answer)) = (left, &mut answer) {
+                answer["UnprocessedItems"] = left;
+            }
+            answer
+        })
     });
     cloud.wire.register("dynamodb", handler);
 }

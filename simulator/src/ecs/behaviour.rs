@@ -174,6 +174,15 @@ pub struct Flaps {
     pub away: Range<Duration>,
 }
 
+impl Default for Flaps {
+    fn default() -> Self {
+        Self {
+            every: seconds(600, 1800),
+            away: seconds(5, 120),
+        }
+    }
+}
+
 /// How long things take, and what they are called. AWS publishes none of these times; they are what clusters of
 /// p5.48xlarge show, as orders of magnitude.
 #[derive(Debug, Clone)]

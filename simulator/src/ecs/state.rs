@@ -2,7 +2,7 @@
 
 use super::{
     behaviour::{BehaviourOf, FleetSettings},
-    model::{Instance, Revision, Task},
+    model::{Instance, Process, Revision, Task},
     render,
 };
 use crate::{ACCOUNT, REGION, clock::Clock, seeded::Seeded};
@@ -124,6 +124,22 @@ impl State {
                 Due::Host(id, step) => self.host_step(&id, step),
             }
         }
+    }
+
+    /// When the last of what is scheduled happens: tasks that end by themselves, hosts that boot, agents that come back.
+    /// Agents that flap come back for ever and do not count.
+    pub fn scheduled_until(&self) -> Option<Instant> {
+        let happens = |at: Instant, due: &Due| match due {
+            Due::Task(_, TaskStep::Forget) => false,
+            Due::Task(arn, TaskStep::End) => self.tasks.get(arn).is_some_and(
+                |task| matches!(task.process, Process::Running(Some((end, _))) if end == at),
+            ),
+            Due::Task(..) => true,
+            Due::Host(..) => self.settings.flaps.is_none(),
+        };
+        let mut timers = self.timers.iter().rev();
+        let last = timers.find(|((at, _), due)| happens(*at, due));
+        last.map(|((at, _), _)| *at)
     }
 
     /// The task changed: a new version and an event.

@@ -84,3 +84,9 @@ pub fn builtin(name: &str) -> Option<Result<Scenario, ScenarioError>> {
         .find(|(known, _)| *known == name)
         .map(|(name, text)| Scenario::parse(name, text))
 }
+
+/// True when the scenario expects the path of the built-in one of its name.
+pub(super) fn has_path_of(scenario: &Scenario) -> bool {
+    let known = builtin(&scenario.name).and_then(Result::ok);
+    known.is_some_and(|known| known.expect.path == scenario.expect.path)
+}

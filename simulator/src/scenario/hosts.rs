@@ -36,6 +36,15 @@ impl Hosts {
         log.push((at, id.to_owned(), moment));
     }
 
+    /// How often this node began to reboot.
+    pub fn reboots_begun(&self, node: &str) -> u32 {
+        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = |(_, id, moment): &&(SystemTime, String, Moment)| {
+            id == node && *moment == Moment::RebootBegins
+        };
+        log.iter().filter(begun).count() as u32
+    }
+
     /// From each reboot's begin until the node's SSM agent took commands again; without an end when it never did.
     pub fn reboots(&self) -> Vec<(SystemTime, Option<SystemTime>)> {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);

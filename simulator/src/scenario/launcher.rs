@@ -4,12 +4,12 @@ use super::spec::Scenario;
 use crate::{
     cloud::{Cloud, TRAINING},
     ecs::{Behaviour, NewInstance, TaskDefinition, TaskKind},
+    promises::attempts,
 };
 use std::collections::BTreeMap;
 use workers::{
     ids::{InstanceId, JobId},
     launch::{ContainerOverrides, LaunchSpec, Overrides},
-    launch_names::started_by,
     submit::{Submission, SubmitError, submit},
 };
 
@@ -17,13 +17,19 @@ use workers::{
 pub const JOB: &str = "llama-7b";
 const OTHER_JOB: &str = "embeddings";
 const OTHER_FAMILY: &str = "embed";
-/// A scenario is over long before a job is relaunched so often.
-const MAX_ATTEMPTS: u32 = 100;
 
 /// The id of a scenario's node.
 pub fn instance_id(scenario: &Scenario, node: u32) -> String {
     let kind = if scenario.hybrid { "mi" } else { "i" };
     format!("{kind}-0f3a9c5d7e{node:07x}")
+}
+
+/// The ids of the jobs: the one that is drilled first.
+pub fn jobs(scenario: &Scenario) -> Vec<String> {
+    let instances = scenario.instances.iter();
+    let shared = instances.filter(|(_, spec)| spec.shared_with_another_job);
+    let others = shared.map(|(node, _)| format!("{OTHER_JOB}-{node}"));
+    [JOB.to_owned()].into_iter().chain(others).collect()
 }
 
 /// Adds the instances and lets their tasks behave as the scenario says.
@@ -36,16 +42,12 @@ pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
             cloud.fleet.set_ssm_agent(&id, spec.ssm.into());
         }
     }
-    let scenario = scenario.clone();
-    let job = JobId::new(JOB);
-    let attempts: BTreeMap<String, u32> = (1..=MAX_ATTEMPTS)
-        .map(|attempt| (started_by(&job, attempt), attempt))
-        .collect();
+    let (scenario, attempts) = (scenario.clone(), attempts([JOB]));
     cloud.fleet.on_job_task(move |task| {
         let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
         let attempt = task.started_by.as_ref().and_then(|s| attempts.get(s));
         match (task.family.as_str(), rank, attempt) {
-            (TRAINING, Some(rank), Some(attempt)) => scenario.behaviour(rank, *attempt),
+            (TRAINING, Some(rank), Some((_, attempt))) => scenario.behaviour(rank, *attempt),
             _ => Behaviour::default(),
         }
     });

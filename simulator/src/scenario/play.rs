@@ -3,20 +3,23 @@
 use super::{
     hosts::Hosts,
     launcher::{self, instance_id},
+    reached,
     report::{self, Report},
-    spec::{Action, Delivery, Scenario},
+    spec::{Action, Scenario},
 };
 use crate::{
+    calm::Calm,
+    clock::in_virtual_time,
     cloud::{Cloud, CloudError, CloudOptions, RECOVERY},
     ecs::{Flaps, FleetSettings},
-    eventbridge,
     faults::{CallFacts, Fault},
+    integrations::TestCase,
+    promises::{self, Hands, Scene, Watch},
     stepfunctions::ExecutionStatus,
-    throttle::Limit,
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use workers::{ids::JobId, submit::SubmitError};
 
 /// Sees the history events of every execution as they are written: virtual time since the job's start, execution ARN,
@@ -31,6 +34,8 @@ pub type FaultPlan = Arc<dyn Fn(&CallFacts<'_>) -> Fault + Send + Sync>;
 pub struct PlayOptions {
     pub seed: u64,
     pub definition: String,
+    /// Mocks for states of the definition that no function of the system does.
+    pub mocks: Option<TestCase>,
     pub observer: Option<Observer>,
     pub faults: Option<FaultPlan>,
 }
@@ -40,6 +45,7 @@ impl Default for PlayOptions {
         Self {
             seed: 1,
             definition: RECOVERY.to_owned(),
+            mocks: None,
             observer: None,
             faults: None,
         }
@@ -63,7 +69,8 @@ pub enum PlayError {
 const QUIET: Duration = Duration::from_secs(300);
 /// A job to which nothing happens is watched for so long.
 const PATIENCE: Duration = Duration::from_secs(3600);
-/// No recovery takes so long: the definition's own bound is six hours, and a redrive starts it anew.
+/// No recovery takes so long: the definition's own bound is six hours, and a redrive starts it anew. Counted from the last
+/// thing that the scenario schedules.
 const BOUND: Duration = Duration::from_secs(24 * 3600);
 const STEP: Duration = Duration::from_secs(5);
 
@@ -72,26 +79,19 @@ const STEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it cannot be played at all. How it ended is in the report.
 pub fn play(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()?;
-    runtime.block_on(play_here(scenario, options))
+    in_virtual_time(play_here(scenario, options))
 }
 
 async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayError> {
-    let flaps = scenario.flapping_agents.then(|| Flaps {
-        every: Duration::from_secs(600)..Duration::from_secs(1800),
-        away: Duration::from_secs(5)..Duration::from_secs(120),
-    });
     let cloud = Cloud::new(CloudOptions {
         seed: options.seed,
         fleet: FleetSettings {
-            flaps,
+            flaps: scenario.flapping_agents.then(Flaps::default),
             ..FleetSettings::default()
         },
         settings: scenario.settings.clone(),
         definition: options.definition.clone(),
+        mocks: options.mocks.clone(),
         looks: scenario.delivery.lost > 0.0,
     })
     .await?;
@@ -105,9 +105,12 @@ async fn play_in(
     scenario: &Scenario,
     options: &PlayOptions,
 ) -> Result<Report, PlayError> {
+    let jobs = launcher::jobs(scenario);
+    let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
+    let watch = Watch::over(cloud, promises::attempts(jobs.iter().copied()));
     launcher::furnish(cloud, scenario);
     let hosts = Hosts::watch(cloud);
-    cloud.bus.set_delivery(delivery(&scenario.delivery));
+    cloud.bus.set_delivery((&scenario.delivery).into());
     launcher::launch(cloud, scenario).await?;
     launcher::break_gpus(cloud, scenario);
     let start = Instant::now();
@@ -118,14 +121,8 @@ async fn play_in(
             .on_event(move |execution, event| observer(start.elapsed(), execution, event));
     }
     for t in &scenario.throttle {
-        let limit = Limit {
-            burst: t.burst,
-            per_second: t.per_second,
-        };
-        cloud
-            .wire
-            .throttle()
-            .set_limit(&t.service, &t.action, limit);
+        let throttle = cloud.wire.throttle();
+        throttle.set_limit(&t.service, &t.action, t.limit());
     }
     if let Some(plan) = options.faults.clone() {
         cloud.wire.faults().set_plan(move |call| {
@@ -138,33 +135,55 @@ async fn play_in(
     }
     let mut actions = scenario.actions.clone();
     actions.sort_by_key(|a| a.at);
+    let (mut idle, mut hands) = (Vec::new(), Hands::default());
     for action in &actions {
         sleep_until(start + action.at).await;
-        act(cloud, scenario, action).await?;
+        if act(cloud, scenario, action).await? {
+            hands.note(scenario, action);
+        } else {
+            idle.push(action);
+        }
     }
     let ended = settle(cloud, scenario, start).await;
-    report::of(cloud, scenario, options.seed, started, &hosts, ended).await
+    let verdict = promises::kept(&Scene {
+        cloud,
+        watch: &watch,
+        hands: &hands,
+        jobs,
+        ranks: scenario.nodes as usize,
+        redriven: false,
+    })
+    .await?;
+    let broken = verdict.broken;
+    let mut report = report::of(cloud, scenario, options, started, &hosts, ended, broken).await?;
+    report.not_reached = reached::not(&watch, scenario, &report, &idle);
+    Ok(report)
 }
 
-fn delivery(spec: &Delivery) -> eventbridge::Delivery {
-    eventbridge::Delivery {
-        duplicates: spec.duplicates,
-        lost: spec.lost,
-        late: spec.late,
-        late_by: Duration::from_secs(1)..spec.late_by.max(Duration::from_secs(2)),
-        in_order: spec.in_order,
-        ..eventbridge::Delivery::default()
+impl Hands {
+    fn note(&mut self, scenario: &Scenario, action: &Action) {
+        if action.stop_task.is_some() {
+            self.stopped.insert(launcher::JOB.to_owned());
+        }
+        let cordoned = action.cordon.map(|node| instance_id(scenario, node));
+        self.cordoned.extend(cordoned);
+        self.redrives += u32::from(action.redrive_execution);
     }
 }
 
-async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), PlayError> {
+/// Does what a person does; false when there was nothing to do it to.
+async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<bool, PlayError> {
+    let mut acted = false;
     if let Some(stop) = &action.stop_task {
         let context = cloud.lambda.context("launcher");
         let job = JobId::new(launcher::JOB);
         if let Some(record) = context.jobs.get(&job).await? {
             let ranks = context.jobs.ranks(&job, record.attempt).await?;
             if let Some(rank) = ranks.iter().find(|r| r.rank == stop.rank) {
-                cloud.fleet.stop(rank.task_arn.as_str(), &stop.reason);
+                let task = rank.task_arn.as_str();
+                let view = cloud.fleet.task(task);
+                acted = view.is_some_and(|task| task["desiredStatus"] == "RUNNING");
+                cloud.fleet.stop(task, &stop.reason);
             }
         }
     }
@@ -174,6 +193,7 @@ async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), 
                 && event["detail"]["lastStatus"] == "STOPPED"
             {
                 cloud.bus.put_event((*event).clone());
+                acted = true;
             }
         }
     }
@@ -182,20 +202,24 @@ async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), 
         if let Some(view) = cloud.fleet.instance(&instance_id(scenario, node)) {
             let arn = workers::ids::ContainerInstanceArn::new(view.arn);
             context.fleet.drain(&arn).await?;
+            acted = true;
         }
     }
     if let Some(disconnect) = &action.disconnect_agent {
         let id = instance_id(scenario, disconnect.node);
+        let view = cloud.fleet.instance(&id);
+        acted = view.is_some_and(|view| view.agent_connected);
         cloud.fleet.disconnect_agent(&id, Some(disconnect.how_long));
     }
     for execution in cloud.stepfunctions.executions() {
         // What Step Functions refuses here (it has ended, it cannot be redriven) is no news to a person either.
         if action.abort_execution && execution.status == ExecutionStatus::Running {
-            let _ = cloud.stepfunctions.stop(
+            let stopped = cloud.stepfunctions.stop(
                 &execution.arn,
                 Some("StoppedByOperator"),
                 Some("a person stopped it in the console"),
             );
+            acted |= stopped.is_ok();
         }
         if action.redrive_execution
             && !matches!(
@@ -203,32 +227,33 @@ async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<(), 
                 ExecutionStatus::Running | ExecutionStatus::Succeeded
             )
         {
-            let _ = cloud.stepfunctions.redrive(&execution.arn);
+            acted |= cloud.stepfunctions.redrive(&execution.arn).is_ok();
         }
     }
-    Ok(())
+    Ok(acted)
 }
 
-/// Waits until every execution has ended and nothing new has started for a while; false when that never comes.
+/// Waits until all that is scheduled has happened, every execution has ended and nothing new has started for a while;
+/// false when that never comes.
 async fn settle(cloud: &Cloud, scenario: &Scenario, start: Instant) -> bool {
-    let quiet = if scenario.delivery.late > 0.0 || scenario.delivery.duplicates > 0.0 {
-        QUIET + scenario.delivery.late_by
-    } else {
-        QUIET
+    let calm = Calm {
+        step: STEP,
+        quiet: QUIET,
+        patience: PATIENCE,
+        bound: start + scheduled(scenario) + BOUND,
     };
-    let mut seen = 0;
-    let mut last = Instant::now();
-    while start.elapsed() < BOUND {
-        sleep(STEP).await;
-        let (running, executions) = cloud.stepfunctions.counts();
-        if running > 0 || executions != seen {
-            seen = executions;
-            last = Instant::now();
-        }
-        let patience = if executions == 0 { PATIENCE } else { quiet };
-        if last.elapsed() >= patience {
-            return true;
-        }
-    }
-    false
+    let to_come = || cloud.fleet.scheduled_until() > Some(Instant::now());
+    let calm = calm.beside(&(&scenario.delivery).into());
+    calm.settle(cloud, to_come).await
+}
+
+/// How long the scenario's own schedule is at the most.
+fn scheduled(scenario: &Scenario) -> Duration {
+    let ranks = scenario.ranks.values().chain([&scenario.others]);
+    let ends = ranks.filter_map(|rank| Some(rank.ends_after()? * rank.attempts()));
+    let cuts = scenario.actions.iter().map(|action| {
+        let cut = action.disconnect_agent.as_ref();
+        action.at + cut.map_or(Duration::ZERO, |cut| cut.how_long)
+    });
+    ends.chain(cuts).max().unwrap_or_default()
 }

@@ -1,15 +1,18 @@
 //! What came of a scenario, for people and for programs.
 
 use super::{
-    expectations,
+    builtin, expectations,
     figures::{self, Cost, Phases},
     hosts::Hosts,
     launcher::{self, instance_id},
-    play::PlayError,
-    promises,
+    play::{PlayError, PlayOptions},
     spec::Scenario,
 };
-use crate::{cloud::Cloud, stepfunctions::ExecutionView, wire::CallRecord};
+use crate::{
+    cloud::{Cloud, RECOVERY},
+    stepfunctions::ExecutionView,
+    wire::CallRecord,
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -33,6 +36,10 @@ pub struct Report {
     pub passed: bool,
     /// What did not end as the scenario says.
     pub unmet: Vec<String>,
+    /// What is worth knowing and no failure.
+    pub notes: Vec<String>,
+    /// What the scenario holds and nobody came to.
+    pub not_reached: Vec<String>,
     /// Promises of the design that were broken.
     pub broken_promises: Vec<String>,
     pub job: JobRecord,
@@ -73,6 +80,8 @@ pub struct InstanceReport {
     pub agent_connected: bool,
     /// How often the node really rebooted.
     pub reboots: u32,
+    /// How often it was told to reboot and began to.
+    pub reboot_orders: u32,
     pub last_verdict: Option<String>,
     pub quarantine_reason: Option<String>,
 }
@@ -119,10 +128,11 @@ fn longest(executions: &[ExecutionReport]) -> Option<&ExecutionReport> {
 pub(super) async fn of(
     cloud: &Cloud,
     scenario: &Scenario,
-    seed: u64,
+    options: &PlayOptions,
     started: SystemTime,
     hosts: &Hosts,
     ended: bool,
+    broken: Vec<String>,
 ) -> Result<Report, PlayError> {
     let calls = figures::calls(cloud, started);
     let context = cloud.lambda.context("report");
@@ -150,6 +160,7 @@ pub(super) async fn of(
             ecs_status: view.status,
             agent_connected: view.agent_connected,
             reboots: view.reboots,
+            reboot_orders: hosts.reboots_begun(&view.id),
             last_verdict: record.as_ref().and_then(|r| r.last_verdict.clone()),
             quarantine_reason: record.and_then(|r| r.quarantine_reason),
         });
@@ -177,10 +188,12 @@ pub(super) async fn of(
     let mut report = Report {
         scenario: scenario.name.clone(),
         about: scenario.about.clone(),
-        seed,
+        seed: options.seed,
         nodes: scenario.nodes,
         passed: false,
         unmet: Vec::new(),
+        notes: Vec::new(),
+        not_reached: Vec::new(),
         broken_promises: Vec::new(),
         job,
         ranks,
@@ -200,12 +213,20 @@ pub(super) async fn of(
     };
     report.cost = figures::cost(&report);
     report.unmet = expectations::unmet(scenario, &report);
+    if let Some(differs) = expectations::another_path(scenario, &report) {
+        // A scenario that comes with the program names the states of the definition that comes with it.
+        if options.definition != RECOVERY && builtin::has_path_of(scenario) {
+            report.notes.push(differs);
+        } else {
+            report.unmet.push(differs);
+        }
+    }
     if !ended {
         report
             .unmet
-            .push("it did not come to an end within a day".to_owned());
+            .push("it did not come to an end within a day of what was scheduled last".to_owned());
     }
-    report.broken_promises = promises::broken(cloud, scenario, &report);
+    report.broken_promises = broken;
     report.passed = report.unmet.is_empty() && report.broken_promises.is_empty();
     Ok(report)
 }

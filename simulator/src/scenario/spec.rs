@@ -1,18 +1,17 @@
-//! The scenario file, checked when it is read.
+//! What a scenario file may say.
 
 use super::duration;
-use crate::ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent};
+use crate::{
+    ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
+    eventbridge,
+    throttle::Limit,
+};
 use serde::{Deserialize, Serialize};
-use serde_saphyr::{DefaultMessageFormatter, MessageFormatter};
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 use workers::records::JobStatus;
-
-/// The largest job that is promised (README, "Limits").
-const MAX_NODES: u32 = 1024;
 
 /// A scenario. Ranks and nodes are counted from 0; rank 3 runs on node 3.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -173,6 +172,15 @@ pub struct Throttle {
     pub per_second: f64,
 }
 
+impl Throttle {
+    pub fn limit(&self) -> Limit {
+        Limit {
+            burst: self.burst,
+            per_second: self.per_second,
+        }
+    }
+}
+
 /// What a person does, so long after the job was started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -243,41 +251,7 @@ pub struct ScenarioError {
     pub message: String,
 }
 
-/// Words errors of YAML so that they say what was expected.
-struct Plain;
-
-impl MessageFormatter for Plain {
-    fn format_message<'a>(&self, error: &'a serde_saphyr::Error) -> Cow<'a, str> {
-        let expected = match error {
-            serde_saphyr::Error::InvalidScalar { ty, .. } => ty,
-            other => return DefaultMessageFormatter.format_message(other),
-        };
-        Cow::Borrowed(match *expected {
-            "f64" => "expected a number",
-            "bool" => "expected true or false",
-            ty if ty.starts_with(['i', 'u']) => "expected a whole number",
-            _ => return DefaultMessageFormatter.format_message(error),
-        })
-    }
-}
-
 impl Scenario {
-    /// Reads a scenario from YAML or JSON.
-    ///
-    /// # Errors
-    /// The line and field that is wrong, and what was expected.
-    pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        let error = |message: String| ScenarioError {
-            file: file.to_owned(),
-            message,
-        };
-        let options = serde_saphyr::options! { with_snippet: false };
-        let scenario: Self = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|e| error(e.render_with_formatter(&Plain)))?;
-        scenario.check().map_err(error)?;
-        Ok(scenario)
-    }
-
     /// The same with another number of nodes. A node that is named and is not there then is taken to be the last one
     /// that is not named.
     ///
@@ -321,78 +295,10 @@ impl Scenario {
         }
     }
 
-    /// The nodes that it names, and in which field; a rank is on the node of its number.
-    fn named(&self) -> Vec<(&'static str, u32)> {
-        let mut named: Vec<(&str, u32)> = Vec::new();
-        named.extend(self.ranks.keys().map(|n| ("ranks", *n)));
-        named.extend(self.instances.keys().map(|n| ("instances", *n)));
-        named.extend(self.expect.reboots.keys().map(|n| ("expect.reboots", *n)));
-        named.extend(
-            self.expect
-                .quarantined
-                .iter()
-                .map(|n| ("expect.quarantined", *n)),
-        );
-        for action in &self.actions {
-            let (stop, cut) = (&action.stop_task, &action.disconnect_agent);
-            named.extend(stop.as_ref().map(|s| ("actions.stopTask", s.rank)));
-            named.extend(action.cordon.map(|n| ("actions.cordon", n)));
-            named.extend(cut.as_ref().map(|d| ("actions.disconnectAgent", d.node)));
-        }
-        named
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if !(1..=MAX_NODES).contains(&self.nodes) {
-            return Err(format!("nodes is {}; give 1 to {MAX_NODES}", self.nodes));
-        }
-        for (i, action) in self.actions.iter().enumerate() {
-            if action.kinds() != 1 {
-                return Err(format!(
-                    "actions[{i}] must do one thing; it does {}: give one of stopTask, repeatStopEvents, cordon, \
-                     disconnectAgent, abortExecution, redriveExecution",
-                    action.kinds()
-                ));
-            }
-        }
-        for (field, node) in self.named() {
-            if node >= self.nodes {
-                return Err(format!(
-                    "{field} names {node}, but in a job of {} the last is {}; give at least {} nodes",
-                    self.nodes,
-                    self.nodes - 1,
-                    node + 1
-                ));
-            }
-        }
-        for (field, rank) in self
-            .ranks
-            .iter()
-            .map(|(n, r)| (format!("ranks.{n}"), r))
-            .chain([("others".to_owned(), &self.others)])
-        {
-            if rank.kinds() > 1 {
-                return Err(format!(
-                    "{field} can end in one way only; give one of exits, abortsWithGang, endsWithoutCode, doesNotStart"
-                ));
-            }
-        }
-        for (field, chance) in [
-            ("delivery.duplicates", self.delivery.duplicates),
-            ("delivery.lost", self.delivery.lost),
-            ("delivery.late", self.delivery.late),
-        ] {
-            if !(0.0..=1.0).contains(&chance) {
-                return Err(format!("{field} is {chance}; give a chance from 0 to 1"));
-            }
-        }
-        Ok(())
-    }
-
     /// What a rank's task does in an attempt.
     pub fn behaviour(&self, rank: u32, attempt: u32) -> Behaviour {
         let spec = self.ranks.get(&rank).unwrap_or(&self.others);
-        if attempt <= spec.attempts.unwrap_or(1) {
+        if attempt <= spec.attempts() {
             spec.behaviour()
         } else {
             Behaviour::default()
@@ -401,14 +307,18 @@ impl Scenario {
 }
 
 impl RankSpec {
-    fn kinds(&self) -> usize {
-        usize::from(self.exits.is_some())
-            + usize::from(self.aborts_with_gang.is_some())
-            + usize::from(self.ends_without_code.is_some())
-            + usize::from(self.does_not_start.is_some())
+    /// In how many attempts it does so.
+    pub fn attempts(&self) -> u32 {
+        self.attempts.unwrap_or(1)
     }
 
-    fn behaviour(&self) -> Behaviour {
+    /// So long after its start its end is scheduled.
+    pub fn ends_after(&self) -> Option<Duration> {
+        let exits = self.exits.as_ref().map(|exit| exit.after);
+        exits.or(self.ends_without_code)
+    }
+
+    pub fn behaviour(&self) -> Behaviour {
         let run = if let Some(Exit { after, code }) = self.exits.clone() {
             Run::Exits { after, code }
         } else if let Some(Exit { after, code }) = self.aborts_with_gang.clone() {
@@ -430,17 +340,6 @@ impl RankSpec {
             on_sigterm,
             ..Behaviour::default()
         }
-    }
-}
-
-impl Action {
-    fn kinds(&self) -> usize {
-        usize::from(self.stop_task.is_some())
-            + usize::from(self.repeat_stop_events)
-            + usize::from(self.cordon.is_some())
-            + usize::from(self.disconnect_agent.is_some())
-            + usize::from(self.abort_execution)
-            + usize::from(self.redrive_execution)
     }
 }
 
@@ -478,6 +377,19 @@ impl From<Ssm> for SsmAgent {
             Ssm::Running => Self::Running,
             Ssm::Stopped => Self::Stopped,
             Ssm::Unregistered => Self::Unregistered,
+        }
+    }
+}
+
+impl From<&Delivery> for eventbridge::Delivery {
+    fn from(spec: &Delivery) -> Self {
+        Self {
+            duplicates: spec.duplicates,
+            lost: spec.lost,
+            late: spec.late,
+            late_by: Duration::from_secs(1)..spec.late_by.max(Duration::from_secs(2)),
+            in_order: spec.in_order,
+            ..Self::default()
         }
     }
 }

@@ -26,6 +26,48 @@ fn a_wrong_scenario_is_one_clear_error() {
 }
 
 #[test]
+fn what_cannot_be_is_refused_with_what_can() {
+    let base = "name: x\nabout: y\nexpect: { job: FAILED, attempt: 1, notifications: [] }\n";
+    let cases = [
+        ("nodess: 4", "did you mean 'nodes'?"),
+        (
+            "actions: [{ at: 1m, stopTsk: { rank: 1, reason: x } }]",
+            "did you mean 'stopTask'?",
+        ),
+        (
+            "instances: { 1: { gpu: isolte } }",
+            "did you mean 'isolate'?",
+        ),
+        (
+            "others: { exits: { after: 1s, code: 300 } }",
+            "others.exits.code is 300; give an exit code from 0 to 255",
+        ),
+        (
+            "ranks: { 1: { abortsWithGang: { after: 1s, code: -1 } } }",
+            "ranks.1.abortsWithGang.code is -1",
+        ),
+        (
+            "instances: { 1: { gpu: { dcgm-exits: 256 } } }",
+            "instances.1.gpu.dcgm-exits is 256",
+        ),
+        (
+            "throttle: [{ service: ecs, action: StopTak, burst: 1, perSecond: 1 }]",
+            "ecs StopTak (did you mean 'StopTask'?)",
+        ),
+    ];
+    for (text, says) in cases {
+        let error = Scenario::parse("x.yaml", &format!("{base}{text}\n")).unwrap_err();
+        assert!(error.to_string().contains(says), "{text}: {error}");
+    }
+    let told = base.replace("[]", "[JobFailde]");
+    let error = Scenario::parse("x.yaml", &told).unwrap_err().to_string();
+    assert!(
+        error.contains("JobFailde (did you mean 'JobFailed'?)"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_scenario_fits_a_job_of_any_size_that_holds_the_nodes_it_names() {
     let with_nodes = |name: &str, nodes| builtin(name).unwrap().unwrap().with_nodes(nodes);
     let small = with_nodes("gpu-fault", 1).unwrap();

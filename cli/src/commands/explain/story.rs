@@ -3,7 +3,7 @@
 use crate::{
     drill::words,
     history::path::{Failed, Path, Visit},
-    output::{count, counted, span},
+    output::{all, counted, span},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -209,9 +209,9 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
                 attempt,
                 ranks,
             } = payload(visit)?;
-            let ranks = count(u64::from(ranks));
+            let ranks = all(u64::from(ranks), "rank");
             Said::new(format!(
-                "job {job_id} was started again as attempt {attempt}, all {ranks} ranks"
+                "job {job_id} was started again as attempt {attempt}, {ranks}"
             ))
         }
         "FailJob" => {

@@ -6,10 +6,11 @@ use crate::{
         machine::Machine,
         words::{self, Tone, Words},
     },
+    history::path::{Item, Path, Place, Visit},
     output::{self, HEADING, NAME, span},
 };
 use serde_json::Value;
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 /// A Map with more iterations than this is told in counts, but for what is not well.
 const WIDE: u64 = 4;
@@ -21,58 +22,33 @@ pub enum Ended {
     Badly,
 }
 
-/// What is known of an execution.
-#[derive(Debug, Default)]
+/// What is known of an execution, and what of it was told.
+#[derive(Debug)]
 pub struct Chronicle {
     /// It does something that everybody wants to see.
     pub matters: bool,
-    /// States entered.
-    pub states: usize,
     pub ended: Option<Ended>,
+    path: Path,
+    /// Of each visit of the path.
+    told: Vec<Told>,
     kind: &'static str,
     /// What was said last.
     last: String,
     started: Duration,
-    visits: Vec<Visit>,
-    iterations: Vec<Iteration>,
-    /// Where the flow stood after an event, by the event's id.
-    places: HashMap<u64, Place>,
     tellings: Vec<Telling>,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Place {
-    visit: Option<usize>,
-    iteration: Option<usize>,
-}
-
-#[derive(Debug)]
-struct Iteration {
-    /// The visit of its Map.
-    map: usize,
-    index: u64,
-    /// An instance's id, or its number.
-    label: String,
-    named: bool,
-}
-
-/// A state, entered once.
+/// What is to be told of a visit, or was.
 #[derive(Debug, Default)]
-struct Visit {
-    name: String,
-    kind: String,
+struct Told {
     entered: Duration,
-    iteration: Option<usize>,
-    /// It is its iteration's first state.
-    opens_iteration: bool,
-    exited: bool,
     /// Where a Choice goes is told with the next state.
     awaits_next: bool,
     assigned: Value,
     resource: (String, String),
-    parameters: Value,
     words: Option<Words>,
-    failed: Option<Failed>,
+    /// It failed then, and nobody was told yet.
+    failed: Option<Duration>,
     retries: u32,
     /// Why it was tried again last, how often in the same way since that was told, and the
     /// last of those.
@@ -80,8 +56,6 @@ struct Visit {
     alike: u32,
     alike_at: Duration,
     alike_retry: u32,
-    /// After so many seconds a task is timed out.
-    timeout: Option<u64>,
     /// Of a Map: how many iterations it has.
     length: u64,
     counts: Vec<(String, u64)>,
@@ -89,61 +63,52 @@ struct Visit {
     redriven: bool,
 }
 
-#[derive(Debug)]
-struct Failed {
-    error: String,
-    cause: String,
-    at: Duration,
-}
-
-impl Visit {
-    /// How it failed, in words.
-    fn why(&self, failed: &Failed) -> Words {
-        let mut words = words::failure(&self.parameters, &failed.error, &failed.cause);
-        if let Some(timeout) = self.timeout
-            && words.text == "States.Timeout"
-        {
-            words.text += &format!(
-                ": no answer within {}",
-                output::unbroken_span(timeout as f64)
-            );
+impl Default for Chronicle {
+    fn default() -> Self {
+        Self {
+            matters: false,
+            ended: None,
+            path: Path::new(),
+            told: Vec::new(),
+            kind: "",
+            last: String::new(),
+            started: Duration::ZERO,
+            tellings: Vec::new(),
         }
-        words
     }
 }
 
 impl Chronicle {
     /// Takes the next event; the answer is what to tell.
     pub fn see(&mut self, at: Duration, event: &Value, machine: &Machine) -> Vec<Telling> {
-        let id = event["id"].as_u64().unwrap_or_default();
-        let previous = event["previousEventId"].as_u64().unwrap_or_default();
-        let before = self.places.get(&previous).copied().unwrap_or_default();
+        let (before, after) = self.path.follow(event);
+        self.told.resize_with(self.path.visits.len(), Told::default);
         let kind = event["type"].as_str().unwrap_or_default();
-        let place = match kind {
-            "ExecutionStarted" => self.execution_started(at, event),
+        match kind {
+            "ExecutionStarted" => self.execution_started(at),
             "ExecutionRedriven" => self.redriven(at),
             "MapStateStarted" => self.map_started(at, event, before),
-            "MapIterationStarted" => self.iteration_started(event, before),
-            "MapIterationSucceeded" => self.iteration_ended(event, before),
             "MapIterationFailed" | "MapStateFailed" | "ParallelStateFailed" => {
                 self.tell_failure(at, before);
-                let outer = before
-                    .iteration
-                    .map(|iteration| self.iterations[iteration].map);
-                outer.map_or(before, |map| self.place_of(map))
             }
-            "TaskScheduled" => self.scheduled(at, event, before),
-            "TaskSucceeded" => self.task_succeeded(at, event, before),
-            "TaskFailed" => self.failed(at, &event["taskFailedEventDetails"], before),
-            "TaskTimedOut" => self.failed(at, &event["taskTimedOutEventDetails"], before),
-            "EvaluationFailed" => self.failed(at, &event["evaluationFailedEventDetails"], before),
-            _ if kind.ends_with("StateEntered") => self.entered(at, event, before, machine),
-            _ if kind.ends_with("StateExited") => self.exited(at, event, before),
-            _ if kind.starts_with("Execution") => self.execution_ended(at, event, before),
-            _ => before,
-        };
-        self.places.insert(id, place);
+            "TaskScheduled" => self.scheduled(at, event, after),
+            "TaskSucceeded" => self.task_succeeded(at, after),
+            "TaskFailed" | "TaskTimedOut" | "EvaluationFailed" => {
+                if let Some(visit) = after.visit {
+                    self.told[visit].failed = Some(at);
+                }
+            }
+            _ if kind.ends_with("StateEntered") => self.entered(at, before, machine),
+            _ if kind.ends_with("StateExited") => self.exited(at, event, after),
+            _ if kind.starts_with("Execution") => self.execution_ended(at, before),
+            _ => {}
+        }
         std::mem::take(&mut self.tellings)
+    }
+
+    /// States entered.
+    pub fn states(&self) -> usize {
+        self.path.visits.len()
     }
 
     /// Its rank ended well: those before it of the same kind led up to this.
@@ -168,181 +133,138 @@ impl Chronicle {
         }));
     }
 
-    fn line(&self, at: Duration, visit: usize, words: Words, took: Option<Duration>) -> Line {
-        let visit = &self.visits[visit];
-        let iteration = visit.iteration.map(|iteration| &self.iterations[iteration]);
+    fn line(&self, at: Duration, number: usize, words: Words, took: Option<Duration>) -> Line {
+        let visit = &self.path.visits[number];
         // Of a single iteration it is enough to name the instance once, and its number says nothing.
-        let label = iteration
-            .filter(|i| self.visits[i.map].length > 1 || (visit.opens_iteration && i.named));
+        let label = visit.item.and_then(|item| {
+            let (several, opens) = (self.told[item.map].length > 1, visit.from.is_none());
+            match self.instance(item) {
+                Some(instance) if several || opens => Some(instance.to_owned()),
+                None if several => Some(format!("item {}", item.index)),
+                _ => None,
+            }
+        });
         Line {
             at,
             what: visit.name.clone(),
             style: NAME,
-            depth: self.chain(visit.iteration).len() - 1,
-            label: label.map(|iteration| iteration.label.clone()),
+            depth: self.path.around(visit.item).count() - 1,
+            label,
             words,
             took,
         }
     }
 
-    /// An iteration, those around it, and the machine itself.
-    fn chain(&self, iteration: Option<usize>) -> Vec<Option<usize>> {
-        let mut chain = vec![iteration];
-        while let Some(Some(inner)) = chain.last() {
-            chain.push(self.visits[self.iterations[*inner].map].iteration);
-        }
-        chain
+    /// The instance that an item is about, as its newest state says.
+    fn instance(&self, item: Item) -> Option<&str> {
+        let visits = self.path.visits.iter().rev();
+        let mut own = visits.filter(|visit| visit.item == Some(item));
+        own.find_map(|visit| visit.input["instance"].as_str())
     }
 
     /// The outermost Map around it whose iterations are only counted.
-    fn wide(&self, iteration: Option<usize>) -> Option<usize> {
-        let around = self.chain(iteration).into_iter().flatten();
-        let mut maps = around.map(|iteration| self.iterations[iteration].map);
-        maps.rfind(|map| self.visits[*map].length > WIDE)
+    fn wide(&self, number: usize) -> Option<usize> {
+        let around = self.path.around(self.path.visits[number].item);
+        let maps = around.flatten().map(|item| item.map);
+        maps.filter(|map| self.told[*map].length > WIDE).last()
     }
 
-    fn place_of(&self, visit: usize) -> Place {
-        Place {
-            visit: Some(visit),
-            iteration: self.visits[visit].iteration,
-        }
-    }
-
-    /// The state with this name that was entered last around the place, and not left.
-    fn open(&self, name: &str, iteration: Option<usize>) -> Option<usize> {
-        let chain = self.chain(iteration);
-        self.visits.iter().rposition(|visit| {
-            visit.name == name && !visit.exited && chain.contains(&visit.iteration)
-        })
-    }
-
-    fn execution_started(&mut self, at: Duration, event: &Value) -> Place {
+    fn execution_started(&mut self, at: Duration) {
         self.started = at;
-        let input = parsed(&event["executionStartedEventDetails"]["input"]);
-        self.kind = words::kind(&input);
-        if let Some(trigger) = words::trigger(&input) {
+        self.kind = words::kind(&self.path.input);
+        if let Some(trigger) = words::trigger(&self.path.input) {
             self.note(at, "started", Words::plain(trigger));
         }
-        Place::default()
     }
 
-    fn redriven(&mut self, at: Duration) -> Place {
+    fn redriven(&mut self, at: Duration) {
         self.ended = None;
-        for visit in self.visits.iter_mut().filter(|visit| !visit.exited) {
-            visit.redriven = true;
-            visit.failed = None;
+        let open = |(told, visit): (_, &Visit)| visit.exited.is_none().then_some(told);
+        for told in self.told.iter_mut().zip(&self.path.visits).filter_map(open) {
+            told.redriven = true;
+            told.failed = None;
         }
         self.note(
             at,
             "redriven",
             Words::plain("a person redrives it: it goes on where it was"),
         );
-        let open = |visit: &Visit| !visit.exited && visit.iteration.is_none();
-        Place {
-            visit: self.visits.iter().rposition(open),
-            iteration: None,
-        }
     }
 
-    fn execution_ended(&mut self, at: Duration, event: &Value, before: Place) -> Place {
+    fn execution_ended(&mut self, at: Duration, before: Place) {
         self.tell_failure(at, before);
         self.tell_choice(at, before, None, &Machine::default());
-        let (word, details) = match event["type"].as_str().unwrap_or_default() {
-            "ExecutionSucceeded" => ("SUCCEEDED", "executionSucceededEventDetails"),
-            "ExecutionFailed" => ("FAILED", "executionFailedEventDetails"),
-            "ExecutionAborted" => ("ABORTED", "executionAbortedEventDetails"),
-            _ => ("TIMED_OUT", "executionTimedOutEventDetails"),
-        };
+        let status = self.path.status;
         let took = span(at.saturating_sub(self.started).as_secs_f64());
-        let mut text = format!("{word} after {took}");
-        let (error, cause) = error(&event[details]);
-        if !error.is_empty() {
-            text += &format!(": {}", words::named(&error, &cause));
+        let mut text = format!("{status} after {took}");
+        if !self.path.error.is_empty() {
+            let why = words::named(&self.path.error, &self.path.cause);
+            text += &format!(": {why}");
         }
-        let (ended, tone) = if word == "SUCCEEDED" {
+        let (ended, tone) = if status == "SUCCEEDED" {
             (Ended::Succeeded, Tone::Good)
         } else {
             (Ended::Badly, Tone::Bad)
         };
         self.ended = Some(ended);
         self.note(at, "ended", Words::new(tone, text));
-        before
     }
 
-    fn entered(&mut self, at: Duration, event: &Value, before: Place, machine: &Machine) -> Place {
-        let details = &event["stateEnteredEventDetails"];
-        let name = details["name"].as_str().unwrap_or_default().to_owned();
+    fn entered(&mut self, at: Duration, before: Place, machine: &Machine) {
+        let number = self.path.visits.len() - 1;
+        self.told[number].entered = at;
+        let name = self.path.visits[number].name.clone();
         self.tell_choice(at, before, Some(&name), machine);
-        self.states += 1;
-        let iteration = before.iteration;
-        if let Some(iteration) = iteration
-            && let Some(instance) = parsed(&details["input"])["instance"].as_str()
-        {
-            self.iterations[iteration].label = instance.to_owned();
-            self.iterations[iteration].named = true;
-        }
-        let kind = event["type"].as_str().unwrap_or_default();
-        self.visits.push(Visit {
-            name,
-            kind: kind.trim_end_matches("StateEntered").to_owned(),
-            entered: at,
-            iteration,
-            opens_iteration: before
-                .visit
-                .is_none_or(|visit| self.visits[visit].iteration != iteration),
-            ..Visit::default()
-        });
-        let visit = self.visits.len() - 1;
-        // A Map is told when it is known how many iterations it has.
-        if self.wide(iteration).is_none() && self.visits[visit].kind != "Map" {
-            let line = self.line(at, visit, Words::plain(""), None);
-            self.tellings.push(Telling::Entered(visit, line));
-        }
-        if self.visits[visit].kind == "Succeed" && self.last.is_empty() {
+        let kind = self.path.visits[number].kind.as_str();
+        if kind == "Succeed" && self.last.is_empty() {
             self.last = "nothing to do".to_owned();
         }
-        self.place_of(visit)
+        // A Map is told when it is known how many iterations it has.
+        if kind != "Map" && self.wide(number).is_none() {
+            let line = self.line(at, number, Words::plain(""), None);
+            self.tellings.push(Telling::Entered(number, line));
+        }
     }
 
-    fn exited(&mut self, at: Duration, event: &Value, before: Place) -> Place {
+    fn exited(&mut self, at: Duration, event: &Value, after: Place) {
         let details = &event["stateExitedEventDetails"];
-        let name = details["name"].as_str().unwrap_or_default();
-        let Some(number) = self.open(name, before.iteration) else {
-            return before;
+        let left = |number: &usize| {
+            let visit = &self.path.visits[*number];
+            visit.exited.is_some() && details["name"] == visit.name.as_str()
         };
-        let output = parsed(&details["output"]);
-        let visit = &mut self.visits[number];
-        visit.exited = true;
-        visit.assigned = details["assignedVariables"].clone();
+        let Some(number) = after.visit.filter(left) else {
+            return;
+        };
+        let (visit, told) = (&self.path.visits[number], &mut self.told[number]);
+        told.assigned = details["assignedVariables"].clone();
         // A wait tells itself how long it was.
-        let waits = visit.resource.1 == "invoke.waitForTaskToken" && visit.words.is_some();
-        let took = at.saturating_sub(visit.entered);
+        let waits = told.resource.1 == "invoke.waitForTaskToken" && told.words.is_some();
+        let took = at.saturating_sub(told.entered);
         let words = match visit.kind.as_str() {
             "Choice" => {
-                visit.awaits_next = true;
-                return self.place_of(number);
+                told.awaits_next = true;
+                return;
             }
             "Map" => {
+                let length = told.length;
+                let counted = words::map(&visit.output);
                 self.tell_counts(at, number);
-                words::map(&output).unwrap_or_else(|| {
-                    Words::plain(output::counted(self.visits[number].length, "item"))
-                })
+                counted.unwrap_or_else(|| Words::plain(output::counted(length, "item")))
             }
             "Task" => {
-                let failed = visit.failed.take();
-                let caught = failed.map(|failed| visit.why(&failed));
-                let said = caught.or_else(|| visit.words.take());
-                said.or_else(|| words::record(&output))
+                let failed = told.failed.take();
+                let caught = failed.and_then(|_| visit.why());
+                let said = caught.or_else(|| told.words.take());
+                said.or_else(|| words::record(&visit.output))
                     .unwrap_or_else(|| Words::plain(""))
             }
             "Wait" if took.as_secs() > 0 => Words::plain("waited"),
             // What the state before has said is not said again.
-            _ => words::record(&output)
+            _ => words::record(&visit.output)
                 .filter(|record| !self.last.contains(&record.text))
                 .unwrap_or_else(|| Words::plain("")),
         };
         self.tell_left(at, number, words, (!waits).then_some(took));
-        self.place_of(number)
     }
 
     fn tell_left(&mut self, at: Duration, number: usize, words: Words, took: Option<Duration>) {
@@ -352,10 +274,10 @@ impl Chronicle {
             self.last.clone_from(&words.text);
         }
         let well = matches!(words.tone, Tone::Plain | Tone::Good);
-        match self.wide(self.visits[number].iteration) {
+        match self.wide(number) {
             Some(map) if well => {
                 if !words.text.is_empty() {
-                    let what = format!("{}: {}", self.visits[number].name, words.text);
+                    let what = format!("{}: {}", self.path.visits[number].name, words.text);
                     self.count(map, what);
                 }
             }
@@ -367,7 +289,7 @@ impl Chronicle {
     }
 
     fn count(&mut self, map: usize, what: String) {
-        let counts = &mut self.visits[map].counts;
+        let counts = &mut self.told[map].counts;
         match counts.iter_mut().find(|(known, _)| *known == what) {
             Some((_, number)) => *number += 1,
             None => counts.push((what, 1)),
@@ -375,9 +297,13 @@ impl Chronicle {
     }
 
     fn tell_counts(&mut self, at: Duration, map: usize) {
-        for (what, number) in std::mem::take(&mut self.visits[map].counts) {
+        for (what, number) in std::mem::take(&mut self.told[map].counts) {
             let (state, text) = what.split_once(": ").unwrap_or((&what, ""));
-            let of_instances = self.iterations.iter().any(|i| i.map == map && i.named);
+            let mut items = self.path.visits.iter();
+            let of_instances = items.any(|visit| {
+                visit.item.is_some_and(|item| item.map == map)
+                    && visit.input["instance"].is_string()
+            });
             let noun = if of_instances { "instance" } else { "item" };
             let text = format!("{}: {text}", output::counted(number, noun));
             let mut line = self.line(at, map, Words::plain(text), None);
@@ -390,130 +316,93 @@ impl Chronicle {
 
     /// Tells where a Choice went, now that it is known.
     fn tell_choice(&mut self, at: Duration, before: Place, next: Option<&str>, machine: &Machine) {
-        let Some(number) = before.visit.filter(|visit| self.visits[*visit].awaits_next) else {
+        let Some(number) = before.visit else {
             return;
         };
-        let visit = &mut self.visits[number];
-        visit.awaits_next = false;
+        if !std::mem::take(&mut self.told[number].awaits_next) {
+            return;
+        }
+        let (choice, assigned) = (&self.path.visits[number].name, &self.told[number].assigned);
         let words = match next {
-            Some(next) => match machine.reason(&visit.name, next, &visit.assigned) {
+            Some(next) => match machine.reason(choice, next, assigned) {
                 Some(reason) => Words::plain(format!("{reason} → {next}")),
                 None => Words::plain(format!("→ {next}")),
             },
             None => Words::plain(""),
         };
-        if self.wide(self.visits[number].iteration).is_none() {
+        if self.wide(number).is_none() {
             let line = self.line(at, number, words, None);
             self.tellings.push(Telling::Left(number, line));
         }
     }
 
-    fn map_started(&mut self, at: Duration, event: &Value, before: Place) -> Place {
+    fn map_started(&mut self, at: Duration, event: &Value, before: Place) {
         let Some(number) = before.visit else {
-            return before;
+            return;
         };
         let length = event["mapStateStartedEventDetails"]["length"]
             .as_u64()
             .unwrap_or_default();
-        self.visits[number].length = length;
-        if self.wide(self.visits[number].iteration).is_none() {
+        self.told[number].length = length;
+        if self.wide(number).is_none() {
             let words = Words::plain(output::counted(length, "item"));
             let line = self.line(at, number, words, None);
             self.tellings.push(Telling::Entered(number, line));
         }
-        before
     }
 
-    fn iteration_started(&mut self, event: &Value, before: Place) -> Place {
-        let details = &event["mapIterationStartedEventDetails"];
-        let name = details["name"].as_str().unwrap_or_default();
-        let index = details["index"].as_u64().unwrap_or_default();
-        let Some(map) = self.open(name, before.iteration) else {
-            return before;
-        };
-        let known = self
-            .iterations
-            .iter()
-            .rposition(|i| i.map == map && i.index == index);
-        let iteration = known.unwrap_or_else(|| {
-            self.iterations.push(Iteration {
-                map,
-                index,
-                label: format!("item {index}"),
-                named: false,
-            });
-            self.iterations.len() - 1
-        });
-        // After a redrive it stands in the state that was cut off.
-        let open = |visit: &Visit| visit.iteration == Some(iteration) && !visit.exited;
-        Place {
-            visit: known.and_then(|_| self.visits.iter().rposition(open)),
-            iteration: Some(iteration),
-        }
-    }
-
-    fn iteration_ended(&mut self, event: &Value, before: Place) -> Place {
-        let name = event["mapIterationSucceededEventDetails"]["name"]
-            .as_str()
-            .unwrap_or_default();
-        self.open(name, before.iteration)
-            .map_or(before, |map| self.place_of(map))
-    }
-
-    fn scheduled(&mut self, at: Duration, event: &Value, before: Place) -> Place {
-        let Some(number) = before.visit else {
-            return before;
+    fn scheduled(&mut self, at: Duration, event: &Value, after: Place) {
+        let Some(number) = after.visit else {
+            return;
         };
         let details = &event["taskScheduledEventDetails"];
         let text = |name: &str| details[name].as_str().unwrap_or_default().to_owned();
-        let visit = &mut self.visits[number];
-        visit.resource = (text("resourceType"), text("resource"));
-        visit.parameters = parsed(&details["parameters"]);
-        visit.timeout = details["timeoutInSeconds"].as_u64();
-        if std::mem::take(&mut visit.redriven) {
-            visit.entered = at;
+        let told = &mut self.told[number];
+        told.resource = (text("resourceType"), text("resource"));
+        if std::mem::take(&mut told.redriven) {
+            told.entered = at;
             let line = self.line(at, number, Words::plain(""), None);
             self.tellings.push(Telling::Entered(number, line));
         }
         self.tell_retry(at, number);
-        before
     }
 
     /// Tells that a state is tried again, and why; of the same again and again only how often.
     fn tell_retry(&mut self, at: Duration, number: usize) {
-        let visit = &mut self.visits[number];
-        let Some(failed) = visit.failed.take() else {
+        let told = &mut self.told[number];
+        let Some(failed) = told.failed.take() else {
             return;
         };
-        visit.retries += 1;
-        let why = visit.why(&failed).text;
-        if let Some(map) = self.wide(self.visits[number].iteration) {
-            let what = format!(
-                "{}: retried after {}",
-                self.visits[number].name, failed.error
-            );
+        told.retries += 1;
+        let visit = &self.path.visits[number];
+        let Some(why) = visit.why().map(|words| words.text) else {
+            return;
+        };
+        if let Some(map) = self.wide(number) {
+            let error = visit.failures.last().map_or("", |failed| &failed.error);
+            let what = format!("{}: retried after {error}", visit.name);
             self.count(map, what);
             return;
         }
-        let visit = &mut self.visits[number];
-        if visit.retried_after.as_ref() == Some(&why) {
-            visit.alike += 1;
-            visit.alike_at = at;
-            visit.alike_retry = visit.retries;
+        let told = &mut self.told[number];
+        if told.retried_after.as_ref() == Some(&why) {
+            told.alike += 1;
+            told.alike_at = at;
+            told.alike_retry = told.retries;
             return;
         }
         self.tell_alike(number);
-        let pause = output::unbroken_span(at.saturating_sub(failed.at).as_secs_f64());
+        let pause = output::unbroken_span(at.saturating_sub(failed).as_secs_f64());
         let text = format!("{why}; again after {pause}");
-        self.visits[number].retried_after = Some(why);
-        self.note_retry(at, number, self.visits[number].retries, text);
+        self.told[number].retried_after = Some(why);
+        self.note_retry(at, number, self.told[number].retries, text);
     }
 
     /// Tells of the retries that were only counted.
     fn tell_alike(&mut self, number: usize) {
-        let visit = &mut self.visits[number];
-        if std::mem::take(&mut visit.alike) > 0 {
-            let (at, retry) = (visit.alike_at, visit.alike_retry);
+        let told = &mut self.told[number];
+        if std::mem::take(&mut told.alike) > 0 {
+            let (at, retry) = (told.alike_at, told.alike_retry);
             self.note_retry(at, number, retry, "the same each time".to_owned());
         }
     }
@@ -525,39 +414,27 @@ impl Chronicle {
         self.tellings.push(Telling::Note(line));
     }
 
-    fn task_succeeded(&mut self, at: Duration, event: &Value, before: Place) -> Place {
-        let Some(number) = before.visit else {
-            return before;
+    fn task_succeeded(&mut self, at: Duration, after: Place) {
+        let Some(number) = after.visit else {
+            return;
         };
-        let result = parsed(&event["taskSucceededEventDetails"]["output"]);
-        let visit = &mut self.visits[number];
-        let (kind, resource) = &visit.resource;
-        let mut words = words::task(&visit.name, kind, resource, &visit.parameters, &result);
+        let (visit, told) = (&self.path.visits[number], &mut self.told[number]);
+        let (kind, resource) = &told.resource;
+        let mut words = words::task(
+            &visit.name,
+            kind,
+            resource,
+            &visit.parameters,
+            &visit.result,
+        );
         if resource == "invoke.waitForTaskToken" {
-            let took = at.saturating_sub(visit.entered);
+            let took = at.saturating_sub(told.entered);
             if took.as_secs() > 0 {
                 words.text += &format!(" after {}", span(took.as_secs_f64()));
             }
         }
         self.matters |= words.matters;
-        visit.words = Some(words);
-        before
-    }
-
-    fn failed(&mut self, at: Duration, details: &Value, before: Place) -> Place {
-        let place = match details["state"].as_str() {
-            // Right after the entry the event follows what the entry followed.
-            Some(name) => {
-                let found = self.open(name, before.iteration);
-                found.map_or(before, |visit| self.place_of(visit))
-            }
-            None => before,
-        };
-        if let Some(visit) = place.visit {
-            let (error, cause) = error(details);
-            self.visits[visit].failed = Some(Failed { error, cause, at });
-        }
-        place
+        told.words = Some(words);
     }
 
     /// Tells of a state that failed for good.
@@ -565,10 +442,11 @@ impl Chronicle {
         let Some(number) = place.visit else {
             return;
         };
-        if let Some(failed) = self.visits[number].failed.take() {
-            let why = self.visits[number].why(&failed);
+        if self.told[number].failed.take().is_some()
+            && let Some(why) = self.path.visits[number].why()
+        {
             self.tell_alike(number);
-            let took = at.saturating_sub(self.visits[number].entered);
+            let took = at.saturating_sub(self.told[number].entered);
             let words = Words::new(Tone::Bad, format!("failed: {}", why.text));
             let line = self.line(at, number, words, Some(took));
             self.tellings.push(Telling::Left(number, line));
@@ -576,14 +454,16 @@ impl Chronicle {
     }
 }
 
-/// JSON in a text.
-fn parsed(text: &Value) -> Value {
-    text.as_str()
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default()
-}
-
-fn error(details: &Value) -> (String, String) {
-    let text = |name: &str| details[name].as_str().unwrap_or_default().to_owned();
-    (text("error"), text("cause"))
+impl Visit {
+    /// How its last try failed, in words.
+    fn why(&self) -> Option<Words> {
+        let failed = self.failures.last()?;
+        let mut words = words::failure(&self.parameters, &failed.error, &failed.cause);
+        if let Some(timeout) = self.timeout
+            && words.text == "States.Timeout"
+        {
+            words.text += &format!(": no answer within {}", output::unbroken_span(timeout));
+        }
+        Some(words)
+    }
 }

@@ -1,9 +1,12 @@
 //! Promises that can be told at once: seen at every task's start, every reboot and every relaunch.
 
+use super::Attempts;
 use crate::{
     clock::Clock,
+    cloud::Cloud,
     dynamodb::DynamoDb,
     ecs::{Fleet, GpuHealth},
+    wire::Handler,
 };
 use serde_json::{Value, json};
 use std::{
@@ -15,7 +18,7 @@ use workers::records::rank_prefix;
 
 /// What is known of a job's task, from ECS's events.
 #[derive(Debug, Clone)]
-pub(super) struct Life {
+pub(crate) struct Life {
     pub job: String,
     pub attempt: u32,
     pub rank: u32,
@@ -28,7 +31,7 @@ pub(super) struct Life {
 
 /// Clones watch the same account.
 #[derive(Clone)]
-pub(super) struct Watch(Arc<Mutex<Inner>>);
+pub(crate) struct Watch(Arc<Mutex<Inner>>);
 
 struct Inner {
     clock: Clock,
@@ -37,7 +40,7 @@ struct Inner {
     job_table: String,
     instance_table: String,
     /// `startedBy` to job and attempt.
-    attempts: BTreeMap<String, (String, u32)>,
+    attempts: Attempts,
     tasks: BTreeMap<String, Life>,
     /// Container instance ARN to node.
     nodes: BTreeMap<String, String>,
@@ -47,32 +50,49 @@ struct Inner {
     broken: Vec<String>,
 }
 
-/// What a watch looks at.
-pub(super) struct Sights {
-    pub clock: Clock,
-    pub tables: DynamoDb,
-    pub fleet: Fleet,
-    pub job_table: String,
-    pub instance_table: String,
-    pub attempts: BTreeMap<String, (String, u32)>,
-}
-
 impl Watch {
-    pub fn new(sights: Sights) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            clock: sights.clock,
-            tables: sights.tables,
-            fleet: sights.fleet,
-            job_table: sights.job_table,
-            instance_table: sights.instance_table,
-            attempts: sights.attempts,
+    /// Watches the account from now on.
+    pub fn over(cloud: &Cloud, attempts: Attempts) -> Self {
+        let watch = Self(Arc::new(Mutex::new(Inner {
+            clock: cloud.clock,
+            tables: cloud.tables.clone(),
+            fleet: cloud.fleet.clone(),
+            job_table: cloud.settings.training_job_table.clone(),
+            instance_table: cloud.settings.container_instance_table.clone(),
+            attempts,
             tasks: BTreeMap::new(),
             nodes: BTreeMap::new(),
             current: BTreeMap::new(),
             reboots: Vec::new(),
             relaunches: Vec::new(),
             broken: Vec::new(),
-        })))
+        })));
+        let seen = watch.clone();
+        cloud.bus.on_put(move |event| seen.event(event));
+        let seen = watch.clone();
+        cloud
+            .fleet
+            .on_reboot(move |node, order| seen.rebooting(node, order));
+        cloud.wire.register("dynamodb", watch.tables());
+        watch
+    }
+
+    /// The tables; sees the write that makes an attempt the current one.
+    pub fn tables(&self) -> Handler {
+        let watch = self.clone();
+        let (tables, jobs) = self.with(|inner| (inner.tables.clone(), inner.job_table.clone()));
+        Arc::new(move |operation, body| {
+            let commits = operation == "UpdateItem"
+                && body["TableName"] == jobs.as_str()
+                && body["UpdateExpression"]
+                    .as_str()
+                    .is_some_and(|e| e.contains("attempt = :next"));
+            let answer = tables.api(operation, body);
+            if commits && let Ok(answer) = &answer {
+                watch.with(|inner| inner.committed(&answer["Attributes"]));
+            }
+            Box::pin(async move { answer })
+        })
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
@@ -98,7 +118,7 @@ impl Watch {
     }
 
     /// An event was put on the bus.
-    pub fn event(&self, event: &Value) {
+    fn event(&self, event: &Value) {
         let detail = &event["detail"];
         match event["detail-type"].as_str() {
             Some("ECS Task State Change") => self.with(|inner| inner.task_changed(detail)),
@@ -113,15 +133,10 @@ impl Watch {
     }
 
     /// A node begins to reboot.
-    pub fn rebooting(&self, node: &str, order: &str) {
+    fn rebooting(&self, node: &str, order: &str) {
         let fleet = self.with(|inner| inner.fleet.clone());
         let health = fleet.instance(node).map(|view| view.gpu_health);
         self.with(|inner| inner.rebooting(node, order, health));
-    }
-
-    /// A job's next attempt was made the current one; the job's item as it is now.
-    pub fn committed(&self, item: &Value) {
-        self.with(|inner| inner.committed(item));
     }
 }
 
@@ -252,7 +267,8 @@ impl Inner {
             Some(GpuHealth::FaultUntilReboot | GpuHealth::FaultForever | GpuHealth::Isolate)
         );
         if !faulty {
-            let what = format!("{node} is rebooted (order {order}), its GPUs are {health:?}");
+            let gpus = health.map_or("not there".to_owned(), |health| health.to_string());
+            let what = format!("{node} is rebooted (order {order}), its GPUs are {gpus}");
             self.breaks(2, &what);
         }
         let runs: Vec<String> = self

@@ -1,14 +1,14 @@
 //! The promises that can be told only when nothing happens any more.
 
-use super::{launcher::MAX_ATTEMPTS, play::Stage, watch::Life};
+use super::{Life, MAX_ATTEMPTS, Scene};
 use crate::{
     faults::role,
-    scenario::PlayError,
     sns::Notification,
     stepfunctions::{ExecutionStatus, ExecutionView},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use workers::{
+    WorkerError,
     exit::{Exit, TaskEnd},
     ids::{InstanceId, JobId},
     records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus},
@@ -17,7 +17,7 @@ use workers::{
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     pub broken: Vec<String>,
     pub jobs: Vec<String>,
     pub quarantined: usize,
@@ -27,29 +27,38 @@ pub(super) struct Verdict {
 
 /// Everything that is read at the end.
 struct End<'a> {
-    stage: &'a Stage<'a>,
+    scene: &'a Scene<'a>,
     executions: Vec<ExecutionView>,
     published: Vec<Notification>,
     tasks: BTreeMap<String, Life>,
 }
 
-pub(super) async fn of(stage: &Stage<'_>, ended: bool) -> Result<Verdict, PlayError> {
-    let mut verdict = Verdict::default();
-    if !ended {
-        verdict
-            .broken
-            .push("promise 3: it did not come to an end within four days".to_owned());
-    }
+/// What was found when nothing happened any more.
+///
+/// # Errors
+/// When the records cannot be read.
+pub(crate) async fn kept(scene: &Scene<'_>) -> Result<Verdict, WorkerError> {
+    let mut verdict = Verdict {
+        broken: scene.watch.broken(),
+        ..Verdict::default()
+    };
     let end = End {
-        stage,
-        executions: stage.cloud.stepfunctions.executions(),
-        published: stage.cloud.sns.published(),
-        tasks: stage.watch.tasks(),
+        scene,
+        executions: scene.cloud.stepfunctions.executions(),
+        published: scene.cloud.sns.published(),
+        tasks: scene.watch.tasks(),
     };
     verdict.notifications = end.published.len();
     end.executions(&mut verdict.broken);
+    let so_far = verdict.broken.len();
     let statuses = end.jobs(&mut verdict).await?;
     end.instances(&statuses, &mut verdict).await?;
+    if end.waits_for_an_operator() {
+        // What failed keeps what it holds until its redrive: nothing of that is stuck.
+        let of_records = verdict.broken.split_off(so_far).into_iter();
+        let others = of_records.filter(|broken| !broken.starts_with("promise 3"));
+        verdict.broken.extend(others);
+    }
     end.cost(&mut verdict);
     Ok(verdict)
 }
@@ -62,10 +71,21 @@ impl End<'_> {
         })
     }
 
+    /// An execution failed, and nobody has redriven it.
+    fn waits_for_an_operator(&self) -> bool {
+        let red = |execution: &ExecutionView| {
+            !matches!(
+                execution.status,
+                ExecutionStatus::Running | ExecutionStatus::Succeeded
+            )
+        };
+        !self.scene.redriven && self.executions.iter().any(red)
+    }
+
     /// Promises 3 and 4, of executions.
     fn executions(&self, broken: &mut Vec<String>) {
         let letters: Vec<String> = self
-            .stage
+            .scene
             .cloud
             .lambda
             .dead_letters()
@@ -82,6 +102,7 @@ impl End<'_> {
                 ExecutionStatus::Succeeded => {}
                 // Another execution has the job: this one has no say any more, and a person was told so.
                 ExecutionStatus::Failed if error == "ClaimLost" => {}
+                _ if !self.scene.redriven => {}
                 status => broken.push(format!(
                     "promise 3: {} is {} after {} redrives in calm weather: {error} {cause}",
                     execution.arn,
@@ -105,13 +126,14 @@ impl End<'_> {
         }
     }
 
-    async fn jobs(&self, verdict: &mut Verdict) -> Result<BTreeMap<String, JobStatus>, PlayError> {
-        let context = self.stage.cloud.lambda.context("report");
+    async fn jobs(
+        &self,
+        verdict: &mut Verdict,
+    ) -> Result<BTreeMap<String, JobStatus>, WorkerError> {
+        let context = self.scene.cloud.lambda.context("report");
         let mut statuses = BTreeMap::new();
-        let ids = self.stage.plan.jobs.iter().map(|job| job.id.as_str());
-        let again = self.stage.done.resubmitted.keys().map(String::as_str);
-        for id in ids.chain(again) {
-            let job_id = JobId::new(id);
+        for id in &self.scene.jobs {
+            let job_id = JobId::new(*id);
             let Some(job) = context.jobs.get(&job_id).await? else {
                 continue;
             };
@@ -122,7 +144,7 @@ impl End<'_> {
                 job.attempt,
                 job.reason.as_deref().unwrap_or_default()
             ));
-            statuses.insert(id.to_owned(), job.status);
+            statuses.insert((*id).to_owned(), job.status);
             self.job(&job, &ranks, &mut verdict.broken);
         }
         Ok(statuses)
@@ -157,8 +179,11 @@ impl End<'_> {
         match job.status {
             JobStatus::PendingHealthcheck | JobStatus::PendingRestart | JobStatus::Restarting => {
                 broken.push(format!(
-                    "promise 3: {id} is left {}, held by {:?}",
-                    job.status, job.holder
+                    "promise 3: {id} is left {}, held by {}",
+                    job.status,
+                    job.holder
+                        .as_ref()
+                        .map_or("nobody", |holder| holder.as_str())
                 ));
             }
             JobStatus::InProgress => self.in_progress(job, ranks, broken),
@@ -185,7 +210,7 @@ impl End<'_> {
                 }
             }
             JobStatus::UserStopped => {
-                if !self.stage.done.stopped.contains(id) {
+                if !self.scene.hands.stopped.contains(id) {
                     broken.push(format!(
                         "promise 3: {id} is USER_STOPPED, and no user stopped it"
                     ));
@@ -203,7 +228,7 @@ impl End<'_> {
 
     /// Every rank runs, is done, or ended in a way that the settings leave alone.
     fn in_progress(&self, job: &JobRecord, ranks: &[RankRecord], broken: &mut Vec<String>) {
-        let settings = &self.stage.cloud.settings;
+        let settings = &self.scene.cloud.settings;
         if job.holder.is_some() {
             broken.push(format!("promise 3: {} is IN_PROGRESS and held", job.job_id));
         }
@@ -227,8 +252,8 @@ impl End<'_> {
             };
             if life.stopped && !left_alone {
                 broken.push(format!(
-                    "promise 3: {} is IN_PROGRESS in attempt {}, and its rank {} has ended ({end:?})",
-                    job.job_id, job.attempt, rank.rank
+                    "promise 3: {} is IN_PROGRESS in attempt {}, and its rank {} has ended: {} {}",
+                    job.job_id, job.attempt, rank.rank, life.stop_code, life.stopped_reason
                 ));
             }
             if !life.stopped && rank.status == RankStatus::Stopped {
@@ -253,8 +278,8 @@ impl End<'_> {
         &self,
         jobs: &BTreeMap<String, JobStatus>,
         verdict: &mut Verdict,
-    ) -> Result<(), PlayError> {
-        let Stage { cloud, done, .. } = self.stage;
+    ) -> Result<(), WorkerError> {
+        let Scene { cloud, hands, .. } = self.scene;
         let context = cloud.lambda.context("report");
         for view in cloud.fleet.instances() {
             let record = context
@@ -264,15 +289,16 @@ impl End<'_> {
             let status = record.as_ref().map(|r| r.status);
             let quarantined = status == Some(InstanceStatus::Quarantined);
             verdict.quarantined += usize::from(quarantined);
-            let by_person = done.cordoned.contains(&view.id);
-            let gone = done.deregistered.contains(&view.id);
+            let by_person = hands.cordoned.contains(&view.id);
+            let gone = hands.deregistered.contains(&view.id);
             let mut breaks = |what: String| {
                 verdict
                     .broken
                     .push(format!("promise 3: {} {what}", view.id));
             };
             if view.status == "DRAINING" && !quarantined && !by_person {
-                breaks(format!("is left DRAINING, its item says {status:?}"));
+                let said = status.map_or("nothing".to_owned(), |status| status.to_string());
+                breaks(format!("is left DRAINING, its item says {said}"));
             }
             if quarantined && view.status == "ACTIVE" && !by_person {
                 breaks("is QUARANTINED and takes tasks".to_owned());
@@ -307,7 +333,7 @@ impl End<'_> {
         const PER_RUN: usize = 1500;
         const PER_RUN_AND_RANK: usize = 60;
         let system: BTreeSet<&str> = ["deploy", "launcher", "report", "person"].into();
-        let calls = self.stage.cloud.wire.calls();
+        let calls = self.scene.cloud.wire.calls();
         let ours = calls.iter().filter(|c| !system.contains(role(&c.caller)));
         verdict.calls = ours.clone().count();
         if ours.clone().any(|call| call.action == "Scan") {
@@ -315,9 +341,8 @@ impl End<'_> {
                 .broken
                 .push("promise 7: a table was scanned".to_owned());
         }
-        let runs = self.executions.len() + self.stage.done.redrives as usize;
-        let ranks = self.stage.plan.jobs.iter().map(|j| j.nodes.len()).max();
-        let bound = (runs + 1) * (PER_RUN + PER_RUN_AND_RANK * ranks.unwrap_or_default());
+        let runs = self.executions.len() + self.scene.hands.redrives as usize;
+        let bound = (runs + 1) * (PER_RUN + PER_RUN_AND_RANK * self.scene.ranks);
         if verdict.calls > bound {
             verdict.broken.push(format!(
                 "promise 7: {} calls, the bound is {bound}",

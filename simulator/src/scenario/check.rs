@@ -1,0 +1,170 @@
+//! What is wrong with a scenario beside its form.
+
+use super::spec::{Action, Gpu, RankSpec, Scenario, Throttle};
+use crate::{stepfunctions::nearest, throttle};
+
+/// The largest job that is promised (design, promise 7).
+const MAX_NODES: u32 = 1024;
+
+/// What the operators are told of: the attribute `event` of a message.
+const EVENTS: [&str; 3] = ["JobRecovered", "JobFailed", "ExecutionEndedBadly"];
+
+impl Scenario {
+    /// The nodes that it names, and in which field; a rank is on the node of its number.
+    pub(super) fn named(&self) -> Vec<(&'static str, u32)> {
+        let mut named: Vec<(&str, u32)> = Vec::new();
+        named.extend(self.ranks.keys().map(|n| ("ranks", *n)));
+        named.extend(self.instances.keys().map(|n| ("instances", *n)));
+        named.extend(self.expect.reboots.keys().map(|n| ("expect.reboots", *n)));
+        named.extend(
+            self.expect
+                .quarantined
+                .iter()
+                .map(|n| ("expect.quarantined", *n)),
+        );
+        for action in &self.actions {
+            let (stop, cut) = (&action.stop_task, &action.disconnect_agent);
+            named.extend(stop.as_ref().map(|s| ("actions.stopTask", s.rank)));
+            named.extend(action.cordon.map(|n| ("actions.cordon", n)));
+            named.extend(cut.as_ref().map(|d| ("actions.disconnectAgent", d.node)));
+        }
+        named
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !(1..=MAX_NODES).contains(&self.nodes) {
+            return Err(format!("nodes is {}; give 1 to {MAX_NODES}", self.nodes));
+        }
+        for (i, action) in self.actions.iter().enumerate() {
+            let kinds = action.does().count();
+            if kinds != 1 {
+                return Err(format!(
+                    "actions[{i}] must do one thing; it does {kinds}: give one of stopTask, repeatStopEvents, cordon, \
+                     disconnectAgent, abortExecution, redriveExecution"
+                ));
+            }
+        }
+        for (field, node) in self.named() {
+            if node >= self.nodes {
+                return Err(format!(
+                    "{field} names {node}, but in a job of {} the last is {}; give at least {} nodes",
+                    self.nodes,
+                    self.nodes - 1,
+                    node + 1
+                ));
+            }
+        }
+        let ranks = self.ranks.iter().map(|(n, r)| (format!("ranks.{n}"), r));
+        for (field, rank) in ranks.chain([("others".to_owned(), &self.others)]) {
+            rank.check(&field)?;
+        }
+        for (node, instance) in &self.instances {
+            if let Gpu::DcgmExits(code) = instance.gpu {
+                exit_code(&format!("instances.{node}.gpu.dcgm-exits"), code)?;
+            }
+        }
+        for (field, chance) in [
+            ("delivery.duplicates", self.delivery.duplicates),
+            ("delivery.lost", self.delivery.lost),
+            ("delivery.late", self.delivery.late),
+        ] {
+            if !(0.0..=1.0).contains(&chance) {
+                return Err(format!("{field} is {chance}; give a chance from 0 to 1"));
+            }
+        }
+        for (i, throttle) in self.throttle.iter().enumerate() {
+            throttle.check(i)?;
+        }
+        for event in &self.expect.notifications {
+            if !EVENTS.contains(&event.as_str()) {
+                let hint = nearest::hint(event, EVENTS);
+                return Err(format!(
+                    "expect.notifications names {event}{hint}; the events are {}",
+                    EVENTS.join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A process ends with a byte (wait(2)).
+fn exit_code(field: &str, code: i32) -> Result<(), String> {
+    match u8::try_from(code) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!(
+            "{field} is {code}; give an exit code from 0 to 255"
+        )),
+    }
+}
+
+impl RankSpec {
+    fn check(&self, field: &str) -> Result<(), String> {
+        if self.kinds() > 1 {
+            return Err(format!(
+                "{field} can end in one way only; give one of exits, abortsWithGang, endsWithoutCode, doesNotStart"
+            ));
+        }
+        let ends = [
+            ("exits", &self.exits),
+            ("abortsWithGang", &self.aborts_with_gang),
+        ];
+        for (how, end) in ends {
+            if let Some(end) = end {
+                exit_code(&format!("{field}.{how}.code"), end.code)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn kinds(&self) -> usize {
+        usize::from(self.exits.is_some())
+            + usize::from(self.aborts_with_gang.is_some())
+            + usize::from(self.ends_without_code.is_some())
+            + usize::from(self.does_not_start.is_some())
+    }
+}
+
+impl Action {
+    /// What it does, by the fields' names.
+    fn does(&self) -> impl Iterator<Item = &'static str> {
+        let kinds = [
+            ("stopTask", self.stop_task.is_some()),
+            ("repeatStopEvents", self.repeat_stop_events),
+            ("cordon", self.cordon.is_some()),
+            ("disconnectAgent", self.disconnect_agent.is_some()),
+            ("abortExecution", self.abort_execution),
+            ("redriveExecution", self.redrive_execution),
+        ];
+        kinds
+            .into_iter()
+            .filter(|(_, does)| *does)
+            .map(|(name, _)| name)
+    }
+
+    /// What it does, by its field's name.
+    pub fn name(&self) -> &'static str {
+        self.does().next().unwrap_or_default()
+    }
+}
+
+impl Throttle {
+    fn check(&self, i: usize) -> Result<(), String> {
+        let Self {
+            service, action, ..
+        } = self;
+        let known = |known: &(&str, &str)| known.0 == service && known.1 == action;
+        if throttle::limited().any(|limited| known(&limited)) {
+            return Ok(());
+        }
+        let actions = throttle::limited().map(|(_, action)| action);
+        let hint = nearest::hint(action, actions);
+        let all: Vec<String> = throttle::limited()
+            .map(|(service, action)| format!("{service} {action}"))
+            .collect();
+        Err(format!(
+            "throttle[{i}] names {service} {action}{hint}; give one of {}",
+            all.join(", ")
+        ))
+    }
+}
