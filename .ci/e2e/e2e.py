@@ -16,6 +16,7 @@ import boto3
 import yaml
 from boto3.dynamodb.types import TypeDeserializer
 from fleet import ACCOUNT, CLUSTER, REGION, Fleet, arn
+from recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = ROOT / "tests/fixtures/events"
@@ -100,14 +101,15 @@ class Account:
         self.fleet = Fleet()
         port = free_port()
         self.endpoint = f"http://127.0.0.1:{port}"
+        self.recorder = Recorder(ROOT / "target/judges/e2e-calls.jsonl", self.endpoint, {"ecs": self.fleet.endpoint})
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SFN_", "LOCALSTACK_"))}
         environment |= {
             "GATEWAY_PORT": str(port),
             "BIND_HOST": "127.0.0.1",
             "SFN_WAIT_SCALE": "0.02",
             "LAMBDA_EXECUTOR": "local",
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ENDPOINT_URL_ECS": self.fleet.endpoint,
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "AWS_ENDPOINT_URL": self.recorder.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
         }
@@ -136,6 +138,7 @@ class Account:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.process.kill()
+        self.recorder.close()
 
 
 class System:

@@ -1,4 +1,4 @@
-"""Runs ministack with five small means that it lacks; e2e.py starts it.
+"""Runs ministack with six small means that it lacks; e2e.py starts it.
 
 - Its mock configuration is chosen by StartExecution's ARN (`...#Case`), which a rule cannot name: every execution
   that names none is of the case `Recovery`.
@@ -6,18 +6,22 @@
   its own evaluator.
 - Its context object has no Execution.RedriveCount, which on AWS is 0 until the first redrive.
 - Its Step Functions has versions and aliases, its CloudFormation does not know them: they are made by its own API.
+- It signs every function's calls with the account's number. Here the access key is the function's name, for the recorder;
+  on AWS each has its role's.
 - Its bus, like AWS's, takes no event of a source `aws.…` from outside; here the test is AWS.
 """
 
 import json
 
 import ministack.services.eventbridge as eventbridge
+import ministack.services.lambda_svc as lambda_svc
 import ministack.services.stepfunctions as stepfunctions
 from ministack.app import main
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
 start_execution = stepfunctions._start_execution
 execute_task = stepfunctions._execute_task
+credentials = lambda_svc.execution_credentials
 
 
 def start_with_case(data):
@@ -32,6 +36,10 @@ def execute_as_on_aws(state, raw_input, execution, context):
         value = stepfunctions._apply_jsonata_template(seconds, raw_input, context)
         state = {**state, "TimeoutSeconds": float(value)}
     return execute_task(state, raw_input, execution, context)
+
+
+def credentials_of_its_own(config):
+    return credentials(config) | {"AWS_ACCESS_KEY_ID": config["FunctionName"]}
 
 
 def call(operation, data):
@@ -65,6 +73,7 @@ def keep(*_args, **_kwargs):
 
 _RESOURCE_HANDLERS["AWS::StepFunctions::StateMachineVersion"] = {"create": create_version, "delete": keep}
 _RESOURCE_HANDLERS["AWS::StepFunctions::StateMachineAlias"] = {"create": create_alias, "delete": keep}
+lambda_svc.execution_credentials = credentials_of_its_own
 eventbridge._put_events.__defaults__ = (True,)  # allow_aws_source
 stepfunctions._start_execution = start_with_case
 stepfunctions._execute_task = execute_as_on_aws

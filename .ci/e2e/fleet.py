@@ -1,6 +1,6 @@
 """The part of ECS that the workers call and ministack has not: container instances, and tasks without Docker.
 
-Answers on a port of its own; the AWS SDK finds it by AWS_ENDPOINT_URL_ECS.
+Answers on a port of its own; the recorder sends it what is signed for ECS.
 """
 
 import json
@@ -8,9 +8,10 @@ import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-ACCOUNT = "000000000000"
+# Named as the simulator names its own, so that the judges hold the calls of both against the same stack.
+ACCOUNT = "123456789012"
 REGION = "us-east-1"
-CLUSTER = "training"
+CLUSTER = "gpu-training"
 
 
 def arn(rest):

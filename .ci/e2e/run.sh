@@ -8,6 +8,8 @@
 # Installs what it needs under target/ at the first run, from PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# What is recorded for the judge of the policies is of this run, or of none.
+rm -f target/judges/e2e-calls.jsonl
 
 skip() {
   echo "e2e: skipped: $1"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import end_to_end
 import plants
 from authorize import Authorizer, UnknownCall
 from beside import (
@@ -47,6 +48,8 @@ class Case:
         roles = self.stack.parameters["TaskRoleArns"]
         prefix = self.stack.parameters["Prefix"]
         self.grants = Grants(self.stack, prefix)
+        functions = self.stack.resources("AWS::Lambda::Function").values()
+        self.functions = {function["FunctionName"].removeprefix(f"{prefix}-") for function in functions}
         self.unknown, self.callers = set(), {}
         self.asked = {}
         authorizer = Authorizer(self.stack, CLUSTER, roles)
@@ -145,6 +148,7 @@ class Verdict:
                 self.refused.append(
                     f"{who}: {action} is authorized on a {' or '.join(needed)}, which the judge did not name"
                 )
+        self.functions = case.functions
         self.spare = sorted(case.grants.names(allowing=True) - used)
         self.spare += [f"the role {arn} is nobody's" for arn in case.grants.left]
         self.unknown = sorted(case.unknown)
@@ -152,13 +156,19 @@ class Verdict:
 
 def main(template, modules):
     report = Report()
+    path = Path(template)
     template, definition = (
-        Path(template).read_text(encoding="utf-8"),
+        path.read_text(encoding="utf-8"),
         Path("statemachine/recovery.asl.json").read_text(encoding="utf-8"),
     )
     lines = recording()
     allowed = excuses(HERE / "allowed.txt")
     still = set()
+
+    def known(findings):
+        still.update(f for f in findings if f in allowed)
+        return [f for f in findings if f not in allowed]
+
     for partition in REGIONS:
         case = Case(template, definition, lines, partition)
         verdict = Verdict(case, modules)
@@ -168,14 +178,13 @@ def main(template, modules):
             f"{len(verdict.beside)} near misses decided by {len(case.grants.names())} grants"
         )
 
-        def known(findings):
-            still.update(f for f in findings if f in allowed)
-            return [f for f in findings if f not in allowed]
-
         report.check(f"{partition}: the judge knows what AWS authorizes for every call", verdict.unknown)
         report.check(f"{partition}: everything that is called is allowed", known(verdict.refused))
         report.check(f"{partition}: nothing beside it is allowed", known(verdict.wide))
         report.check(f"{partition}: every grant is needed", known(verdict.spare))
+    end_to_end.judge(
+        report, path, lines, lambda calls, partition: Verdict(Case(template, definition, calls, partition), modules), known
+    )
     report.check("every known exception is still one", sorted(set(allowed) - still))
     plants.plant(
         report, template, lambda planted, partition="aws": Verdict(Case(planted, definition, lines, partition), modules)
