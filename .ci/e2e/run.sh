@@ -34,7 +34,7 @@ fi
 begin=$SECONDS
 if [[ ${E2E_PROFILE:-release} == dev ]]; then
   echo "Building the bootstrap, unoptimized"
-  cargo build --locked --package workers --bin bootstrap
+  cargo build --locked --workspace --bin bootstrap
   export E2E_BOOTSTRAPS=target/e2e-dev
   mkdir -p "$E2E_BOOTSTRAPS/bootstrap"
   strip --strip-debug -o "$E2E_BOOTSTRAPS/bootstrap/bootstrap" target/debug/bootstrap

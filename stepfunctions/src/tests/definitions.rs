@@ -84,12 +84,12 @@ fn every_error_is_told_at_once_with_its_line() {
 
 #[test]
 fn an_unknown_substitution_is_told_with_its_line() {
-    let text = "{\n\"Comment\": \"${Known} ${Unknown}\"}";
+    let text = "{\n\"Comment\": \"${Known} ${Another}\"}";
     let known = BTreeMap::from([("Known".to_owned(), "x".to_owned())]);
     let errors = Definition::parse(text, &known).unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "line 2: /: no substitution is given for ${Unknown}"
+        "line 2: /: no substitution is given for ${Another}"
     );
 }
 
