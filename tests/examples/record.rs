@@ -5,7 +5,7 @@
 //! that took it), or an event of an execution's `history`. What differs from an earlier line only in ids, times and numbers is
 //! left out.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "half of it is for the test that it belongs to")]
 #[path = "../infra/rare_paths.rs"]
 mod rare_paths;
 
