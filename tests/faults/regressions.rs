@@ -146,3 +146,14 @@ fn promise_3_a_cluster_without_instances_fails_the_job_and_stops_no_recovery() {
 fn promise_3_what_is_marked_quarantined_is_drained_by_whoever_finds_it() {
     keeps_its_promises(2587);
 }
+
+/// Seed 5001819: a recovery redriven after an hour, while others leave 0.3 StopTask and RunTask a second. Stopping asked for
+/// every rank again at each call, for ever; and a relaunch that ran out of time was undone and begun anew for as long as ECS
+/// did not show the tasks that it had started.
+#[test]
+fn promise_3_a_redrive_under_throttling_ends() {
+    let report = play_chaos(5_001_819, &ChaosOptions::default()).expect("it can be played");
+    assert!(report.broken_promises.is_empty(), "{report}");
+    assert_eq!(report.counts.relaunches, 1, "{report}");
+    assert!(report.counts.calls < 5_000, "{report}");
+}

@@ -23,6 +23,9 @@ use tokio::time::Instant;
 /// DescribeTasks and DescribeContainerInstances take so many at once (ECS API reference).
 const DESCRIBE_BATCH: usize = 100;
 
+/// ECS describes a stopped task for at least an hour (API_DescribeTasks).
+pub const FORGOTTEN_AFTER_SECONDS: i64 = 3600;
+
 /// The one cluster.
 #[derive(Clone)]
 pub struct Fleet {

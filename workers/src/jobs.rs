@@ -448,6 +448,23 @@ impl Jobs {
         self.send_launch(update, job, attempt, by).await
     }
 
+    /// Notes that a call goes on with a launch that an earlier one has begun.
+    pub async fn go_on_launching(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = self
+            .update(&job.job_id, "SET updated_at = :now")
+            .condition_expression(
+                "holder = :by AND attempt = :attempt AND launching = :true AND launch_try = :try \
+                 AND attribute_not_exists(undo_since)",
+            )
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":try", n(job.launch_try));
+        self.send_launch(update, &job.job_id, job.attempt, by).await
+    }
+
     /// Shuts out every call that is still launching: none of them can commit any more. What they have started is to
     /// be stopped next.
     pub async fn fence_launch(

@@ -6,7 +6,7 @@ use crate::{
     Context, Step, WorkerError,
     context::parse_time,
     exit::Exit,
-    fleet::end_of,
+    fleet::{FORGOTTEN_AFTER_SECONDS, end_of},
     ids::{JobId, TaskArn},
     launch_names::digest,
     pace,
@@ -22,9 +22,6 @@ pub struct LookForLostStops;
 
 /// A stop event that is on its way comes within so long; a later one finds the rank recorded, and does nothing.
 const ON_ITS_WAY_SECONDS: i64 = 120;
-/// ECS describes a stopped task for at least an hour (API_DescribeTasks), so that one it does not know has either stopped
-/// before that or started a moment ago. The latter is ruled out by a job that nothing has changed for as long.
-const FORGOTTEN_AFTER_SECONDS: i64 = 3600;
 /// Jobs read at a time.
 const PAGE: i32 = 100;
 
@@ -156,6 +153,8 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
     Ok(found)
 }
 
+/// A task that ECS does not know has stopped more than an hour ago, or started a moment ago. The latter is ruled out by a
+/// job that nothing has changed for as long.
 fn is_old(job: &JobRecord, now: i64) -> bool {
     parse_time(&job.updated_at).is_some_and(|at| now - at >= FORGOTTEN_AFTER_SECONDS)
 }

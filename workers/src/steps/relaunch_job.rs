@@ -7,7 +7,8 @@
 use super::partial_launch::{Launch, undo};
 use crate::{
     Context, Step, WorkerError,
-    fleet::Run,
+    context::parse_time,
+    fleet::{FORGOTTEN_AFTER_SECONDS, Run},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     launch::LaunchSpec,
     launch_names::{client_token, started_by},
@@ -91,7 +92,7 @@ async fn relaunch(ctx: &Context, input: &RelaunchJobInput) -> Result<JobRecord, 
     let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
     let plan = plan(&job, &ranks)?;
     let (job, running) = match running_so_far(ctx, &job).await? {
-        Some(running) => (job, running),
+        Some(running) => (ctx.jobs.go_on_launching(&job, execution).await?, running),
         None => {
             undo(ctx, job, execution, Launch::Unknown, until).await?;
             for instance in &input.instances {
@@ -134,10 +135,15 @@ async fn running_so_far(
         .collect();
     let arns: Vec<TaskArn> = recorded.iter().map(|rank| rank.task_arn.clone()).collect();
     let tasks = ctx.fleet.tasks(&arns).await?;
-    let all_run = arns.iter().all(|arn| {
-        tasks.get(arn).is_some_and(|task| {
+    // What ECS does not describe has stopped more than an hour ago, or started a moment ago: the call before this one is
+    // not that old, unless a redrive comes in between.
+    let forgotten = parse_time(&job.updated_at)
+        .is_none_or(|at| ctx.clock.epoch_seconds() - at >= FORGOTTEN_AFTER_SECONDS);
+    let all_run = arns.iter().all(|arn| match tasks.get(arn) {
+        Some(task) => {
             task.desired_status() == Some("RUNNING") && task.last_status() != Some("STOPPED")
-        })
+        }
+        None => !forgotten,
     });
     Ok(all_run.then(|| recorded.into_iter().map(|rank| (rank.rank, rank)).collect()))
 }
