@@ -73,6 +73,16 @@ async fn one_lost_stop_starts_one_execution_however_often_it_is_looked_for() {
     assert_eq!(inputs(&w).len(), 1);
 }
 
+/// Seed 3653: rank 0 aborted (134, which leads to nothing by default), rank 4's exit 1 was lost.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_leads_to_nothing_hides_no_failure() {
+    let w = World::with_job(3).await;
+    w.exit(0, 134).await;
+    w.exit(2, 1).await;
+    w.pass(130).await;
+    assert_eq!(look(&w).await, [w.task(2).await]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_rank_that_completed_unseen_is_found() {
     let w = World::with_job(3).await;

@@ -11,6 +11,7 @@ use crate::{
     launch_names::digest,
     pace,
     records::{JobRecord, JobStatus, RankRecord, RankStatus},
+    settings::OtherExitPolicy,
     stop_event,
 };
 use schemars::JsonSchema;
@@ -22,6 +23,8 @@ pub struct LookForLostStops;
 
 /// A stop event that is on its way comes within so long; a later one finds the rank recorded, and does nothing.
 const ON_ITS_WAY_SECONDS: i64 = 120;
+/// How many failed ranks of a job are tried in one look: one is enough, unless its execution has been there before.
+const TRIES: u32 = 3;
 /// Jobs read at a time.
 const PAGE: i32 = 100;
 
@@ -122,7 +125,7 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
         .collect();
     let arns: Vec<TaskArn> = ranks.iter().map(|rank| rank.task_arn.clone()).collect();
     let tasks = ctx.fleet.tasks(&arns).await?;
-    let mut failed = false;
+    let mut tries = TRIES;
     let mut found = Vec::new();
     for arn in arns {
         let (event, exit) = match tasks.get(&arn) {
@@ -139,14 +142,22 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
             None if is_old(&job, now) => (stop_event::of_gone(&arn), Exit::Failed),
             None => continue,
         };
-        match exit {
-            Exit::StoppedByUs => continue,
-            Exit::Completed => {}
-            _ if failed => continue,
-            _ => failed = true,
+        let ignored = match exit {
+            Exit::StoppedByUs => true,
+            // It leads to nothing, and must not stand for a failure that leads to a recovery.
+            Exit::Other => ctx.settings.other_exit_policy == OtherExitPolicy::Ignore,
+            Exit::Completed | Exit::Failed | Exit::StoppedByUser => false,
+        };
+        if ignored || (exit != Exit::Completed && tries == 0) {
+            continue;
         }
         let name = format!("lost-stop-{}", digest(arn.as_str(), 16));
-        if ctx.executions.start(&ctx.settings, &name, &event).await? {
+        let started = ctx.executions.start(&ctx.settings, &name, &event).await?;
+        if exit != Exit::Completed {
+            // One that was started before and has ended has changed nothing: another rank may.
+            tries = if started { 0 } else { tries - 1 };
+        }
+        if started {
             found.push(arn);
         }
     }
