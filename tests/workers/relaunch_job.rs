@@ -483,6 +483,30 @@ async fn a_launch_with_a_task_that_has_stopped_meanwhile_is_undone_and_made_anew
     assert_one_attempt(&w, 3, "made anew").await;
 }
 
+/// RunTask has started a task, its caller dies, and the task ends before the next call asks for it again: the client token
+/// then answers with the ended task (seeds 2778, 6112 and 9274 made it a rank of the new attempt).
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ended_before_its_launch_was_gone_on_with_is_no_rank_of_the_new_attempt() {
+    let (w, recovery) = stopped_job(3).await;
+    w.wire()
+        .faults()
+        .set_plan(|call| match (call.role(), call.action) {
+            (RELAUNCH, "RunTask") => Fault::KillCaller { after_effect: true },
+            _ => Fault::Proceed,
+        });
+    assert!(w.call_or_die(RELAUNCH, input(&recovery)).await.is_none());
+    w.wire().faults().set_plan(|_| Fault::Proceed);
+    w.pass(60).await;
+    let started: Vec<String> = w.running_tasks().into_keys().collect();
+    assert!(!started.is_empty());
+    for task in &started {
+        w.exit_task(task, Some(1)).await;
+    }
+    w.settled_outcome(RELAUNCH, input(&recovery), "Relaunched")
+        .await;
+    assert_one_attempt(&w, 3, "made anew").await;
+}
+
 /// RunTask has started a task, its caller dies before it hears of it, and ECS lists it minutes later only.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_ecs_does_not_list_yet_is_not_left_running_when_its_launch_is_undone() {

@@ -47,6 +47,9 @@ pub enum Stop {
 pub enum Run {
     /// With the container instance, which RunTask tells at once and DescribeTasks perhaps minutes later.
     Started(TaskArn, Option<ContainerInstanceArn>),
+    /// The client token was used before, and the task that it started then has ended since (ECS API reference, "Ensuring
+    /// idempotency": the answer is that of the first request).
+    Ended(TaskArn),
     /// ECS answered 200 with this reason in `failures[]`, or the cluster has lost its last instance.
     NotPlaced(String),
 }
@@ -305,7 +308,10 @@ impl Fleet {
             answer => answer.map_err(WorkerError::aws("ecs:RunTask"))?,
         };
         let started = answer.tasks().first();
+        let ended =
+            |t: &Task| t.last_status() == Some("STOPPED") || t.desired_status() == Some("STOPPED");
         Ok(match started.and_then(|t| Some((t, t.task_arn()?))) {
+            Some((task, arn)) if ended(task) => Run::Ended(TaskArn::new(arn)),
             Some((task, arn)) => Run::Started(
                 TaskArn::new(arn),
                 task.container_instance_arn().map(ContainerInstanceArn::new),

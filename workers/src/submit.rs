@@ -272,6 +272,9 @@ async fn start(
     for (answer, (instance, _)) in answers.into_iter().zip(&submission.ranks) {
         match answer {
             Ok(Run::Started(task, place)) => launched.tasks.push((task, place)),
+            Ok(Run::Ended(task)) => {
+                not_placed.push(format!("{instance}: its task {task} has ended already"))
+            }
             Ok(Run::NotPlaced(why)) => not_placed.push(format!("{instance}: {why}")),
             Err(error) => {
                 launched.unanswered |= error.passes();

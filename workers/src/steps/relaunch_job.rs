@@ -236,6 +236,12 @@ async fn launch(
                     .await?;
                 Ok(match run {
                     Run::NotPlaced(why) => Answer::NotPlaced(why),
+                    Run::Ended(task) => {
+                        return Err(WorkerError::NotSettledYet(format!(
+                            "rank {} was started by an earlier call, and its task {task} has ended since; all are started anew",
+                            start.old.rank
+                        )));
+                    }
                     Run::Started(task, place) => {
                         let rank = next_rank(start, job, task, place);
                         let recorded = ctx.jobs.put_launched(&rank).await;
