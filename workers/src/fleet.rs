@@ -23,6 +23,11 @@ use tokio::time::Instant;
 /// DescribeTasks and DescribeContainerInstances take so many at once (ECS API reference).
 const DESCRIBE_BATCH: usize = 100;
 
+/// How long ECS may take to show a task that RunTask has started: "an exponential backoff algorithm ... starting with a
+/// couple of seconds of wait time, and increases gradually up to about five minutes" (API_RunTask, eventual consistency).
+/// Until then an empty list proves nothing.
+pub const SHOWN_WITHIN_SECONDS: u32 = 300;
+
 /// ECS describes a stopped task for at least an hour (API_DescribeTasks).
 pub const FORGOTTEN_AFTER_SECONDS: i64 = 3600;
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Context, WorkerError,
-    fleet::Run,
+    fleet::{Run, SHOWN_WITHIN_SECONDS},
     ids::{ContainerInstanceArn, InstanceId, JobId, TaskArn},
     jobs::Write,
     launch::{LaunchSpec, Network},
@@ -15,8 +15,6 @@ use tokio::time::{Instant, sleep};
 
 /// How long a launch, or its undoing, may wait for an account whose calls are throttled.
 const PATIENCE: Duration = Duration::from_secs(1800);
-/// How long ECS may take to show a started task (API_RunTask, eventual consistency).
-const SHOWN_WITHIN: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_secs(15);
 
 /// A job to start.
@@ -345,12 +343,12 @@ async fn write_ranks(ctx: &Context, ranks: &[RankRecord]) -> Result<(), WorkerEr
 /// Tells every task of the launch to stop. After a RunTask without an answer it looks for tasks until ECS must have shown
 /// them.
 async fn undo(ctx: &Context, job: &JobRecord, launched: &Launched) -> Result<(), WorkerError> {
-    let shown = Instant::now()
-        + if launched.unanswered {
-            SHOWN_WITHIN
-        } else {
-            Duration::ZERO
-        };
+    let watch = if launched.unanswered {
+        SHOWN_WITHIN_SECONDS
+    } else {
+        0
+    };
+    let shown = Instant::now() + Duration::from_secs(watch.into());
     let until = Instant::now() + PATIENCE;
     let mut to_stop: BTreeSet<TaskArn> = launched.tasks.iter().map(|(t, _)| t.clone()).collect();
     let mut told = BTreeSet::new();

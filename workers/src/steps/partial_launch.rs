@@ -2,6 +2,7 @@
 
 use crate::{
     Context, WorkerError,
+    fleet::SHOWN_WITHIN_SECONDS,
     ids::{ExecutionArn, TaskArn},
     launch_names::started_by,
     pace,
@@ -14,10 +15,6 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-/// How long ECS may take to show a task that RunTask has started: "an exponential backoff algorithm ... starting with a
-/// couple of seconds of wait time, and increases gradually up to about five minutes" (API_RunTask, eventual consistency).
-/// Until then an empty list proves nothing.
-const SHOWN_WITHIN_SECONDS: i64 = 300;
 /// How long one call watches. A task that ignores SIGTERM is killed after its stopTimeout: 30 s by default, 2 minutes at
 /// the most on EC2 (ECS developer guide, task_definition_parameters).
 const WATCH: Duration = Duration::from_secs(150);
@@ -72,7 +69,7 @@ pub(super) async fn undo(
         if let Some(trouble) = look.trouble {
             return Err(trouble);
         }
-        let shown = job.undo_since.unwrap_or_default() + SHOWN_WITHIN_SECONDS;
+        let shown = job.undo_since.unwrap_or_default() + i64::from(SHOWN_WITHIN_SECONDS);
         let all_shown = all_answered || ctx.clock.epoch_seconds() >= shown;
         let left = stopping.left().len();
         if left == 0 && all_shown {
