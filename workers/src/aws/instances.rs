@@ -5,17 +5,15 @@
 
 use crate::{
     WorkerError,
-    aws::dynamo::{n, read, s, scan, write},
+    aws::{
+        dynamo::{n, read, s, scan, write},
+        update::Update,
+    },
     context::Clock,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{InstanceRecord, InstanceStatus},
 };
-use aws_sdk_dynamodb::{
-    Client,
-    error::SdkError,
-    operation::update_item::builders::UpdateItemFluentBuilder,
-    types::{AttributeValue, ReturnValue},
-};
+use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -124,10 +122,7 @@ impl Instances {
         verdict: &str,
     ) -> Result<(), WorkerError> {
         let update = self
-            .update(
-                instance,
-                "SET last_verdict = :verdict, updated_at = :now, #status = #status",
-            )
+            .update(instance, "SET last_verdict = :verdict, updated_at = :now")
             .condition_expression("job_id = :job")
             .expression_attribute_values(":verdict", s(verdict))
             .expression_attribute_values(":job", s(job.as_str()));
@@ -290,10 +285,7 @@ impl Instances {
         task_token: &str,
     ) -> Result<(), WorkerError> {
         let update = self
-            .update(
-                instance,
-                "SET updated_at = :now, #status = #status REMOVE task_token",
-            )
+            .update(instance, "SET updated_at = :now REMOVE task_token")
             .condition_expression("task_token = :token")
             .expression_attribute_values(":token", s(task_token));
         self.send(update).await.map(drop)
@@ -443,23 +435,14 @@ impl Instances {
         write(&hand).map(AttributeValue::M)
     }
 
-    fn update(&self, instance: &InstanceId, expression: &str) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key("instance_id", s(instance.as_str()))
-            .update_expression(expression)
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":now", s(self.clock.rfc3339()))
-            .return_values(ReturnValue::AllNew)
+    fn update(&self, instance: &InstanceId, expression: &str) -> Update {
+        let key = [("instance_id", instance.as_str())];
+        Update::new(key, self.clock.rfc3339(), expression)
     }
 
     /// The item as it is now, or `None` when the condition did not hold.
-    async fn send(
-        &self,
-        update: UpdateItemFluentBuilder,
-    ) -> Result<Option<InstanceRecord>, WorkerError> {
-        match update.send().await {
+    async fn send(&self, update: Update) -> Result<Option<InstanceRecord>, WorkerError> {
+        match update.call(&self.client, &self.table).send().await {
             Ok(answer) => Ok(Some(read(
                 &self.table,
                 answer.attributes.unwrap_or_default(),

@@ -8,6 +8,7 @@ use crate::{
     aws::{
         dynamo::{Item, n, read, s, scan, write},
         pace,
+        update::Update,
     },
     context::Clock,
     ids::{ExecutionArn, JobId, TaskArn},
@@ -16,13 +17,8 @@ use crate::{
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::{
-        put_item::PutItemError,
-        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    },
-    types::{
-        AttributeValue, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
-    },
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -627,27 +623,13 @@ impl Jobs {
         self.send(update).await
     }
 
-    fn update(&self, job: &JobId, expression: &str) -> UpdateItemFluentBuilder {
-        let builder = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("job_id", s(job.as_str()))
-            .key("record", s(JobRecord::SORT_KEY))
-            .update_expression(expression)
-            .expression_attribute_values(":now", s(self.clock.rfc3339()))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        // Every expression but a few moves the status, and status is a reserved word of DynamoDB.
-        if expression.contains("#status") || expression.starts_with("ADD done_ranks") {
-            builder.expression_attribute_names("#status", "status")
-        } else {
-            builder
-        }
+    fn update(&self, job: &JobId, expression: &str) -> Update {
+        let key = [("job_id", job.as_str()), ("record", JobRecord::SORT_KEY)];
+        Update::new(key, self.clock.rfc3339(), expression)
     }
 
-    async fn send(&self, update: UpdateItemFluentBuilder) -> Result<Write, WorkerError> {
-        match update.send().await {
+    async fn send(&self, update: Update) -> Result<Write, WorkerError> {
+        match update.call(&self.client, &self.table).send().await {
             Ok(answer) => {
                 let item = answer.attributes.unwrap_or_default();
                 Ok(Write::Done(Box::new(read(&self.table, item)?)))
@@ -666,7 +648,7 @@ impl Jobs {
     /// For writes that need more than the hold: a refusal although the job is held is another call at work.
     async fn send_launch(
         &self,
-        update: UpdateItemFluentBuilder,
+        update: Update,
         job: &JobId,
         attempt: u32,
         by: &ExecutionArn,
@@ -689,7 +671,7 @@ impl Jobs {
 
     async fn send_held(
         &self,
-        update: UpdateItemFluentBuilder,
+        update: Update,
         job: &JobId,
         attempt: u32,
         by: &ExecutionArn,
