@@ -6,7 +6,7 @@
 use crate::{
     WorkerError,
     aws::{
-        dynamo::{Item, n, read, s, scan, write},
+        dynamo::{Item, n, read, s, write},
         pace,
         update::Update,
     },
@@ -36,8 +36,8 @@ const HELD: &str = "holder = :by AND attempt = :attempt";
 /// The table.
 #[derive(Clone)]
 pub struct Jobs {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     clock: Clock,
 }
 
@@ -165,18 +165,6 @@ impl Jobs {
             .await
             .map_err(WorkerError::aws("dynamodb:Query"))?;
         items.into_iter().map(|i| read(&self.table, i)).collect()
-    }
-
-    /// The jobs in the first `pages` pages (1 MB each) of the table, and whether that was all of it. It reads the rank
-    /// items, too: for a person who looks on, not for a worker.
-    pub async fn list(&self, pages: usize) -> Result<(Vec<JobRecord>, bool), WorkerError> {
-        let jobs_only = self
-            .client
-            .scan()
-            .filter_expression("#r = :job")
-            .expression_attribute_names("#r", "record")
-            .expression_attribute_values(":job", s(JobRecord::SORT_KEY));
-        scan(jobs_only, &self.table, pages).await
     }
 
     /// The ids of running jobs, a page of at most `limit` after `after`, in the ids' order, and where the next page
