@@ -85,9 +85,10 @@ impl Jobs {
         };
         let text = |name| item.get(name).and_then(|v| v.as_s().ok());
         let key = text("job_id")
+            .and_then(|id| id.parse().ok())
             .zip(text("record").and_then(|r| parse_rank_key(r)))
             .map(|(job_id, (attempt, rank))| RankKey {
-                job_id: JobId::new(job_id),
+                job_id,
                 attempt,
                 rank,
             });
