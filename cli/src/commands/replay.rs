@@ -41,7 +41,7 @@ const REFUSED: u8 = 3;
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// ARN of the execution, or the id of the job that it holds.
-    #[arg(value_name = "EXECUTION|JOB", value_parser = target, required_unless_present = "all_failed", conflicts_with = "all_failed")]
+    #[arg(value_name = "EXECUTION|JOB", value_parser = account::recovery, required_unless_present = "all_failed", conflicts_with = "all_failed")]
     name: Option<Named>,
 
     /// Replays every execution that ended badly within --since.
@@ -66,15 +66,6 @@ pub struct Arguments {
 
     #[command(flatten)]
     account: Account,
-}
-
-fn target(text: &str) -> Result<Named, String> {
-    match account::named(text)? {
-        Named::Instance(_) => Err(
-            "an instance is not replayed; give the job that it works for, or the execution that holds it".to_owned(),
-        ),
-        named => Ok(named),
-    }
 }
 
 /// `90s`, `30m`, `24h`, `7d`.

@@ -10,7 +10,6 @@ use crate::{
     output::Output,
 };
 use clap::Args;
-pub use read::unknown_job;
 use std::time::Duration;
 
 const AFTER_HELP: &str = "\

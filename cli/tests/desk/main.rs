@@ -224,7 +224,10 @@ fn has(text: &str, parts: &[&str]) {
 fn wrong_names_are_refused_before_aws_is_asked() {
     for (line, says) in [
         (&["status", "no job"][..], "is no job id"),
-        (&["replay", BAD], "give the job that it works for"),
+        (
+            &["replay", BAD],
+            "give its job, or the execution that holds it",
+        ),
         (&["replay"], "EXECUTION|JOB"),
         (
             &["replay", "--all-failed", "--since", "soon"],

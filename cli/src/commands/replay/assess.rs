@@ -3,8 +3,7 @@
 use super::act;
 use crate::{
     Failure,
-    account::{Desk, refused},
-    commands::status::unknown_job,
+    account::{Desk, refused, unknown_job},
     drill::words,
     history::{
         self,

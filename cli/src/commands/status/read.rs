@@ -2,7 +2,7 @@
 
 use crate::{
     Failure,
-    account::{Desk, refused},
+    account::{Desk, refused, unknown_job},
     history,
 };
 use aws_sdk_sfn::types::ExecutionStatus;
@@ -190,13 +190,6 @@ pub async fn job(desk: &Desk, id: &JobId) -> Result<JobClosely, Failure> {
         job: of_job(desk, record).await?,
         ranks,
     })
-}
-
-/// No job of this id.
-pub fn unknown_job(id: &JobId) -> Failure {
-    Failure::Broken(format!(
-        "no job {id} is recorded; `gpu-recovery status` lists those that are, and --jobs-table names the table"
-    ))
 }
 
 /// One instance.
