@@ -1,9 +1,10 @@
 //! The AWS account that a command works on: the flags that name it, its clients, and its refusals in plain words.
 
 use crate::Failure;
+use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use clap::Args;
-use std::fmt::Debug;
+use std::{collections::BTreeMap, fmt::Debug};
 use workers::{
     Context, Settings, WorkerError,
     aws::clients::{
@@ -12,7 +13,7 @@ use workers::{
     },
     context::Clients,
     error::code_of,
-    ids::{ExecutionArn, InstanceId, JobId, NotAnId},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, NotAnId},
     records::JobStatus,
 };
 
@@ -178,6 +179,30 @@ impl Desk {
                 record.status, record.attempt
             ))
         })
+    }
+
+    /// The cluster's container instances; those in one status only, where one is given.
+    ///
+    /// # Errors
+    /// When ECS does not list them.
+    pub async fn container_instances(
+        &self,
+        status: Option<ContainerInstanceStatus>,
+    ) -> Result<BTreeMap<ContainerInstanceArn, ContainerInstance>, Failure> {
+        let cluster = &self.context.settings.cluster;
+        let arns = self
+            .ecs
+            .list_container_instances()
+            .cluster(cluster)
+            .set_status(status)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<String>, _>>()
+            .await
+            .map_err(refused("ecs:ListContainerInstances", cluster))?;
+        let arns: Vec<_> = arns.into_iter().map(ContainerInstanceArn::new).collect();
+        Ok(self.context.fleet.container_instances(&arns).await?)
     }
 
     /// The state machine: as given, else the one of its name.

@@ -122,23 +122,7 @@ async fn an_abort_and_the_redrive_after_it_are_both_told() {
 #[tokio::test(start_paused = true)]
 async fn a_recovery_that_broke_before_it_found_the_job_names_the_task() {
     let world = World::new().await;
-    let faults = world.cloud.wire.faults();
-    faults.set_plan(|call| match call.action {
-        "Query" => Fault::Fail {
-            code: "AccessDeniedException".to_owned(),
-            status: 400,
-            message: "not authorized".to_owned(),
-        },
-        _ => Fault::Proceed,
-    });
-    world
-        .until(|world| {
-            let executions = world.cloud.stepfunctions.executions();
-            executions
-                .first()
-                .is_some_and(|execution| execution.status == ExecutionStatus::Failed)
-        })
-        .await;
+    world.broken_before_its_claim().await;
     let told = world.gives(0, &["explain", &world.recovery().arn]).await;
     has(&told, &["Recovery of task ", ": FAILED"]);
     assert!(!told.contains("no job"), "{told}");

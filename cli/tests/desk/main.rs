@@ -139,6 +139,27 @@ impl World {
         (world, execution)
     }
 
+    /// Until the recovery has FAILED because ClaimJob may not look the task up.
+    async fn broken_before_its_claim(&self) {
+        let faults = self.cloud.wire.faults();
+        faults.set_plan(|call| match call.action {
+            "Query" => Fault::Fail {
+                code: "AccessDeniedException".to_owned(),
+                status: 400,
+                message: "not authorized".to_owned(),
+            },
+            _ => Fault::Proceed,
+        });
+        self.until(|_| {
+            let executions = self.cloud.stepfunctions.executions();
+            executions
+                .first()
+                .is_some_and(|execution| execution.status == ExecutionStatus::Failed)
+        })
+        .await;
+        faults.set_plan(|_| Fault::Proceed);
+    }
+
     async fn pass(&self, seconds: u64) {
         sleep(Duration::from_secs(seconds)).await;
     }
