@@ -86,6 +86,7 @@ struct State {
     delivery: Delivery,
     rules: Vec<Arc<Rule>>,
     record: Vec<(SystemTime, Arc<Value>)>,
+    keeps: Option<usize>,
     hooks: Vec<Hook>,
     dead_letters: Vec<DeadLetter>,
 }
@@ -168,6 +169,11 @@ impl Bus {
         let (rules, delivery) = {
             let mut state = self.state();
             state.record.push((self.0.clock.now(), event.clone()));
+            if let Some(keeps) = state.keeps
+                && state.record.len() > 2 * keeps
+            {
+                state.record.drain(..keeps);
+            }
             let rules: Vec<_> = state
                 .rules
                 .iter()
@@ -267,6 +273,11 @@ impl Bus {
             retries += 1;
             pause = (pause * 2).min(Duration::from_secs(900));
         }
+    }
+
+    /// Keeps a record of this many events at least, and of twice as many at most; of all of them without this.
+    pub fn keep(&self, events: usize) {
+        self.state().keeps = Some(events);
     }
 
     /// Calls `hook` with every event from now on, when it is put.
