@@ -208,8 +208,8 @@ mod tests {
             "simulator::dynamodb::run"
         );
         assert_eq!(
-            shown("workers::fleet::Fleet::run::{{closure}}::{{closure}}").as_deref(),
-            Some("workers::fleet::Fleet::run")
+            shown("workers::aws::fleet::Fleet::run::{{closure}}::{{closure}}").as_deref(),
+            Some("workers::aws::fleet::Fleet::run")
         );
         assert_eq!(shown("tokio::runtime::park"), None);
     }

@@ -15,9 +15,9 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 use workers::{
+    aws::launch_names::started_by,
+    desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId},
-    launch_names::started_by,
-    submit::{Submission, SubmitError, submit},
 };
 
 /// What is on the cluster, and what happens to it.

@@ -7,7 +7,7 @@ use crate::{
 };
 use simulator::lambda::Invocation;
 use std::{collections::BTreeMap, time::Duration};
-use workers::launch_names::started_by;
+use workers::aws::launch_names::started_by;
 
 /// Jobs that fail at once: as many as a test plays.
 pub const SMALL: [u32; 2] = [10, 50];

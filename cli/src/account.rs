@@ -6,7 +6,7 @@ use clap::Args;
 use std::fmt::Debug;
 use workers::{
     Context, Settings, WorkerError,
-    aws::{
+    aws::clients::{
         self,
         aws_config::{self, Region},
     },
@@ -113,7 +113,7 @@ impl Desk {
     /// When something is not given, or no credentials are found.
     pub async fn open(account: &Account, needs: Needs) -> Result<Self, Failure> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let mut config = aws::defaults();
+        let mut config = clients::defaults();
         if let Some(profile) = given(&account.profile) {
             config = config.profile_name(profile);
         }
@@ -132,7 +132,7 @@ impl Desk {
         }
         let time = SharedTimeSource::new(SystemTimeSource::new());
         let settings = settings(account)?;
-        let clients = aws::clients(&config);
+        let clients = clients::clients(&config);
         Ok(Self::new(
             Context::new(settings, copy(&clients), time),
             clients,
@@ -210,7 +210,7 @@ async fn usable(config: &aws_config::SdkConfig) -> Result<(), Failure> {
                 .to_owned(),
         ));
     }
-    aws::has_credentials(config).await.map_err(|error| {
+    clients::has_credentials(config).await.map_err(|error| {
         let sso = if cfg!(feature = "sso") {
             "`aws sso login`"
         } else {

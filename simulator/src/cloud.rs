@@ -32,7 +32,7 @@ use std::{
 use tokio::task::AbortHandle;
 use workers::{
     Settings,
-    jobs::{RUNNING_INDEX, TASK_INDEX},
+    aws::jobs::{RUNNING_INDEX, TASK_INDEX},
     settings::SettingsError,
 };
 

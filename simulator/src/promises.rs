@@ -9,7 +9,7 @@ pub(crate) use watch::{Life, Watch};
 
 use crate::cloud::Cloud;
 use std::collections::{BTreeMap, BTreeSet};
-use workers::{ids::JobId, launch_names::started_by};
+use workers::{aws::launch_names::started_by, ids::JobId};
 
 /// No job is relaunched so often.
 const MAX_ATTEMPTS: u32 = 12;

@@ -2,7 +2,7 @@
 
 use simulator::chaos::{ChaosOptions, trace_chaos};
 use std::process::Command;
-use workers::launch_names::digest;
+use workers::aws::launch_names::digest;
 
 /// Seeds with several jobs, faults, people and late events among them.
 const SEEDS: [u64; 8] = [1, 5, 8, 13, 21, 34, 55, 89];

@@ -10,7 +10,7 @@ use simulator::{
 };
 use std::time::Duration;
 use tests::{World, instance_id};
-use workers::{ids::JobId, launch_names::started_by};
+use workers::{aws::launch_names::started_by, ids::JobId};
 
 fn send_command(nth: u64, kind: FaultKind) -> Strike {
     Strike {

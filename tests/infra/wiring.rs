@@ -10,7 +10,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
 };
-use workers::{Settings, metrics};
+use workers::{Settings, lambda::metrics};
 
 pub fn cluster_arn() -> String {
     format!("arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{}", cluster())

@@ -20,10 +20,12 @@ use std::{
 use tokio::time::{sleep, timeout};
 use workers::{
     Context, Worker, WorkerError,
+    desk::submit::{Submission, SubmitError, submit},
     ids::{ExecutionArn, InstanceId, JobId},
-    launch::{ContainerOverrides, LaunchSpec, Overrides},
-    records::{InstanceRecord, JobRecord, RankRecord},
-    submit::{Submission, SubmitError, submit},
+    records::{
+        InstanceRecord, JobRecord, RankRecord,
+        launch::{ContainerOverrides, LaunchSpec, Overrides},
+    },
 };
 
 /// The job that most tests have.

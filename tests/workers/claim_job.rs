@@ -15,10 +15,13 @@ use tests::{
 };
 use workers::{
     WorkerError,
+    desk::submit::{Submission, submit},
     ids::{InstanceId, JobId},
-    launch::{LaunchSpec, Network},
-    records::{JobStatus, rank_key},
-    submit::{Submission, submit},
+    records::{
+        JobStatus,
+        launch::{LaunchSpec, Network},
+        rank_key,
+    },
 };
 
 fn input(execution: &str, event: &Value) -> Value {

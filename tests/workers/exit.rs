@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use tests::fixtures;
 use workers::{
     Settings,
-    events::TaskStateChange,
-    exit::{Exit, OUR_STOP, TaskEnd},
+    aws::events::TaskStateChange,
+    decisions::exit::{Exit, OUR_STOP, TaskEnd},
 };
 
 fn settings_with(pairs: &[(&str, &str)]) -> Settings {

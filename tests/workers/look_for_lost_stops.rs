@@ -7,7 +7,7 @@ use tests::{
     JOB, World,
     mishap::{calls_of, ends_the_same_after_any_fault},
 };
-use workers::{events::TaskStateChange, ids::JobId};
+use workers::{aws::events::TaskStateChange, ids::JobId};
 
 const LOOK: &str = "look-for-lost-stops";
 

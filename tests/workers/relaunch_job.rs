@@ -13,11 +13,14 @@ use tests::{
     mishap::{calls_of, ends_the_same_after_any_fault, retry},
 };
 use workers::{
+    aws::launch_names::started_by,
+    desk::submit::{Submission, submit},
     ids::{InstanceId, JobId},
-    launch::{LaunchSpec, Network},
-    launch_names::started_by,
-    records::{InstanceStatus, JobStatus, RankStatus, rank_key},
-    submit::{Submission, submit},
+    records::{
+        InstanceStatus, JobStatus, RankStatus,
+        launch::{LaunchSpec, Network},
+        rank_key,
+    },
 };
 
 const RELAUNCH: &str = "relaunch-job";

@@ -10,8 +10,8 @@ use tests::{
 };
 use tokio::time::Instant;
 use workers::{
+    aws::launch_names::started_by,
     ids::JobId,
-    launch_names::started_by,
     records::{InstanceStatus, JobStatus, RankStatus},
 };
 

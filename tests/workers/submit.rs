@@ -8,10 +8,10 @@ use tests::{
 };
 use workers::{
     WorkerError,
+    aws::launch_names::started_by,
+    desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId},
-    launch_names::started_by,
     records::{InstanceStatus, JobStatus},
-    submit::{Submission, SubmitError, submit},
 };
 
 /// Who `World::submit` calls as.
@@ -107,7 +107,7 @@ async fn one_rank_that_cannot_be_placed_leaves_none_running_and_the_record_says_
 #[tokio::test(start_paused = true)]
 async fn a_task_definition_that_does_not_exist_is_told_with_the_call() {
     let w = fleet_of(1).await;
-    let wrong = workers::launch::LaunchSpec {
+    let wrong = workers::records::launch::LaunchSpec {
         task_definition: format!("{TRAINING}:99"),
         ..launch(0)
     };

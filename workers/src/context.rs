@@ -1,7 +1,8 @@
 //! What every worker works with: the settings, one client per AWS service, and a clock.
 
 use crate::{
-    Settings, executions::Executions, fleet::Fleet, instances::Instances, jobs::Jobs, topic::Topic,
+    Settings,
+    aws::{executions::Executions, fleet::Fleet, instances::Instances, jobs::Jobs, topic::Topic},
 };
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_types::{DateTime, date_time::Format};

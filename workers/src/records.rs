@@ -1,11 +1,13 @@
 //! The items of the two tables, and the statuses they go through.
 
+pub mod launch;
+
 use crate::{
     Settings,
-    exit::{Exit, TaskEnd},
+    decisions::exit::{Exit, TaskEnd},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
-    launch::LaunchSpec,
 };
+use launch::LaunchSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

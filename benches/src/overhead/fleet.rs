@@ -6,7 +6,7 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use serde_json::Value;
 use simulator::cloud::HEALTH_CHECK;
 use std::{collections::BTreeMap, time::SystemTime};
-use workers::launch_names::started_by;
+use workers::aws::launch_names::started_by;
 
 /// A task's times, in seconds since the ranks died.
 #[derive(Debug, Clone, Default)]

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::sleep;
-use workers::launch_names::started_by;
+use workers::aws::launch_names::started_by;
 
 /// Nothing of this system: every execution ends at once.
 const NOTHING: &str =

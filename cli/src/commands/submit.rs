@@ -12,9 +12,9 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::collections::BTreeMap;
 use workers::{
+    desk::submit::{self, Adoption, Submission, SubmitError},
     ids::{InstanceId, JobId, TaskArn},
-    launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
-    submit::{self, Adoption, Submission, SubmitError},
+    records::launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
 };
 
 const SUBMIT_HELP: &str = "\

@@ -30,12 +30,14 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::sleep;
 use workers::{
     Settings,
+    aws::launch_names::started_by,
     context::Clients,
+    desk::submit::{Submission, submit},
     ids::{InstanceId, JobId},
-    launch::{ContainerOverrides, LaunchSpec, Overrides},
-    launch_names::started_by,
-    records::{InstanceStatus, JobStatus},
-    submit::{Submission, submit},
+    records::{
+        InstanceStatus, JobStatus,
+        launch::{ContainerOverrides, LaunchSpec, Overrides},
+    },
 };
 
 const JOB: &str = "llama-7b";

@@ -8,9 +8,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use workers::{
+    desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId},
-    launch::{ContainerOverrides, LaunchSpec, Overrides},
-    submit::{Submission, SubmitError, submit},
+    records::launch::{ContainerOverrides, LaunchSpec, Overrides},
 };
 
 /// Adds the instances and lets the jobs' tasks behave as the plan says. `jobs` holds those to come, too.

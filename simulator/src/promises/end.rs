@@ -9,7 +9,7 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use workers::{
     WorkerError,
-    exit::{Exit, TaskEnd},
+    decisions::exit::{Exit, TaskEnd},
     ids::{InstanceId, JobId},
     records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus},
     settings::OtherExitPolicy,

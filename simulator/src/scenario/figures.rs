@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},
 };
-use workers::{launch_names::started_by, records::JobRecord};
+use workers::{aws::launch_names::started_by, records::JobRecord};
 
 /// Where the time went, in seconds of virtual time.
 ///

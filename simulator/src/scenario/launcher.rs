@@ -8,9 +8,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use workers::{
+    desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId},
-    launch::{ContainerOverrides, LaunchSpec, Overrides},
-    submit::{Submission, SubmitError, submit},
+    records::launch::{ContainerOverrides, LaunchSpec, Overrides},
 };
 
 /// The drills' job.

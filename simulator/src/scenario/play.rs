@@ -20,7 +20,7 @@ use crate::{
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
-use workers::{ids::JobId, submit::SubmitError};
+use workers::{desk::submit::SubmitError, ids::JobId};
 
 /// Sees the history events of every execution as they are written: virtual time since the job's start, execution ARN,
 /// event.

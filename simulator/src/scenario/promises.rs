@@ -8,11 +8,7 @@ use super::{
 use crate::cloud::Cloud;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use workers::{
-    ids::JobId,
-    launch_names::started_by,
-    records::{JobStatus, RankStatus},
-};
+use workers::{ids::JobId, aws::launch_names::started_by, records::{JobStatus, RankStatus}};
 
 /// Every promise that was broken, in plain words.
 pub fn broken(cloud: &Cloud, scenario: &Scenario, report: &Report) -> Vec<String> {

@@ -4,12 +4,13 @@
 use super::find::{Found, rank_of};
 use crate::{
     Context, Step, WorkerError,
-    events::TaskStateChange,
-    fleet::end_of,
+    aws::{
+        events::TaskStateChange,
+        fleet::end_of,
+        jobs::{RankKey, Write},
+    },
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
-    jobs::{RankKey, Write},
-    launch::LaunchSpec,
-    records::{JobRecord, JobStatus, RankRecord},
+    records::{JobRecord, JobStatus, RankRecord, launch::LaunchSpec},
 };
 use aws_sdk_ecs::types::Task;
 use schemars::JsonSchema;

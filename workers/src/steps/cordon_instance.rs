@@ -2,10 +2,12 @@
 
 use crate::{
     Context, Step, WorkerError,
+    aws::{
+        instances::Hold,
+        jobs::RankKey,
+        launch_names::{digest, is_launch},
+    },
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
-    instances::Hold,
-    jobs::RankKey,
-    launch_names::{digest, is_launch},
     records::{InstanceRecord, InstanceStatus, JobStatus},
 };
 use schemars::JsonSchema;

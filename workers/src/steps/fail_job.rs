@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     Context, Step, WorkerError,
-    diagnosis::{Check, Reason, Recovery, Verdict},
+    aws::pace,
+    decisions::diagnosis::{Check, Reason, Recovery, Verdict},
     ids::{ExecutionArn, InstanceId, JobId},
-    pace,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,10 @@
 //! Finding the job of a stopped task.
 
-use crate::{Context, WorkerError, events::TaskDetail, jobs::RankKey, records::JobRecord};
+use crate::{
+    Context, WorkerError,
+    aws::{events::TaskDetail, jobs::RankKey},
+    records::JobRecord,
+};
 
 /// Where a stopped task belongs.
 pub(super) enum Found {

@@ -3,7 +3,8 @@
 
 use super::reboot_wait::{Progress, settle};
 use crate::{
-    Context, Step, WorkerError, events::InstanceEvent, ids::InstanceId, records::InstanceStatus,
+    Context, Step, WorkerError, aws::events::InstanceEvent, ids::InstanceId,
+    records::InstanceStatus,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -4,15 +4,16 @@
 
 use crate::{
     Context, Step, WorkerError,
+    aws::{
+        fleet::{FORGOTTEN_AFTER_SECONDS, end_of},
+        launch_names::digest,
+        pace, stop_event,
+    },
     context::parse_time,
-    exit::Exit,
-    fleet::{FORGOTTEN_AFTER_SECONDS, end_of},
+    decisions::exit::Exit,
     ids::{JobId, TaskArn},
-    launch_names::digest,
-    pace,
     records::{JobRecord, JobStatus, RankRecord, RankStatus},
     settings::OtherExitPolicy,
-    stop_event,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -173,7 +174,7 @@ fn is_old(job: &JobRecord, now: i64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::GONE;
+    use crate::decisions::exit::GONE;
 
     #[test]
     fn looks_that_follow_each_other_begin_at_different_jobs() {

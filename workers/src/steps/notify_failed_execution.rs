@@ -3,10 +3,14 @@
 
 use crate::{
     Context, Step, WorkerError,
-    console::{execution_link, redrive_command},
-    events::{EndedBadly, ExecutionStatusChange, TaskStateChange},
-    executions::LastStep,
-    message::{Body, Message, Severity, subject},
+    aws::{
+        events::{EndedBadly, ExecutionStatusChange, TaskStateChange},
+        executions::LastStep,
+    },
+    decisions::{
+        console::{execution_link, redrive_command},
+        message::{Body, Message, Severity, subject},
+    },
     records::JobRecord,
 };
 use schemars::JsonSchema;
@@ -121,7 +125,7 @@ fn compose(
         "status": status,
         "state": step.map(|s| &s.state),
         "error": error,
-        "cause": cause.map(crate::message::cut),
+        "cause": cause.map(crate::decisions::message::cut),
         "jobId": job.map(|j| &j.job_id),
         "jobStatus": job.map(|j| j.status),
         "attempt": job.map(|j| j.attempt),

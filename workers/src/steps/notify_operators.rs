@@ -3,11 +3,13 @@
 use super::{claim_job::Failure, relaunch_job::RelaunchJobOutcome, stop_siblings::RunningTask};
 use crate::{
     Context, Settings, Step, WorkerError,
-    console::execution_link,
     context::parse_time,
-    diagnosis::{Check, Reason, Recovery, Verdict},
+    decisions::{
+        console::execution_link,
+        diagnosis::{Check, Reason, Recovery, Verdict},
+        message::{Body, Message, Severity, cut, duration, subject},
+    },
     ids::{ExecutionArn, JobId},
-    message::{Body, Message, Severity, cut, duration, subject},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

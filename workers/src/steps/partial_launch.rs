@@ -2,12 +2,14 @@
 
 use crate::{
     Context, WorkerError,
-    fleet::SHOWN_WITHIN_SECONDS,
+    aws::{
+        fleet::SHOWN_WITHIN_SECONDS,
+        launch_names::started_by,
+        pace,
+        stopping::{Ended, Stopping},
+    },
     ids::{ExecutionArn, TaskArn},
-    launch_names::started_by,
-    pace,
     records::{JobRecord, RankRecord, RankStatus},
-    stopping::{Ended, Stopping},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

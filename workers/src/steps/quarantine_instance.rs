@@ -2,8 +2,8 @@
 
 use crate::{
     Context, Step, WorkerError,
+    aws::jobs::RankKey,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
-    jobs::RankKey,
     records::InstanceStatus,
 };
 use schemars::JsonSchema;

@@ -6,10 +6,8 @@ use super::{
 };
 use crate::{
     Context, Step, WorkerError,
-    events::TaskStateChange,
+    aws::{events::TaskStateChange, jobs::Write, pace},
     ids::{ExecutionArn, JobId},
-    jobs::Write,
-    pace,
     records::{JobStatus, RankStatus},
 };
 use schemars::JsonSchema;

@@ -6,9 +6,8 @@ use super::{
 };
 use crate::{
     Context, Step, WorkerError,
-    events::TaskStateChange,
+    aws::{events::TaskStateChange, jobs::Write},
     ids::{ExecutionArn, JobId},
-    jobs::Write,
     records::JobStatus,
 };
 use schemars::JsonSchema;

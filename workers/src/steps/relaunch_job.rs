@@ -7,13 +7,14 @@
 use super::partial_launch::{Launch, undo};
 use crate::{
     Context, Step, WorkerError,
+    aws::{
+        fleet::{FORGOTTEN_AFTER_SECONDS, Run},
+        launch_names::{client_token, started_by},
+        pace,
+    },
     context::parse_time,
-    fleet::{FORGOTTEN_AFTER_SECONDS, Run},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
-    launch::LaunchSpec,
-    launch_names::{client_token, started_by},
-    pace,
-    records::{InstanceStatus, JobRecord, RankRecord, RankStatus, rank_key},
+    records::{InstanceStatus, JobRecord, RankRecord, RankStatus, launch::LaunchSpec, rank_key},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,13 +6,14 @@ use super::{
 };
 use crate::{
     Context, Step, WorkerError,
-    diagnosis::Suspect,
-    exit::Exit,
+    aws::{
+        pace,
+        stopping::{Ended, Stopping},
+    },
+    decisions::{diagnosis::Suspect, exit::Exit},
     ids::{ExecutionArn, InstanceId, JobId, TaskArn},
-    pace,
     records::{InstanceStatus, JobRecord, RankRecord, RankStatus},
     settings::InstancesToCheck,
-    stopping::{Ended, Stopping},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType, TableDescription};
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use workers::jobs::{RUNNING_INDEX, TASK_INDEX};
+use workers::aws::jobs::{RUNNING_INDEX, TASK_INDEX};
 
 /// An execution with nothing to do takes seconds; a cold start and retries belong to it.
 const PATIENCE: Duration = Duration::from_secs(180);

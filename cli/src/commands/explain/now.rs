@@ -4,8 +4,8 @@ use crate::{Failure, account::Desk, history::path::Path, output::counted};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use workers::{
+    aws::instances::ByHand,
     ids::{ExecutionArn, InstanceId, JobId},
-    instances::ByHand,
     records::{InstanceStatus, JobStatus},
 };
 

@@ -93,7 +93,7 @@ pub fn name(original: &str) -> String {
     if name.chars().count() <= NAME {
         return name;
     }
-    let digest = workers::launch_names::digest(original, 8);
+    let digest = workers::aws::launch_names::digest(original, 8);
     let kept: String = name.chars().take(NAME - 1 - digest.len()).collect();
     format!("{kept}-{digest}")
 }

@@ -17,9 +17,8 @@ use aws_sdk_sfn::{
 };
 use serde::Serialize;
 use workers::{
-    events::TaskStateChange,
+    aws::{events::TaskStateChange, jobs::RankKey},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
-    jobs::RankKey,
     records::{InstanceStatus, JobRecord},
 };
 

@@ -9,9 +9,9 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use workers::{
+    aws::instances::ByHand,
     context::parse_time,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
-    instances::ByHand,
     records::{InstanceRecord, InstanceStatus, JobRecord, JobStatus, RankStatus},
 };
 

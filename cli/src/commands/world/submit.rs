@@ -140,7 +140,7 @@ async fn tasks_that_run_already_are_adopted_once() {
         .run(&launch(0), &id, "token", "somebody")
         .await
         .expect("it answers");
-    let workers::fleet::Run::Started(arn, _) = run else {
+    let workers::aws::fleet::Run::Started(arn, _) = run else {
         panic!("{run:?}");
     };
     let line = ["adopt", "mine", "--tasks", arn.as_str()];

@@ -2,8 +2,8 @@
 
 use crate::{
     WorkerError,
-    exit::TaskEnd,
-    fleet::{Fleet, Stop, end_of},
+    aws::fleet::{Fleet, Stop, end_of},
+    decisions::exit::TaskEnd,
     ids::TaskArn,
 };
 use aws_sdk_ecs::types::Task;

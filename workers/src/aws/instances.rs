@@ -5,8 +5,8 @@
 
 use crate::{
     WorkerError,
+    aws::dynamo::{n, read, s, scan, write},
     context::Clock,
-    dynamo::{n, read, s, scan, write},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{InstanceRecord, InstanceStatus},
 };

@@ -1,6 +1,6 @@
 //! The operators' SNS topic.
 
-use crate::{WorkerError, message::Message};
+use crate::{WorkerError, decisions::message::Message};
 use aws_sdk_sns::{Client, types::MessageAttributeValue};
 
 /// Publishes to the one topic.

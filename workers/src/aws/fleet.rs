@@ -2,11 +2,11 @@
 
 use crate::{
     WorkerError,
+    aws::pace,
+    decisions::exit::{OUR_STOP, TaskEnd},
     error::{AwsFailure, code_of},
-    exit::{OUR_STOP, TaskEnd},
     ids::{ContainerInstanceArn, InstanceId, TaskArn},
-    launch::LaunchSpec,
-    pace,
+    records::launch::LaunchSpec,
 };
 use aws_sdk_ecs::{
     Client,

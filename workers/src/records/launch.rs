@@ -295,7 +295,7 @@ mod tests {
             .build();
         let read = LaunchSpec::of(&task, None);
         assert_eq!(read, spec);
-        let item: crate::dynamo::Item = serde_dynamo::to_item(&read).unwrap();
+        let item: crate::aws::dynamo::Item = serde_dynamo::to_item(&read).unwrap();
         let back: LaunchSpec = serde_dynamo::from_item(item).unwrap();
         assert_eq!(back, spec);
     }

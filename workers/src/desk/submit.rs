@@ -2,13 +2,18 @@
 
 use crate::{
     Context, WorkerError,
-    fleet::{Run, SHOWN_WITHIN_SECONDS},
+    aws::{
+        fleet::{Run, SHOWN_WITHIN_SECONDS},
+        jobs::Write,
+        launch_names::{client_token, started_by},
+        pace,
+    },
     ids::{ContainerInstanceArn, InstanceId, JobId, TaskArn},
-    jobs::Write,
-    launch::{LaunchSpec, Network},
-    launch_names::{client_token, started_by},
-    pace,
-    records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus, rank_key},
+    records::{
+        InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus,
+        launch::{LaunchSpec, Network},
+        rank_key,
+    },
 };
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, sleep};

@@ -46,8 +46,8 @@ const RECORDED_WITHIN_SECONDS: i64 = 60;
 
 impl TaskDetail {
     /// How the task ended.
-    pub fn end(&self) -> crate::exit::TaskEnd {
-        crate::exit::TaskEnd {
+    pub fn end(&self) -> crate::decisions::exit::TaskEnd {
+        crate::decisions::exit::TaskEnd {
             stop_code: self.stop_code.clone(),
             stopped_reason: self.stopped_reason.clone(),
             containers: self

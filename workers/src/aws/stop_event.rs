@@ -1,7 +1,7 @@
 //! A stop event of a task, made from what ECS describes, in the shape that EventBridge delivers it (ECS developer guide,
 //! ecs_task_events): the members that the state machine and its workers read.
 
-use crate::{exit::GONE, ids::TaskArn};
+use crate::{decisions::exit::GONE, ids::TaskArn};
 use aws_sdk_ecs::{primitives::DateTimeFormat, types::Task};
 use serde_json::{Value, json};
 

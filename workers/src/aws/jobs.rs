@@ -5,10 +5,12 @@
 
 use crate::{
     WorkerError,
+    aws::{
+        dynamo::{Item, n, read, s, scan, write},
+        pace,
+    },
     context::Clock,
-    dynamo::{Item, n, read, s, scan, write},
     ids::{ExecutionArn, JobId, TaskArn},
-    pace,
     records::{JobRecord, JobStatus, RankRecord, parse_rank_key, rank_key, rank_prefix},
 };
 use aws_sdk_dynamodb::{

@@ -1,0 +1,3 @@
+//! What operators do from the command line. No function in Lambda runs it, and no function's role allows its calls.
+
+pub mod submit;
