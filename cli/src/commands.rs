@@ -5,6 +5,7 @@ pub mod explain;
 pub mod graph;
 pub mod hand;
 pub mod replay;
+pub mod sandbox;
 pub mod shell;
 pub mod status;
 pub mod submit;

@@ -8,7 +8,9 @@ mod graph;
 mod history;
 mod output;
 
-use commands::{doctor, explain, graph as draw, hand, replay, shell, status, submit, watch};
+use commands::{
+    doctor, explain, graph as draw, hand, replay, sandbox, shell, status, submit, watch,
+};
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Drill(drill::Arguments),
+    Sandbox(Box<sandbox::Arguments>),
     Graph(Box<draw::Arguments>),
     Explain(Box<explain::Arguments>),
     Submit(Box<submit::Submit>),
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     cli.color.write_global();
     let done = match cli.command {
         Command::Drill(arguments) => drill::run(&arguments).map(|well| u8::from(!well)),
+        Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Graph(arguments) => draw::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Submit(arguments) => submit::submit(&arguments),

@@ -93,6 +93,7 @@ struct State {
 
 struct Rule {
     name: String,
+    text: Value,
     pattern: Pattern,
     target: Target,
     queue: Mutex<VecDeque<(Instant, Arc<Value>)>>,
@@ -123,12 +124,22 @@ impl Bus {
     pub fn rule(&self, name: &str, pattern: &Value, target: Target) -> Result<(), PatternError> {
         let rule = Rule {
             name: name.to_owned(),
+            text: pattern.clone(),
             pattern: Pattern::parse(pattern)?,
             target,
             queue: Mutex::default(),
         };
         self.state().rules.push(Arc::new(rule));
         Ok(())
+    }
+
+    /// The rules, each with its pattern, in the order in which they were added.
+    pub fn rules(&self) -> Vec<(String, Value)> {
+        let state = self.state();
+        let rules = state.rules.iter();
+        rules
+            .map(|rule| (rule.name.clone(), rule.text.clone()))
+            .collect()
     }
 
     /// Events go nowhere any more.

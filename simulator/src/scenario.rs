@@ -18,7 +18,7 @@ mod tests;
 
 pub use builtin::{builtin, builtins, names};
 pub use figures::{Billed, Cost, Phases};
-pub use launcher::{JOB, instance_id, training};
+pub use launcher::{JOB, behaviour_of, instance_id, training};
 pub use play::{Observer, PlayError, PlayOptions, act, enter, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{

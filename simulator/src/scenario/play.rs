@@ -85,10 +85,7 @@ pub fn play(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayEr
 async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayError> {
     let cloud = Cloud::new(CloudOptions {
         seed: options.seed,
-        fleet: FleetSettings {
-            flaps: scenario.flapping_agents.then(Flaps::default),
-            ..FleetSettings::default()
-        },
+        fleet: scenario.fleet(),
         settings: scenario.settings.clone(),
         definition: options.definition.clone(),
         mocks: options.mocks.clone(),
@@ -152,6 +149,16 @@ async fn play_in(
     let mut report = report::of(cloud, scenario, options, started, &hosts, ended, broken).await?;
     report.not_reached = reached::not(&watch, scenario, &report, &idle);
     Ok(report)
+}
+
+impl Scenario {
+    /// How its fleet lives.
+    pub fn fleet(&self) -> FleetSettings {
+        FleetSettings {
+            flaps: self.flapping_agents.then(Flaps::default),
+            ..FleetSettings::default()
+        }
+    }
 }
 
 /// Makes an account what the scenario says at its start: cluster, launched jobs, broken GPUs, how events travel, what
