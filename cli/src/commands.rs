@@ -11,9 +11,6 @@ pub mod status;
 pub mod submit;
 pub mod watch;
 
-#[cfg(test)]
-mod world;
-
 use crate::{
     Failure,
     account::{self, Account, Desk},

@@ -43,7 +43,6 @@ Exit codes:
 #[command(after_help = RELEASE_HELP)]
 pub struct Release {
     /// The instance's id.
-    #[arg(value_parser = account::instance)]
     instance: InstanceId,
 
     /// Why; it is kept.
@@ -67,7 +66,6 @@ pub struct Release {
 #[command(after_help = QUARANTINE_HELP)]
 pub struct Quarantine {
     /// The instance's id.
-    #[arg(value_parser = account::instance)]
     instance: InstanceId,
 
     /// Why; it is kept and shown by `status`.
