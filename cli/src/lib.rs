@@ -117,11 +117,8 @@ pub async fn on(desk: &Desk, command: &Command, output: &Output) -> Result<u8, F
         Command::Release(arguments) => hand::put_back(arguments, desk, output).await,
         Command::Quarantine(arguments) => hand::take_out(arguments, desk, output).await,
         Command::Doctor(arguments) => doctor::at(arguments, desk, output).await,
-        Command::Drill(_)
-        | Command::Sandbox(_)
-        | Command::Completions(_)
-        | Command::Man(_) => Err(Failure::BadInput(
-            "this command needs no account".to_owned(),
-        )),
+        Command::Drill(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => Err(
+            Failure::BadInput("this command needs no account".to_owned()),
+        ),
     }
 }

@@ -116,11 +116,8 @@ impl Sandbox {
                 stopped.store(true, Ordering::Relaxed)
             })
         })?;
-        let done = in_virtual_time(self.drive(port, &asked, &stop, observer, ready));
-        if done.is_err() {
-            // The listening thread would wait for a signal.
-            return done;
-        }
+        // After an error nobody waits for the listening thread, which waits for a signal.
+        in_virtual_time(self.drive(port, &asked, &stop, observer, ready))?;
         match listening.join() {
             Ok(listened) => Ok(listened?),
             Err(_) => Err(io::Error::other("the listening thread has panicked").into()),
