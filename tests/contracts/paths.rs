@@ -31,7 +31,9 @@ fn outcomes(worker: &str) -> Vec<Reply> {
         "rank": 3, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/1", "instance": null, "exitCode": null,
         "stopCode": null, "stoppedReason": null, "notRelaunchable": "ECS no longer describes rank 3's task",
     });
-    let claimed = |left: u32, failure: &Value| json!({ "outcome": "Claimed", "jobId": "job", "attempt": 1, "nodes": 8, "recoveriesLeft": left, "failure": failure });
+    let claimed = |left: u32, failure: &Value| json!({ "outcome": "Claimed", "jobId": "job", "attempt": 1, "nodes": 8, "recoveriesLeft": left, "healthyPolicy": "fail", "failure": failure });
+    let relaunches = json!({ "outcome": "Claimed", "jobId": "job", "attempt": 1, "nodes": 8, "recoveriesLeft": 1,
+        "healthyPolicy": "relaunch", "failure": failure });
     let stale = json!({ "outcome": "Stale", "jobId": "job", "why": "late" });
     let not_managed = json!({ "outcome": "NotManaged" });
     let refused =
@@ -51,6 +53,9 @@ fn outcomes(worker: &str) -> Vec<Reply> {
         "claim-job" => vec![
             claimed(1, &failure),
             claimed(0, &unknown),
+            relaunches,
+            json!({ "outcome": "Tell", "jobId": "job", "attempt": 1, "nodes": 8, "failure": failure }),
+            json!({ "outcome": "LeftAlone", "jobId": "job", "why": "ignored" }),
             json!({ "outcome": "AlreadyClaimed", "jobId": "job", "holder": EXECUTION }),
             stale,
             not_managed,
@@ -61,6 +66,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             json!({ "outcome": "StillStopping", "runningTasks": 1, "running": [
                 { "rank": 4, "instance": null, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/2" }] }),
             json!({ "outcome": "StoppedByUser", "rank": 2 }),
+            json!({ "outcome": "NotToRecover", "rank": 2, "exitCode": 93 }),
         ],
         "cordon-instance" => {
             let mut answers =
@@ -96,7 +102,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             ];
         }
         "fail-job" => vec![json!({
-            "outcome": "Failed", "jobId": "job", "reason": "ApplicationFault", "quarantined": [INSTANCE], "released": 7,
+            "outcome": "Failed", "jobId": "job", "reason": "NoGpuFault", "quarantined": [INSTANCE], "released": 7,
         })],
         "notify-operators" => {
             vec![json!({ "outcome": "Notified", "messageId": "m", "subject": "s" })]
@@ -361,7 +367,7 @@ fn check_end(status: &str, states: &[String]) {
     // Even a refused RunTask is a verdict (inconclusive): States.TaskFailed stands for every error of a task but a
     // time-out (Step Functions developer guide, concepts-error-handling).
     assert_eq!(status, "SUCCEEDED", "{states:?}");
-    let decided = count("RelaunchJob") + count("FailJob") > 0;
+    let decided = count("RelaunchJob") + count("FailJob") + count("TellOnly") > 0;
     assert_eq!(
         told,
         usize::from(decided),

@@ -3,7 +3,7 @@
 use super::spec::Scenario;
 use crate::{
     cloud::{Cloud, TRAINING},
-    ecs::{Behaviour, NewInstance, TaskDefinition, TaskFacts, TaskKind},
+    ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskFacts, TaskKind},
     promises::attempts,
 };
 use std::collections::BTreeMap;
@@ -41,6 +41,11 @@ pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
             cloud.fleet.set_reboot_outcome(&id, spec.reboot.into());
             cloud.fleet.set_ssm_agent(&id, spec.ssm.into());
         }
+    }
+    if scenario.sidecar {
+        let mut training = TaskDefinition::new(TRAINING, TaskKind::Job, 8);
+        training.containers.push(Container::new("log-router"));
+        cloud.fleet.define(training);
     }
     cloud.fleet.on_job_task(behaviour_of(scenario));
 }
@@ -85,6 +90,7 @@ pub async fn launch(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitErro
         job_id: JobId::new(JOB),
         ranks,
         recovery_attempts: None,
+        policies: workers::settings::JobPolicies::default(),
     };
     submit(&context, &job).await?;
     for (node, _) in others {
@@ -98,6 +104,7 @@ pub async fn launch(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitErro
                 },
             )],
             recovery_attempts: None,
+            policies: workers::settings::JobPolicies::default(),
         };
         submit(&context, &other).await?;
     }

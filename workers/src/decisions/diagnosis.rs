@@ -67,8 +67,12 @@ pub struct Recovery {
 pub enum Reason {
     /// Rebooted, verified, relaunched.
     Recovered,
-    /// DCGM finds every suspect healthy: the training code failed.
-    ApplicationFault,
+    /// Every checked GPU is healthy, and HEALTHY_POLICY is to fail, or no recovery is left.
+    NoGpuFault,
+    /// A trainer asked for no recovery, by its exit code.
+    AskedByTrainer,
+    /// A rank ended in a way that the policies only tell.
+    EndedAndTold,
     /// DCGM gave no usable answer for an instance.
     DiagnosisInconclusive,
     /// DCGM asks to isolate a GPU.
@@ -90,7 +94,9 @@ impl Reason {
     pub fn words(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",
-            Self::ApplicationFault => "the GPUs are healthy, the application failed",
+            Self::NoGpuFault => "no GPU fault found",
+            Self::AskedByTrainer => "its trainer asked for no recovery",
+            Self::EndedAndTold => "nothing was done, as the policies say",
             Self::DiagnosisInconclusive => "the GPU check gave no usable answer",
             Self::GpuNeedsIsolation => "a GPU needs isolation, no reboot helps",
             Self::NoRecoveryLeft => "a GPU is faulty and no recovery is left for this job",
