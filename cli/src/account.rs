@@ -4,6 +4,7 @@ use crate::Failure;
 use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use clap::Args;
+use sandbox::client::SandboxClock;
 use std::{collections::BTreeMap, fmt::Debug};
 use workers::{
     Context, Settings, WorkerError,
@@ -132,7 +133,7 @@ impl Desk {
                 "no cluster is given; give --cluster NAME or set ECS_CLUSTER_NAME".to_owned(),
             ));
         }
-        let time = SharedTimeSource::new(SystemTimeSource::new());
+        let time = clock(account).await;
         let settings = settings(account)?;
         let clients = clients::clients(&config);
         Ok(Self::new(
@@ -231,6 +232,18 @@ impl Desk {
                      STATE_MACHINE_ARN"
                 ))
             })
+    }
+}
+
+/// This machine's clock; of a sandbox, its own.
+async fn clock(account: &Account) -> SharedTimeSource {
+    let sandbox = match &account.endpoint_url {
+        Some(url) => SandboxClock::of(url).await,
+        None => None,
+    };
+    match sandbox {
+        Some(clock) => SharedTimeSource::new(clock),
+        None => SharedTimeSource::new(SystemTimeSource::new()),
     }
 }
 

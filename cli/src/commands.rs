@@ -6,6 +6,7 @@ pub mod graph;
 pub mod hand;
 pub mod recoveries;
 pub mod replay;
+pub mod sandbox;
 pub mod shell;
 pub mod status;
 pub mod submit;

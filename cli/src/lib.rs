@@ -10,7 +10,7 @@ mod history;
 mod output;
 
 use commands::{
-    doctor, explain, graph as draw, hand, recoveries, replay, shell, status, submit, watch,
+    doctor, explain, graph as draw, hand, recoveries, replay, sandbox, shell, status, submit, watch,
 };
 
 use clap::{Parser, Subcommand};
@@ -32,6 +32,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     Drill(drill::Arguments),
+    Sandbox(Box<sandbox::Arguments>),
     Graph(Box<draw::Arguments>),
     Explain(Box<explain::Arguments>),
     Submit(Box<submit::Submit>),
@@ -78,6 +79,7 @@ pub fn main() -> ExitCode {
     cli.color.write_global();
     let done = match cli.command {
         Command::Drill(arguments) => drill::run(&arguments).map(|well| u8::from(!well)),
+        Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Graph(arguments) => draw::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Submit(arguments) => submit::submit(&arguments),
@@ -118,8 +120,8 @@ pub async fn on(desk: &Desk, command: &Command, output: &Output) -> Result<u8, F
         Command::Release(arguments) => hand::put_back(arguments, desk, output).await,
         Command::Quarantine(arguments) => hand::take_out(arguments, desk, output).await,
         Command::Doctor(arguments) => doctor::at(arguments, desk, output).await,
-        Command::Drill(_) | Command::Completions(_) | Command::Man(_) => Err(Failure::BadInput(
-            "this command needs no account".to_owned(),
-        )),
+        Command::Drill(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => Err(
+            Failure::BadInput("this command needs no account".to_owned()),
+        ),
     }
 }
