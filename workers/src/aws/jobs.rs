@@ -636,12 +636,12 @@ impl Jobs {
         self.send(update).await
     }
 
-    fn update(&self, job: &JobId, expression: &str) -> Update {
+    pub(crate) fn update(&self, job: &JobId, expression: &str) -> Update {
         let key = [("job_id", job.as_str()), ("record", JobRecord::SORT_KEY)];
         Update::new(key, self.clock.rfc3339(), expression)
     }
 
-    async fn send(&self, update: Update) -> Result<Write, WorkerError> {
+    pub(crate) async fn send(&self, update: Update) -> Result<Write, WorkerError> {
         match update.call(&self.client, &self.table).send().await {
             Ok(answer) => {
                 let item = answer.attributes.unwrap_or_default();
