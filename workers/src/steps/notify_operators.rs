@@ -315,11 +315,11 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
     lines
 }
 
-/// Runs DCGM on one instance by hand.
+/// Runs DCGM on one instance by hand. The constraint is JSON: the CLI's shorthand takes no quotation mark within a value.
 fn check_command(check: &Check, settings: &Settings) -> String {
     format!(
         "aws ecs run-task --cluster {} --task-definition {} --launch-type {} --placement-constraints \
-         \"type=memberOf,expression=ec2InstanceId == '{}'\"",
+         \"[{{\\\"type\\\":\\\"memberOf\\\",\\\"expression\\\":\\\"ec2InstanceId == '{}'\\\"}}]\"",
         settings.cluster,
         settings.dcgm_health_check_task,
         if check.instance.is_hybrid() {
