@@ -156,8 +156,9 @@ fn damaged_requests_are_answered_or_hung_up_on_and_the_endpoint_lives() {
         );
         assert!(!answer.contains(" 500 "), "{place}: {answer}");
     }
-    let large =
-        format!("POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n");
+    let large = format!(
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n"
+    );
     let answer = asked(port, large.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     let head = format!(
@@ -170,6 +171,9 @@ fn damaged_requests_are_answered_or_hung_up_on_and_the_endpoint_lives() {
     let mut answer = Vec::new();
     drop(stream.read_to_end(&mut answer));
     let answer = String::from_utf8_lossy(&answer);
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
     sandbox.well(&["status"]);
 }

@@ -521,7 +521,7 @@ mod tests {
         let body = compose(&input, &settings(), NOW).body;
         assert!(body.contains("--launch-type EXTERNAL"), "{body}");
         assert!(
-            body.contains("expression=ec2InstanceId == 'mi-0123456789abcdef3'"),
+            body.contains(r#""[{\"type\":\"memberOf\",\"expression\":\"ec2InstanceId == 'mi-0123456789abcdef3'\"}]""#),
             "{body}"
         );
     }
