@@ -150,3 +150,18 @@ fn no_recovery_93() {
 fn tell_only() {
     ends_as_it_says("tell-only");
 }
+
+#[test]
+fn person_stops_one_rank() {
+    ends_as_it_says("person-stops-one-rank");
+}
+
+#[test]
+fn keep_others() {
+    ends_as_it_says("keep-others");
+}
+
+#[test]
+fn operator_stops_a_recovery() {
+    ends_as_it_says("operator-stops-a-recovery");
+}

@@ -151,6 +151,9 @@ pub struct JobRecord {
     /// The execution that declared the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_by: Option<ExecutionArn>,
+    /// The execution that saw an operator stop the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<ExecutionArn>,
     /// When all tasks of the next attempt were started: seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<i64>,
@@ -204,6 +207,7 @@ impl JobRecord {
             running: Some(Self::RUNNING.to_owned()),
             relaunched_by: None,
             failed_by: None,
+            stopped_by: None,
             launched_at: None,
             launch_ended: BTreeSet::new(),
             attempts: Vec::new(),
@@ -271,6 +275,11 @@ impl RankRecord {
         } else {
             RankStatus::Stopped
         };
+    }
+
+    /// True while the rank's task is not known to have stopped.
+    pub fn may_run(&self) -> bool {
+        self.status == RankStatus::Running
     }
 
     /// How the rank's task ended, as [`note_end`](Self::note_end) has kept it; `None` while it runs, or when ECS had

@@ -19,6 +19,7 @@ mod find;
 mod partial_launch;
 mod reboot_wait;
 mod take_back;
+mod user_stop;
 
 use crate::{Step, Worker};
 

@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 22] = [
+const BUILTIN: [(&str, &str); 25] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -77,6 +77,18 @@ const BUILTIN: [(&str, &str); 22] = [
         include_str!("../../scenarios/no-recovery-93.yaml"),
     ),
     ("tell-only", include_str!("../../scenarios/tell-only.yaml")),
+    (
+        "person-stops-one-rank",
+        include_str!("../../scenarios/person-stops-one-rank.yaml"),
+    ),
+    (
+        "keep-others",
+        include_str!("../../scenarios/keep-others.yaml"),
+    ),
+    (
+        "operator-stops-a-recovery",
+        include_str!("../../scenarios/operator-stops-a-recovery.yaml"),
+    ),
 ];
 
 /// Their names.

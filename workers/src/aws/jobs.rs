@@ -382,7 +382,10 @@ impl Jobs {
                 )
                 .expression_attribute_values(":running", s(JobStatus::InProgress.as_str())),
             Some(previous) => update
-                .condition_expression("attempt = :attempt AND holder = :previous")
+                .condition_expression(
+                    "attempt = :attempt AND holder = :previous AND #status <> :stopped",
+                )
+                .expression_attribute_values(":stopped", s(JobStatus::UserStopped.as_str()))
                 .expression_attribute_values(":previous", s(previous.as_str())),
         };
         self.send(update).await
@@ -590,22 +593,83 @@ impl Jobs {
         }
     }
 
-    /// Marks the job as stopped by a person: if nobody recovers it, or this execution does.
+    /// Marks the job as stopped by an operator, for good: if nobody is at work on it, or this execution is.
     pub async fn user_stop(&self, key: &RankKey, by: &ExecutionArn) -> Result<Write, WorkerError> {
-        let update = self
-            .update(
-                &key.job_id,
-                "SET #status = :stopped, reason = :reason, updated_at = :now REMOVE holder, running",
-            )
+        let update = self.update(
+            &key.job_id,
+            "SET #status = :stopped, stopped_by = :by, reason = :reason, updated_at = :now \
+             REMOVE holder, running",
+        );
+        self.send_user_stop(update, key, by).await
+    }
+
+    /// The same, and takes the job for this execution, which stops the other ranks.
+    pub async fn claim_user_stop(
+        &self,
+        key: &RankKey,
+        by: &ExecutionArn,
+    ) -> Result<Write, WorkerError> {
+        let update = self.update(
+            &key.job_id,
+            "SET #status = :stopped, stopped_by = :by, holder = :by, failed_rank = :rank, reason = :reason, \
+             updated_at = :now REMOVE running",
+        );
+        self.send_user_stop(update, key, by).await
+    }
+
+    async fn send_user_stop(
+        &self,
+        update: Update,
+        key: &RankKey,
+        by: &ExecutionArn,
+    ) -> Result<Write, WorkerError> {
+        let update = update
             .condition_expression(
                 "attempt = :attempt AND ((#status = :running AND attribute_not_exists(holder)) OR holder = :by)",
             )
             .expression_attribute_values(":stopped", s(JobStatus::UserStopped.as_str()))
             .expression_attribute_values(":running", s(JobStatus::InProgress.as_str()))
             .expression_attribute_values(":attempt", n(key.attempt))
+            .expression_attribute_values(":rank", n(key.rank))
             .expression_attribute_values(":by", s(by.as_str()))
-            .expression_attribute_values(":reason", s(format!("a person stopped rank {}", key.rank)));
-        self.send(update).await
+            .expression_attribute_values(":reason", s("stopped by an operator"));
+        match self.send(update).await? {
+            // The answer to this very write was lost, and the SDK sent it again.
+            Write::Refused(Some(found))
+                if found.status == JobStatus::UserStopped
+                    && found.stopped_by.as_ref() == Some(by)
+                    && found.attempt == key.attempt =>
+            {
+                Ok(Write::Done(found))
+            }
+            written => Ok(written),
+        }
+    }
+
+    /// Lets go of a job that an operator stopped.
+    ///
+    /// # Errors
+    /// [`WorkerError::ClaimLost`] when another execution holds it.
+    pub async fn end_user_stop(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+    ) -> Result<(), WorkerError> {
+        let update = self
+            .update(&job.job_id, "SET updated_at = :now REMOVE holder")
+            .condition_expression(HELD)
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":attempt", n(job.attempt));
+        match self.send(update).await? {
+            Write::Done(_) => Ok(()),
+            // The answer to this very write was lost, and the SDK sent it again.
+            Write::Refused(Some(found))
+                if found.holder.is_none() && found.stopped_by.as_ref() == Some(by) =>
+            {
+                Ok(())
+            }
+            Write::Refused(found) => Err(lost(&job.job_id, job.attempt, found.as_deref())),
+        }
     }
 
     /// Notes that a rank of the running attempt ended with exit 0; the answer says which ranks are done.

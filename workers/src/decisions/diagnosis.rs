@@ -71,6 +71,10 @@ pub enum Reason {
     NoGpuFault,
     /// A trainer asked for no recovery, by its exit code.
     AskedByTrainer,
+    /// An operator stopped a task of the job, and its other ranks were stopped too.
+    UserStopped,
+    /// An operator stopped a task of the job, and its other ranks run on.
+    UserStoppedRank,
     /// A rank ended in a way that the policies only tell.
     EndedAndTold,
     /// DCGM gave no usable answer for an instance.
@@ -96,6 +100,7 @@ impl Reason {
             Self::Recovered => "recovered",
             Self::NoGpuFault => "no GPU fault found",
             Self::AskedByTrainer => "its trainer asked for no recovery",
+            Self::UserStopped | Self::UserStoppedRank => "stopped by an operator",
             Self::EndedAndTold => "nothing was done, as the policies say",
             Self::DiagnosisInconclusive => "the GPU check gave no usable answer",
             Self::GpuNeedsIsolation => "a GPU needs isolation, no reboot helps",

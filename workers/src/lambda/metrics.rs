@@ -64,7 +64,7 @@ pub fn line(
                         figures.extend(took);
                     }
                     // The job is as it was, or its own step counts it.
-                    Some("EndedAndTold" | "UserStopped") => {}
+                    Some("EndedAndTold" | "UserStopped" | "UserStoppedRank") => {}
                     failed => {
                         reason = failed;
                         figures.push(("JobsFailed", 1));
@@ -72,7 +72,10 @@ pub fn line(
                 }
             }
             ("record-completion", Some("JobComplete")) => figures.push(("JobsCompleted", 1)),
-            ("record-user-stop", Some("Recorded")) => figures.push(("JobsStoppedByUser", 1)),
+            ("record-user-stop", Some("RankStopped"))
+            | ("stop-siblings", Some("StoppedByUser")) => {
+                figures.push(("JobsStoppedByUser", 1));
+            }
             ("cordon-instance", Some("Cordoned")) => figures.push(("Reboots", 1)),
             ("quarantine-instance", Some("Quarantined")) => {
                 figures.push(("InstancesQuarantined", 1));

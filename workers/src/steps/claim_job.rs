@@ -1,7 +1,10 @@
 //! ClaimJob: takes the job for this execution by one conditional write, and keeps what a relaunch needs while ECS
 //! still describes the stopped tasks (about an hour: a reboot may take longer than what is left of it).
 
-use super::find::{Found, rank_of};
+use super::{
+    find::{Found, rank_of},
+    record_completion::release_one,
+};
 use crate::{
     Context, Settings, Step, WorkerError,
     aws::{
@@ -96,6 +99,13 @@ impl Step for ClaimJob {
             Found::Current { key, job } => {
                 let settings = ctx.settings.of_job(&job.policies);
                 let detail = &input.event.detail;
+                if job.status == JobStatus::UserStopped {
+                    if job.holder.is_none() {
+                        // An operator stopped another rank and left this one running until now.
+                        release_one(ctx, &key, &detail.end(), &settings, &input.execution).await?;
+                    }
+                    return Ok(stale(&key, &job));
+                }
                 match detail.end().policy(&settings) {
                     ExitPolicy::Recover | ExitPolicy::Fail => key,
                     policy => {

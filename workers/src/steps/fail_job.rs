@@ -82,6 +82,18 @@ impl Step for FailJob {
                     quarantine(ctx, &check.instance, arn, execution, why)
                 })
                 .await;
+            // A task that does not stop still has its node: AVAILABLE, the next job would get it.
+            for rank in ranks.iter().filter(|rank| rank.may_run()) {
+                let (arn, why) = (
+                    rank.container_instance_arn.as_ref(),
+                    "its task could not be stopped",
+                );
+                if let Some(instance) = &rank.instance_id
+                    && quarantine(ctx, instance, arn, execution, why).await?
+                {
+                    quarantined.push(instance.clone());
+                }
+            }
             for ((check, _), done) in to_quarantine.iter().zip(answers) {
                 if done? {
                     quarantined.push(check.instance.clone());

@@ -66,26 +66,29 @@ fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Messa
     let (event, severity, word) = match input.reason {
         Reason::Recovered => ("JobRecovered", Severity::Info, "RECOVERED"),
         Reason::EndedAndTold => ("RankEnded", Severity::Error, "ENDED"),
+        Reason::UserStopped | Reason::UserStoppedRank => ("JobStopped", Severity::Info, "STOPPED"),
         _ => ("JobFailed", Severity::Error, "FAILED"),
     };
     let took = parse_time(&input.started_at).map(|start| (now - start).max(0));
     let took_words = took.map_or(String::new(), |s| format!(" after {}", duration(s)));
-    let headline = match &input.relaunch {
-        Some(RelaunchJobOutcome::Relaunched { attempt, ranks, .. }) => format!(
-            "Job {} runs again as attempt {attempt}: all {ranks} ranks were relaunched{took_words}.",
-            input.job_id
-        ),
-        None if input.reason == Reason::EndedAndTold => format!(
-            "Rank {} of job {} {}; the policies say to tell it only.",
-            input.failure.rank,
-            input.job_id,
+    let (job, rank) = (&input.job_id, input.failure.rank);
+    let headline = match (input.reason, &input.relaunch) {
+        (Reason::EndedAndTold, _) => format!(
+            "Rank {rank} of job {job} {}; the policies say to tell it only.",
             how_it_ended(&input.failure)
         ),
-        None => format!(
-            "Job {} is FAILED{took_words}: {}.",
-            input.job_id,
-            input.reason.words()
+        (Reason::UserStopped, _) => format!(
+            "Job {job} is USER_STOPPED: an operator stopped rank {rank}, and the others were stopped too."
         ),
+        (Reason::UserStoppedRank, _) => format!(
+            "Job {job} is USER_STOPPED: an operator stopped rank {rank}; its other ranks run on, and no recovery looks after them."
+        ),
+        (Reason::Recovered, Some(RelaunchJobOutcome::Relaunched { attempt, ranks, .. })) => {
+            format!(
+                "Job {job} runs again as attempt {attempt}: all {ranks} ranks were relaunched{took_words}."
+            )
+        }
+        (reason, _) => format!("Job {job} is FAILED{took_words}: {}.", reason.words()),
     };
     let mut body = Body::new(&headline);
     body.section("What happened", &what_happened(input));
@@ -144,6 +147,7 @@ fn what_happened(input: &NotifyOperatorsInput) -> Vec<String> {
 
 fn how_it_ended(failure: &Failure) -> String {
     match (failure.exit_code, failure.stop_code.as_deref()) {
+        (_, Some("UserInitiated")) => "was stopped by an operator".to_owned(),
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some("TaskFailedToStart")) => "did not start".to_owned(),
         (None, _) => "ended without an exit code".to_owned(),
@@ -192,6 +196,12 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         lines.push("Ends of its other ranks within ten minutes are told with this one.".into());
         return lines;
     }
+    if input.reason == Reason::UserStoppedRank {
+        lines.push(
+            "Nothing: PERSON_STOP is leave, or the stop's reason begins with keep-others.".into(),
+        );
+        return lines;
+    }
     if input.reason == Reason::TasksNotStopped {
         lines.push(
             "Every task of the job was told to stop; nothing was checked or rebooted.".into(),
@@ -208,7 +218,13 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         format!("{} (rank {}): {end} - {}", r.instance, r.rank, r.detail)
     }));
     match input.reason {
-        Reason::Recovered | Reason::TasksNotStopped | Reason::EndedAndTold => {}
+        Reason::Recovered
+        | Reason::EndedAndTold
+        | Reason::UserStopped
+        | Reason::UserStoppedRank => {}
+        Reason::TasksNotStopped => lines.push(
+            "The instances of tasks that do not stop are quarantined: DRAINING, and no job gets them.".into(),
+        ),
         Reason::RelaunchNotPlaced => {
             lines.push("The ranks that ECS had placed were stopped again.".into());
         }
@@ -256,6 +272,13 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
         Reason::AskedByTrainer => vec![
             format!("Read the log of rank {}: its trainer says why.", input.failure.rank),
             again,
+        ],
+        Reason::UserStopped => vec![
+            "Nothing now: its instances are free, nothing was checked or relaunched.".into(),
+            "Start the job again with your launcher, under a new job id, when it is to go on.".into(),
+        ],
+        Reason::UserStoppedRank => vec![
+            "Look after the job's other tasks: when one ends, its instance is released, and no more is done.".into(),
         ],
         Reason::EndedAndTold => vec![
             format!("Read the log of rank {}.", input.failure.rank),

@@ -249,11 +249,18 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         }
         "RecordCompletion" => Said::new(completed(&payload(visit)?)),
         "RecordUserStop" => Said::new(match payload(visit)? {
-            RecordUserStopOutcome::Recorded { job_id } => {
-                format!(
-                    "a person had stopped the task: job {job_id} is USER_STOPPED and is not recovered"
-                )
-            }
+            RecordUserStopOutcome::StopOthers {
+                job_id, failure, ..
+            } => format!(
+                "an operator had stopped rank {} of job {job_id}: its other ranks were stopped too",
+                failure.rank
+            ),
+            RecordUserStopOutcome::RankStopped {
+                job_id, failure, ..
+            } => format!(
+                "an operator had stopped rank {} of job {job_id}, which is USER_STOPPED; its other ranks run on",
+                failure.rank
+            ),
             RecordUserStopOutcome::Stale { why, .. } => too_late(&why),
             RecordUserStopOutcome::NotManaged => NO_JOB.to_owned(),
         }),
@@ -358,8 +365,9 @@ fn stopped(outcome: &StopSiblingsOutcome, seconds: f64) -> Option<Said> {
             "{} had been told to stop and still ran",
             counted(*running_tasks as u64, "task")
         )),
-        StopSiblingsOutcome::StoppedByUser { rank } => Said::new(format!(
-            "an operator had stopped rank {rank}, so the job was left to them"
+        StopSiblingsOutcome::StoppedByUser { failure } => Said::new(format!(
+            "every task was stopped; an operator had stopped rank {}, so the job is USER_STOPPED and is not recovered",
+            failure.rank
         )),
         StopSiblingsOutcome::NotToRecover { rank, exit_code } => {
             let code = exit_code.map_or(String::new(), |code| format!(" by exit code {code}"));
@@ -520,7 +528,8 @@ pub fn decision(path: &Path) -> Option<String> {
     }
     if let Some(answer) = read("RecordUserStop") {
         return Some(match serde_json::from_value(answer).ok()? {
-            RecordUserStopOutcome::Recorded { .. } => "stopped by a person".to_owned(),
+            RecordUserStopOutcome::StopOthers { .. }
+            | RecordUserStopOutcome::RankStopped { .. } => "stopped by an operator".to_owned(),
             _ => "nothing to do".to_owned(),
         });
     }
