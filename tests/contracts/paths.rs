@@ -99,7 +99,15 @@ fn outcomes(worker: &str) -> Vec<Reply> {
         "relaunch-job" => {
             let cause = json!({ "errorType": "NotPlaced", "errorMessage": "RESOURCE:GPU" });
             return vec![
-                Ok(json!({ "outcome": "Relaunched", "jobId": "job", "attempt": 2, "ranks": 8 })),
+                Ok(
+                    json!({ "outcome": "Relaunched", "jobId": "job", "attempt": 2, "ranks": 8, "recoveriesInADay": 1 }),
+                ),
+                Ok(json!({ "outcome": "StoppedByUser", "failure": failure })),
+                Err((
+                    "NotStarted",
+                    json!({ "errorType": "NotStarted", "errorMessage": "rank 3 ended" })
+                        .to_string(),
+                )),
                 Err(("NotPlaced", cause.to_string())),
             ];
         }

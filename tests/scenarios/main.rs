@@ -165,3 +165,13 @@ fn keep_others() {
 fn operator_stops_a_recovery() {
     ends_as_it_says("operator-stops-a-recovery");
 }
+
+#[test]
+fn second_fault_later() {
+    ends_as_it_says("second-fault-later");
+}
+
+#[test]
+fn crash_loop() {
+    ends_as_it_says("crash-loop");
+}

@@ -47,6 +47,10 @@ pub struct Settings {
     pub max_faulty_instances: u32,
     /// `MAX_REBOOTS_PER_DAY`: an instance rebooted so often in 24 hours is quarantined instead
     pub max_reboots_per_day: u32,
+    /// `PROGRESS_MINUTES`: an attempt whose ranks all ran so long has made progress
+    pub progress_minutes: u32,
+    /// `START_TIMEOUT_SECONDS`: bound of a relaunch, from RunTask until every rank is RUNNING
+    pub start_timeout_seconds: u32,
     /// `STOP_ROUNDS`: how often StopSiblings is asked (a round is about a minute)
     pub stop_rounds: u32,
     /// `DCGM_TIMEOUT_SECONDS`: bound of one health check
@@ -133,6 +137,8 @@ impl Settings {
             recovery_attempts: r.number("RECOVERY_ATTEMPTS", 1, 0, 100),
             max_faulty_instances: r.number("MAX_FAULTY_INSTANCES", 16, 1, 1024),
             max_reboots_per_day: r.number("MAX_REBOOTS_PER_DAY", 3, 1, 100),
+            progress_minutes: r.number("PROGRESS_MINUTES", 60, 1, 10080),
+            start_timeout_seconds: r.number("START_TIMEOUT_SECONDS", 1800, 60, 7200),
             stop_rounds: r.number("STOP_ROUNDS", 6, 1, 60),
             dcgm_timeout_seconds: r.number("DCGM_TIMEOUT_SECONDS", 1800, 60, 7200),
             reboot_timeout_seconds: r.number("REBOOT_TIMEOUT_SECONDS", 1800, 60, 7200),

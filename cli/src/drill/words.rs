@@ -224,11 +224,17 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                 job_id,
                 attempt,
                 ranks,
+                ..
             } => {
                 let ranks = output::all(u64::from(ranks), "rank");
                 let text = format!("job {job_id} runs as attempt {attempt}, {ranks}");
                 Words::new(Tone::Good, text)
             }
+            RelaunchJobOutcome::StoppedByUser { failure } => Words::plain(format!(
+                "an operator stopped rank {} while the ranks started: the job is USER_STOPPED",
+                failure.rank
+            ))
+            .mattering(),
         },
         FailJob::NAME => match read(payload)? {
             FailJobOutcome::Failed {

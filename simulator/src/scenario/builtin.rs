@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 25] = [
+const BUILTIN: [(&str, &str); 27] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -88,6 +88,14 @@ const BUILTIN: [(&str, &str); 25] = [
     (
         "operator-stops-a-recovery",
         include_str!("../../scenarios/operator-stops-a-recovery.yaml"),
+    ),
+    (
+        "second-fault-later",
+        include_str!("../../scenarios/second-fault-later.yaml"),
+    ),
+    (
+        "crash-loop",
+        include_str!("../../scenarios/crash-loop.yaml"),
     ),
 ];
 

@@ -91,6 +91,8 @@ pub enum Reason {
     TasksNotStopped,
     /// ECS did not place every rank of the next attempt.
     RelaunchNotPlaced,
+    /// A rank of the next attempt ended while the others started, or did not run in time.
+    RelaunchDidNotStart,
 }
 
 impl Reason {
@@ -109,6 +111,7 @@ impl Reason {
             Self::InstancesNotRecovered => "a faulty instance could not be brought back healthy",
             Self::TasksNotStopped => "some tasks of the job do not stop",
             Self::RelaunchNotPlaced => "ECS could not place every rank again",
+            Self::RelaunchDidNotStart => "the relaunched job did not start",
         }
     }
 }

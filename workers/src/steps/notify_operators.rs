@@ -61,6 +61,9 @@ impl Step for NotifyOperators {
     }
 }
 
+/// From so many recoveries of a job in 24 hours on, the message says so.
+const OFTEN: u32 = 3;
+
 /// The message; `now` in seconds since the Unix epoch.
 fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Message {
     let (event, severity, word) = match input.reason {
@@ -83,9 +86,22 @@ fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Messa
         (Reason::UserStoppedRank, _) => format!(
             "Job {job} is USER_STOPPED: an operator stopped rank {rank}; its other ranks run on, and no recovery looks after them."
         ),
-        (Reason::Recovered, Some(RelaunchJobOutcome::Relaunched { attempt, ranks, .. })) => {
+        (
+            Reason::Recovered,
+            Some(RelaunchJobOutcome::Relaunched {
+                attempt,
+                ranks,
+                recoveries_in_a_day,
+                ..
+            }),
+        ) => {
+            let often = if *recoveries_in_a_day >= OFTEN {
+                format!(" It is its recovery number {recoveries_in_a_day} in 24 hours.")
+            } else {
+                String::new()
+            };
             format!(
-                "Job {job} runs again as attempt {attempt}: all {ranks} ranks were relaunched{took_words}."
+                "Job {job} runs again as attempt {attempt}: all {ranks} ranks run{took_words}.{often}"
             )
         }
         (reason, _) => format!("Job {job} is FAILED{took_words}: {}.", reason.words()),
@@ -225,7 +241,7 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         Reason::TasksNotStopped => lines.push(
             "The instances of tasks that do not stop are quarantined: DRAINING, and no job gets them.".into(),
         ),
-        Reason::RelaunchNotPlaced => {
+        Reason::RelaunchNotPlaced | Reason::RelaunchDidNotStart => {
             lines.push("The ranks that ECS had placed were stopped again.".into());
         }
         Reason::GpuNeedsIsolation | Reason::NoRecoveryLeft => lines.push(
@@ -324,6 +340,11 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
             "Terminate a dead host or deregister it by force; its GPUs are not free before that.".into(),
             again,
         ],
+        Reason::RelaunchDidNotStart => vec![
+            format!("ECS said: {}", error_message(input.not_placed.as_deref().unwrap_or_default())),
+            "It was started again before it was given up; START_TIMEOUT_SECONDS bounds the wait.".into(),
+            again,
+        ],
         Reason::RelaunchNotPlaced => vec![
             format!("ECS said: {}", error_message(input.not_placed.as_deref().unwrap_or_default())),
             "Free what is missing on those instances.".into(),
@@ -338,11 +359,11 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
     lines
 }
 
-/// Runs DCGM on one instance by hand.
+/// Runs DCGM on one instance by hand. The constraint is JSON: the CLI's shorthand takes no quotation mark within a value.
 fn check_command(check: &Check, settings: &Settings) -> String {
     format!(
         "aws ecs run-task --cluster {} --task-definition {} --launch-type {} --placement-constraints \
-         \"type=memberOf,expression=ec2InstanceId == '{}'\"",
+         \"[{{\\\"type\\\":\\\"memberOf\\\",\\\"expression\\\":\\\"ec2InstanceId == '{}'\\\"}}]\"",
         settings.cluster,
         settings.dcgm_health_check_task,
         if check.instance.is_hybrid() {
@@ -487,6 +508,7 @@ mod tests {
             job_id: JobId::new("llama-7b"),
             attempt: 2,
             ranks: 8,
+            recoveries_in_a_day: 1,
         });
         let message = compose(&input, &settings(), NOW);
         assert_eq!(
@@ -494,7 +516,7 @@ mod tests {
             "[gpu-recovery] RECOVERED llama-7b: rank 3, recovered"
         );
         for line in [
-            "Job llama-7b runs again as attempt 2: all 8 ranks were relaunched after 18 min 20 s.",
+            "Job llama-7b runs again as attempt 2: all 8 ranks run after 18 min 20 s.",
             "rank 3 of 8 on i-0123456789abcdef3 ended with exit code 1 in attempt 1.",
             "i-0123456789abcdef3 (rank 3): faulty, exit 226",
             "i-0123456789abcdef3 (rank 3): in service again - rebooted, DCGM healthy",
@@ -544,7 +566,7 @@ mod tests {
         let body = compose(&input, &settings(), NOW).body;
         assert!(body.contains("--launch-type EXTERNAL"), "{body}");
         assert!(
-            body.contains("expression=ec2InstanceId == 'mi-0123456789abcdef3'"),
+            body.contains(r#""[{\"type\":\"memberOf\",\"expression\":\"ec2InstanceId == 'mi-0123456789abcdef3'\"}]""#),
             "{body}"
         );
     }

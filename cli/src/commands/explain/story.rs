@@ -214,17 +214,21 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
             let why = visit.failures.last().map(named).unwrap_or_default();
             Said::new(format!("the job could not be started again: {why}"))
         }
-        "RelaunchJob" => {
-            let RelaunchJobOutcome::Relaunched {
+        "RelaunchJob" => Said::new(match payload(visit)? {
+            RelaunchJobOutcome::Relaunched {
                 job_id,
                 attempt,
                 ranks,
-            } = payload(visit)?;
-            let ranks = all(u64::from(ranks), "rank");
-            Said::new(format!(
-                "job {job_id} was started again as attempt {attempt}, {ranks}"
-            ))
-        }
+                ..
+            } => {
+                let ranks = all(u64::from(ranks), "rank");
+                format!("job {job_id} was started again as attempt {attempt}, {ranks}")
+            }
+            RelaunchJobOutcome::StoppedByUser { failure } => format!(
+                "an operator stopped rank {} while the job started again: it is USER_STOPPED",
+                failure.rank
+            ),
+        }),
         "FailJob" => {
             let FailJobOutcome::Failed {
                 job_id,
