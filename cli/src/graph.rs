@@ -386,7 +386,8 @@ mod tests {
     #[test]
     fn the_picture_is_readable_at_1200_pixels() {
         let scope = model::read(&definition()).expect("the definition can be read");
-        assert!(layout::lay_out(&scope, None, true).width <= 1160.0);
+        let width = layout::lay_out(&scope, None, true).width;
+        assert!(width <= 1160.0, "{width}");
     }
 
     #[test]

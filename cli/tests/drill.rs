@@ -87,7 +87,7 @@ fn a_drill_tells_the_whole_recovery() {
         "8 nodes, EC2 instances, seed 1",
         "claimed job llama-7b attempt 1",
         "all stopped; 1 instance to check",
-        "DCGM exit 226",
+        "DCGM exit 1",
         "ReadVerdict          faulty",
         "CheckGpus                1 faulty",
         "cordoned (DRAINING)",

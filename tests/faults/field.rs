@@ -70,7 +70,7 @@ fn a_chronic_fault_reboots_a_node_no_more_than_the_limit() {
     for limit in 1..=3_usize {
         let mut plan = gpu_fault();
         plan.settings
-            .insert("MAX_REBOOTS_PER_DAY".to_owned(), limit.to_string());
+            .insert("MAX_FAULTS_PER_MONTH".to_owned(), limit.to_string());
         plan.nodes[3].relapses = Some(Duration::from_secs(1200));
         plan.jobs[0].later = Later::FailsAgain {
             rank: 3,

@@ -18,6 +18,8 @@ pub enum WorkerError {
     NotSettledYet(String),
     /// ECS could not place every rank; what had started is stopped again. Retried, then the job fails.
     NotPlaced(String),
+    /// An operator wants the instance out of service. Not retried; it is quarantined with the operator's reason.
+    KeptOut(String),
     /// The function's time is up before its work is; what is done is written down. Called again at once, it goes on.
     OutOfTime(String),
     /// An AWS call failed for a passing reason even after the SDK's own retries. Retried.
@@ -54,6 +56,7 @@ impl WorkerError {
             Self::ClaimLost(_) => "ClaimLost",
             Self::NotSettledYet(_) => "NotSettledYet",
             Self::NotPlaced(_) => "NotPlaced",
+            Self::KeptOut(_) => "KeptOut",
             Self::OutOfTime(_) => "OutOfTime",
             Self::AwsUnavailable(_) => "AwsUnavailable",
             Self::AwsRejected(_) => "AwsRejected",
@@ -171,6 +174,7 @@ impl fmt::Display for WorkerError {
             Self::ClaimLost(why)
             | Self::NotSettledYet(why)
             | Self::NotPlaced(why)
+            | Self::KeptOut(why)
             | Self::OutOfTime(why)
             | Self::CorruptRecord(why) => f.write_str(why),
             Self::AwsUnavailable(failure) => write!(f, "{failure}; this passes, try again"),

@@ -51,7 +51,9 @@ pub fn line(
     let mut reason = None;
     match answer {
         // Asked again by design.
-        Err(WorkerError::NotSettledYet(_) | WorkerError::NotPlaced(_)) => {}
+        Err(
+            WorkerError::NotSettledYet(_) | WorkerError::NotPlaced(_) | WorkerError::KeptOut(_),
+        ) => {}
         Err(_) => figures.push(("WorkerErrors", 1)),
         Ok(outcome) => match (worker, outcome["outcome"].as_str()) {
             ("notify-operators", _) => {

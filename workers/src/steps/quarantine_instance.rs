@@ -2,8 +2,8 @@
 
 use crate::{
     Context, Step, WorkerError,
-    aws::jobs::RankKey,
-    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
+    aws::{instances::Quarantine, jobs::RankKey},
+    ids::{ExecutionArn, InstanceId, JobId},
     records::InstanceStatus,
 };
 use schemars::JsonSchema;
@@ -21,6 +21,9 @@ pub struct QuarantineInstanceInput {
     pub instance: InstanceId,
     pub rank: u32,
     pub reason: String,
+    /// It was found faulty.
+    #[serde(default)]
+    pub fault: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +34,10 @@ pub enum QuarantineInstanceOutcome {
     },
     /// Another recovery holds it; it was not changed.
     HeldByAnother {
+        instance: InstanceId,
+    },
+    /// It has left the cluster: there is nothing to take out of service.
+    Gone {
         instance: InstanceId,
     },
 }
@@ -56,48 +63,49 @@ impl Step for QuarantineInstance {
             .await?
             .and_then(|r| r.container_instance_arn);
         let instance = input.instance;
-        let done = quarantine(
-            ctx,
-            &instance,
-            rank_arn.as_ref(),
-            &input.execution,
-            &input.reason,
-        )
-        .await?;
-        Ok(if done {
-            QuarantineInstanceOutcome::Quarantined { instance }
-        } else {
-            QuarantineInstanceOutcome::HeldByAnother { instance }
-        })
+        let record = ctx.instances.get(&instance).await?;
+        let recorded = record
+            .as_ref()
+            .and_then(|r| r.container_instance_arn.clone());
+        let Some(arn) = recorded.or(rank_arn) else {
+            return Err(WorkerError::CorruptRecord(format!(
+                "the container instance of {instance} is recorded nowhere; gpu-recovery quarantine {instance} finds it"
+            )));
+        };
+        // An instance that has left the cluster is described as INACTIVE for a while (API_ContainerInstance).
+        let found = ctx.fleet.container_instance(&arn).await?;
+        let Some(found) = found.filter(|i| i.status() != Some("INACTIVE")) else {
+            return Ok(QuarantineInstanceOutcome::Gone { instance });
+        };
+        // The mark comes first: it is what keeps every recovery away from the node.
+        let already = record
+            .as_ref()
+            .is_some_and(|r| r.status == InstanceStatus::Quarantined);
+        if !already {
+            let cordoned = record.as_ref().is_some_and(|r| r.cordoned);
+            let counted = record
+                .as_ref()
+                .is_some_and(|r| r.holder.as_ref() == Some(&input.execution));
+            let mut faults = record.map(|r| r.faults).unwrap_or_default();
+            // A hold has counted it; of a node that was not rebooted nobody has.
+            if input.fault && !counted {
+                faults.push(ctx.clock.epoch_seconds());
+            }
+            let mark = Quarantine {
+                instance: &instance,
+                arn: &arn,
+                by: &input.execution,
+                reason: &input.reason,
+                ours: cordoned || found.status() != Some("DRAINING"),
+                faults: &faults,
+            };
+            if !ctx.instances.quarantine(mark).await? {
+                return Ok(QuarantineInstanceOutcome::HeldByAnother { instance });
+            }
+        }
+        if found.status() == Some("ACTIVE") {
+            ctx.fleet.drain(&arn).await?;
+        }
+        Ok(QuarantineInstanceOutcome::Quarantined { instance })
     }
-}
-
-/// Marks the instance and drains it. The mark comes first: it is what keeps every recovery away from the node.
-pub(super) async fn quarantine(
-    ctx: &Context,
-    instance: &InstanceId,
-    rank_arn: Option<&ContainerInstanceArn>,
-    by: &ExecutionArn,
-    reason: &str,
-) -> Result<bool, WorkerError> {
-    let record = ctx.instances.get(instance).await?;
-    let arn = record
-        .as_ref()
-        .and_then(|r| r.container_instance_arn.clone())
-        .or_else(|| rank_arn.cloned());
-    let Some(arn) = arn else {
-        return Err(WorkerError::CorruptRecord(format!(
-            "the container instance of {instance} is recorded nowhere; set it DRAINING by hand"
-        )));
-    };
-    let already = record.is_some_and(|r| r.status == InstanceStatus::Quarantined);
-    if !already && !ctx.instances.quarantine(instance, &arn, by, reason).await? {
-        return Ok(false);
-    }
-    // An instance that has left the cluster needs no drain; ECS describes it for a while yet.
-    let found = ctx.fleet.container_instance(&arn).await?;
-    if found.is_some_and(|i| i.status() == Some("ACTIVE")) {
-        ctx.fleet.drain(&arn).await?;
-    }
-    Ok(true)
 }

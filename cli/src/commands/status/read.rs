@@ -74,7 +74,7 @@ pub struct Instance {
     pub job_id: Option<JobId>,
     pub holder: Option<ExecutionArn>,
     /// Seconds since the epoch, oldest first.
-    pub reboots: Vec<i64>,
+    pub faults: Vec<i64>,
     pub last_verdict: Option<String>,
     pub quarantine_reason: Option<String>,
     pub updated_at: String,
@@ -294,7 +294,7 @@ async fn of_instances(
                 status: record.status,
                 job_id: record.job_id,
                 holder: record.holder,
-                reboots: record.reboots,
+                faults: record.faults,
                 last_verdict: record.last_verdict,
                 quarantine_reason: record.quarantine_reason,
                 updated_at: record.updated_at,

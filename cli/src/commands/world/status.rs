@@ -43,7 +43,7 @@ async fn status_shows_the_state_of_a_recovery_and_who_holds_an_instance() {
         &[
             "REBOOTING",
             "DRAINING",
-            "reboots 2026-01-05",
+            "faults 2026-01-05",
             &world.recovery().arn,
         ],
     );
