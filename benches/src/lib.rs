@@ -3,6 +3,7 @@
 
 pub mod cold;
 pub mod cost;
+pub mod first_build;
 pub mod flame;
 pub mod overhead;
 pub mod page;

@@ -1,6 +1,6 @@
 //! `benches`: the figures of docs/benchmarks.md. Each subcommand prints tables; `--write` puts them into the page.
 
-use benches::{cold, cost, flame::Flame, overhead, page, speed, storm};
+use benches::{cold, cost, first_build, flame::Flame, overhead, page, speed, storm};
 use clap::{Parser, Subcommand};
 use std::{
     error::Error,
@@ -51,6 +51,12 @@ enum Command {
     Recoveries {
         #[arg(long, default_value_t = 20)]
         seconds: u64,
+    },
+    /// How long the first `cargo run -- drill` of a clone builds, by crate: from an empty folder, minutes on idle cores.
+    FirstBuild {
+        /// The folder; it is emptied.
+        #[arg(long, default_value = "target/first-build")]
+        target: PathBuf,
     },
     /// Where the time goes in what `perf script` prints of `recoveries`: the share of each part, and with --write the
     /// flame graph docs/flame.svg.
@@ -152,6 +158,10 @@ fn measure(command: &Command, write: bool) -> Result<Tables, Box<dyn Error>> {
         Command::Recoveries { seconds } => {
             speed::recoveries(Duration::from_secs(*seconds))?;
             Vec::new()
+        }
+        Command::FirstBuild { target } => {
+            let build = first_build::measure(target)?;
+            vec![("build", build.table()), ("built", build.summary())]
         }
         Command::Flame { samples } => {
             let flame = Flame::read(samples)?;

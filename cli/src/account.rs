@@ -12,7 +12,7 @@ use workers::{
     },
     context::Clients,
     error::code_of,
-    ids::{ExecutionArn, InstanceId, JobId},
+    ids::{ExecutionArn, InstanceId, JobId, NotAnId},
 };
 
 /// Where the account is, and how the system is deployed in it.
@@ -326,7 +326,7 @@ impl From<WorkerError> for Failure {
     }
 }
 
-/// What a person names: a job, an instance or an execution.
+/// What an operator names: a job, an instance or an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
     Execution(ExecutionArn),
@@ -334,7 +334,7 @@ pub enum Named {
     Job(JobId),
 }
 
-/// Reads what a person names.
+/// Reads what an operator names.
 ///
 /// # Errors
 /// When it can be none of them.
@@ -342,14 +342,12 @@ pub fn named(text: &str) -> Result<Named, String> {
     if text.starts_with("arn:") {
         return execution(text).map(Named::Execution);
     }
-    let instance = text.strip_prefix('m').unwrap_or(text);
-    if let Some(id) = instance.strip_prefix("i-")
-        && (8..=17).contains(&id.len())
-        && id.chars().all(|c| c.is_ascii_hexdigit())
-    {
-        return Ok(Named::Instance(InstanceId::new(text)));
+    if let Ok(instance) = text.parse() {
+        return Ok(Named::Instance(instance));
     }
-    job(text).map(Named::Job)
+    text.parse()
+        .map(Named::Job)
+        .map_err(|wrong: NotAnId| wrong.to_string())
 }
 
 /// Reads an execution's ARN.
@@ -357,48 +355,9 @@ pub fn named(text: &str) -> Result<Named, String> {
 /// # Errors
 /// When it is none.
 pub fn execution(text: &str) -> Result<ExecutionArn, String> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let fits =
-        parts.len() == 8 && parts[0] == "arn" && parts[2] == "states" && parts[5] == "execution";
-    if fits {
-        Ok(ExecutionArn::new(text))
-    } else {
-        Err(format!(
-            "'{text}' is no execution ARN; one reads arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME, and \
-             `gpu-recovery status JOB` shows the one at work on a job"
-        ))
-    }
-}
-
-/// Reads an instance's id.
-///
-/// # Errors
-/// When it is none.
-pub fn instance(text: &str) -> Result<InstanceId, String> {
-    match named(text) {
-        Ok(Named::Instance(id)) => Ok(id),
-        _ => Err(format!(
-            "'{text}' is no instance id; one reads i-0123456789abcdef0, or mi-… on premises"
-        )),
-    }
-}
-
-/// Reads a job's id.
-///
-/// # Errors
-/// When it is none.
-pub fn job(text: &str) -> Result<JobId, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let fits = (1..=64).contains(&text.len())
-        && text.chars().all(plain)
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if fits {
-        Ok(JobId::new(text))
-    } else {
-        Err(format!(
-            "'{text}' is no job id; it has 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first"
-        ))
-    }
+    text.parse().map_err(|wrong: NotAnId| {
+        format!("{wrong}, and `gpu-recovery status JOB` shows the one at work on a job")
+    })
 }
 
 /// The person at the terminal, for the records.

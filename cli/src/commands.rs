@@ -10,9 +10,6 @@ pub mod status;
 pub mod submit;
 pub mod watch;
 
-#[cfg(test)]
-mod world;
-
 use crate::{
     Failure,
     account::{self, Account, Desk},

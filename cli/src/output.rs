@@ -9,6 +9,7 @@ use std::{
     fmt::Display,
     io::{ErrorKind, IsTerminal, Write},
     process,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use textwrap::{Options, WordSplitter, wrap};
@@ -46,13 +47,12 @@ pub struct Output {
     table_width: usize,
     spinner: Option<ProgressBar>,
     /// Where lines go instead of standard output.
-    #[cfg(test)]
-    kept: Option<std::sync::Arc<std::sync::Mutex<String>>>,
+    kept: Option<Arc<Mutex<String>>>,
 }
 
 impl Output {
     /// With a spinner when a person looks on.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let watched = std::io::stdout().is_terminal()
             && std::io::stderr().is_terminal()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
@@ -60,7 +60,6 @@ impl Output {
             width: width(),
             table_width: told_width().unwrap_or(UNBOUND),
             spinner: watched.then(spinner),
-            #[cfg(test)]
             kept: None,
         };
         if watched {
@@ -89,44 +88,41 @@ impl Output {
     }
 
     /// Keeps what is written, without colours.
-    #[cfg(test)]
     pub fn keeping() -> Self {
         Self::keeping_width(WIDEST)
     }
 
     /// The same, on so many columns.
-    #[cfg(test)]
     pub fn keeping_width(width: usize) -> Self {
         Self {
             width,
             table_width: width,
             spinner: None,
-            kept: Some(std::sync::Arc::default()),
+            kept: Some(Arc::default()),
         }
     }
 
     /// What was written since this was asked last.
-    #[cfg(test)]
     pub fn take(&self) -> String {
-        let kept = self.kept.as_ref().expect("it keeps what is written");
-        std::mem::take(&mut *kept.lock().expect("nobody panicked"))
+        let kept = self.kept.as_ref().map(|kept| kept.lock());
+        kept.map_or_else(String::new, |kept| {
+            std::mem::take(&mut *kept.unwrap_or_else(PoisonError::into_inner))
+        })
     }
 
-    #[cfg(test)]
     fn keep(&self, text: &str) -> bool {
         let Some(kept) = &self.kept else {
             return false;
         };
         let text = anstream::adapter::strip_str(text.trim_end()).to_string();
         kept.lock()
-            .expect("nobody panicked")
+            .unwrap_or_else(PoisonError::into_inner)
             .push_str(&(text + "\n"));
         true
     }
 
     /// Writes text as it is, for programs.
     pub fn raw(&self, text: &str) {
-        #[cfg(test)]
         if self.keep(text) {
             return;
         }
@@ -170,7 +166,6 @@ impl Output {
 
     /// Writes a line, now.
     pub fn line(&self, line: &str) {
-        #[cfg(test)]
         if self.keep(line) {
             return;
         }

@@ -103,7 +103,7 @@ fn a_drill_tells_the_whole_recovery() {
         "IN_PROGRESS",
         "Notifications",
         "[gpu-recovery] RECOVERED llama-7b",
-        "What DCGM found",
+        "What the check found",
         "Summary",
         "notice",
         "stop",

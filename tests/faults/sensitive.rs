@@ -76,7 +76,7 @@ fn promise_3_a_node_that_nobody_releases_is_noticed() {
             .and_then(Value::as_array_mut)
             .expect("catches");
         for catch in catches {
-            catch["Next"] = json!("InstanceRefused");
+            catch["Next"] = json!("InstanceBack");
         }
     });
 }
@@ -88,7 +88,7 @@ fn promise_3_a_job_that_is_left_half_recovered_is_noticed() {
     breaks("promise 3", &plan, |definition| {
         set(
             definition,
-            "/States/GpusHealthy?/Choices/2/Next",
+            "/States/GpusHealthy?/Default",
             json!("NothingToDo"),
         );
     });

@@ -144,10 +144,6 @@ fn a_task_of_the_users_is_read_by_the_two_sets_of_codes() {
             "job: FAILED\n  attempt: 1\n  reboots: { 3: 1 }\n  quarantined: [3]\n  notifications: [JobFailed]",
         ),
         (
-            "dcgm-hangs",
-            "job: FAILED\n  attempt: 1\n  reboots: { 3: 1 }\n  quarantined: [3]\n  notifications: [JobFailed]",
-        ),
-        (
             "{ dcgm-exits: 2 }",
             "job: FAILED\n  attempt: 1\n  quarantined: [3]\n  notifications: [JobFailed]",
         ),

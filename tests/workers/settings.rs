@@ -68,7 +68,11 @@ const VARIABLES: [(&str, &[&str], &[&str]); 16] = [
     ),
     ("MAX_FAULTY_INSTANCES", &["", "1", "1024"], &["0", "1025"]),
     ("MAX_FAULTS_PER_MONTH", &["", "1", "100"], &["0", "x"]),
-    ("DCGM_TIMEOUT_SECONDS", &["", "60", "7200"], &["59", "7201"]),
+    (
+        "DCGM_TIMEOUT_SECONDS",
+        &["", "300", "7200"],
+        &["59", "7201"],
+    ),
     ("REBOOT_CHECK_SECONDS", &["", "30", "3600"], &["29", "1h"]),
 ];
 

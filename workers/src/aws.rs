@@ -13,3 +13,4 @@ pub mod pace;
 pub mod stop_event;
 pub(crate) mod stopping;
 pub mod topic;
+mod update;

@@ -5,33 +5,42 @@ use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
-use std::fmt;
 
 /// A worker's error. Its [`name`](WorkerError::name) is the error name that the state machine matches on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WorkerError {
     /// The input does not fit the worker's schema. Not retried; nothing was touched.
+    #[error("the input does not fit the schema: {}", listed(.0))]
     InvalidInput(Vec<Violation>),
     /// Another execution holds the job or the instance now. Not retried: this execution has no say any more.
+    #[error("{0}")]
     ClaimLost(String),
     /// Something that is being written right now is not there yet. Retried by the state machine.
+    #[error("{0}")]
     NotSettledYet(String),
     /// ECS could not place every rank; what had started is stopped again. Retried, then the job fails.
+    #[error("{0}")]
     NotPlaced(String),
     /// An operator wants the instance out of service. Not retried; it is quarantined with the operator's reason.
+    #[error("{0}")]
     KeptOut(String),
     /// The function's time is up before its work is; what is done is written down. Called again at once, it goes on.
+    #[error("{0}")]
     OutOfTime(String),
     /// An AWS call failed for a passing reason even after the SDK's own retries. Retried.
+    #[error("{0}; this passes, try again")]
     AwsUnavailable(AwsFailure),
     /// AWS refused the call (permission, validation, missing resource). Not retried: an operator must fix it.
+    #[error("{0}; fix it, then redrive")]
     AwsRejected(AwsFailure),
     /// A record in a table cannot be read as what it should be. Not retried.
+    #[error("{0}")]
     CorruptRecord(String),
 }
 
 /// One way in which an input breaks its schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", if .pointer.is_empty() { "/" } else { .pointer })]
 pub struct Violation {
     /// JSON pointer into the input.
     pub pointer: String,
@@ -39,13 +48,19 @@ pub struct Violation {
 }
 
 /// An AWS call that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{call} failed with {code}: {message}")]
 pub struct AwsFailure {
     /// `service:Action`.
     pub call: &'static str,
     /// AWS's error code, or how the connection failed.
     pub code: String,
     pub message: String,
+}
+
+fn listed(violations: &[Violation]) -> String {
+    let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    violations.join("; ")
 }
 
 impl WorkerError {
@@ -154,46 +169,6 @@ fn is_passing<E>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
 fn is_throttling(code: &str) -> bool {
     THROTTLING_ERRORS.contains(&code) || code.contains("Thrott")
 }
-
-impl fmt::Display for WorkerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidInput(violations) => {
-                write!(f, "the input does not fit the schema: ")?;
-                for (i, v) in violations.iter().enumerate() {
-                    let separator = if i == 0 { "" } else { "; " };
-                    let pointer = if v.pointer.is_empty() {
-                        "/"
-                    } else {
-                        &v.pointer
-                    };
-                    write!(f, "{separator}{pointer}: {}", v.message)?;
-                }
-                Ok(())
-            }
-            Self::ClaimLost(why)
-            | Self::NotSettledYet(why)
-            | Self::NotPlaced(why)
-            | Self::KeptOut(why)
-            | Self::OutOfTime(why)
-            | Self::CorruptRecord(why) => f.write_str(why),
-            Self::AwsUnavailable(failure) => write!(f, "{failure}; this passes, try again"),
-            Self::AwsRejected(failure) => write!(f, "{failure}; fix it, then redrive"),
-        }
-    }
-}
-
-impl fmt::Display for AwsFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} failed with {}: {}",
-            self.call, self.code, self.message
-        )
-    }
-}
-
-impl std::error::Error for WorkerError {}
 
 #[cfg(test)]
 mod tests {

@@ -48,7 +48,7 @@ Exit codes:
 #[derive(Args)]
 struct Common {
     /// Id of the job: letters, digits, dots, underscores, hyphens.
-    #[arg(value_name = "JOB", value_parser = account::job)]
+    #[arg(value_name = "JOB")]
     job: JobId,
 
     /// Subnets of awsvpc tasks.
@@ -99,7 +99,7 @@ pub struct Submit {
     task_definition: String,
 
     /// The instances, rank 0's first.
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = account::instance)]
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
     instances: Vec<InstanceId>,
 
     /// Chooses so many instances that are ACTIVE, connected, free in their record, and have the GPUs free.
@@ -150,7 +150,7 @@ pub struct Adopt {
     common: Common,
 
     /// ARNs of the tasks, rank 0's first.
-    #[arg(long, value_name = "ARN", value_delimiter = ',', required = true, value_parser = task)]
+    #[arg(long, value_name = "ARN", value_delimiter = ',', required = true)]
     tasks: Vec<TaskArn>,
 
     #[command(flatten)]
@@ -161,16 +161,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("'{text}' is no NAME=VALUE")),
-    }
-}
-
-fn task(text: &str) -> Result<TaskArn, String> {
-    if text.starts_with("arn:") && text.contains(":task/") {
-        Ok(TaskArn::new(text))
-    } else {
-        Err(format!(
-            "'{text}' is no task ARN; one reads arn:aws:ecs:us-east-1:123456789012:task/CLUSTER/ID"
-        ))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What both tables' modules share of DynamoDB.
 
 use crate::WorkerError;
-use aws_sdk_dynamodb::{operation::scan::builders::ScanFluentBuilder, types::AttributeValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
 
@@ -54,32 +54,4 @@ fn culprit<'a, T: DeserializeOwned>(item: &'a Item, error: &str) -> Option<&'a s
 pub fn write<T: Serialize>(record: &T) -> Result<Item, WorkerError> {
     serde_dynamo::to_item(record)
         .map_err(|e| WorkerError::CorruptRecord(format!("the record cannot be written: {e}")))
-}
-
-/// The records in the first `pages` pages (1 MB each) of a scan, and whether that was all of it: for a person who looks
-/// on, not for a worker.
-pub async fn scan<T: DeserializeOwned>(
-    scan: ScanFluentBuilder,
-    table: &str,
-    pages: usize,
-) -> Result<(Vec<T>, bool), WorkerError> {
-    let mut records = Vec::new();
-    let mut start = None;
-    for _ in 0..pages {
-        let answer = scan
-            .clone()
-            .table_name(table)
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(WorkerError::aws("dynamodb:Scan"))?;
-        for item in answer.items.unwrap_or_default() {
-            records.push(read(table, item)?);
-        }
-        start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-        if start.is_none() {
-            return Ok((records, true));
-        }
-    }
-    Ok((records, false))
 }

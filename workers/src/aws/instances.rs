@@ -5,26 +5,23 @@
 
 use crate::{
     WorkerError,
-    aws::dynamo::{n, read, s, scan, write},
+    aws::{
+        dynamo::{n, read, s},
+        update::Update,
+    },
     context::Clock,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{InstanceRecord, InstanceStatus},
 };
-use aws_sdk_dynamodb::{
-    Client,
-    error::SdkError,
-    operation::update_item::builders::UpdateItemFluentBuilder,
-    types::{AttributeValue, ReturnValue},
-};
-use serde::{Deserialize, Serialize};
+use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
 use std::collections::HashMap;
 
 /// The table.
 #[derive(Clone)]
 pub struct Instances {
-    client: Client,
-    table: String,
-    clock: Clock,
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    pub(crate) clock: Clock,
 }
 
 /// A hold on an instance, about to be written.
@@ -51,17 +48,6 @@ pub struct Quarantine<'a> {
     pub ours: bool,
     /// When it was found faulty, this time included.
     pub faults: &'a [i64],
-}
-
-/// What a person did to an instance's record last, kept beside it as `by_hand`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ByHand {
-    /// `released` or `quarantined`.
-    pub action: String,
-    pub who: String,
-    pub why: String,
-    /// RFC 3339.
-    pub at: String,
 }
 
 const FREE: &str = "(attribute_not_exists(holder) OR holder = :by)";
@@ -140,8 +126,7 @@ impl Instances {
         let update = self
             .update(
                 instance,
-                "SET last_verdict = :verdict, last_check_at = :now, last_check_boot = :boot, \
-                 updated_at = :now, #status = #status",
+                "SET last_verdict = :verdict, last_check_at = :now, last_check_boot = :boot, updated_at = :now",
             )
             .expression_attribute_values(":boot", boot)
             .condition_expression("job_id = :job")
@@ -195,31 +180,6 @@ impl Instances {
             .expression_attribute_values(":job", s(job.as_str()))
             .expression_attribute_values(":by", s(by.as_str()));
         Ok(self.send(update).await?.is_some())
-    }
-
-    /// An operator wants an instance out of service that a recovery holds: written beside the hold, which goes on.
-    /// Answers `None` when the record is not any more what the operator has `seen`.
-    pub async fn ask_to_keep_out(
-        &self,
-        seen: &InstanceRecord,
-        who: &str,
-        why: &str,
-    ) -> Result<Option<InstanceRecord>, WorkerError> {
-        let hand = self.hand("quarantined", who, why)?;
-        let update = self
-            .update(
-                &seen.instance_id,
-                "SET keep_out = :why, by_hand = :hand, #status = #status, updated_at = :now",
-            )
-            .condition_expression("holder = :holder AND #status = :was")
-            .expression_attribute_values(":why", s(format!("{why} ({who})")))
-            .expression_attribute_values(":hand", hand)
-            .expression_attribute_values(
-                ":holder",
-                s(seen.holder.as_ref().map_or("", ExecutionArn::as_str)),
-            )
-            .expression_attribute_values(":was", s(seen.status.as_str()));
-        self.send(update).await
     }
 
     /// Takes the instance for a reboot. Answers `None` when another recovery was faster.
@@ -355,10 +315,7 @@ impl Instances {
         task_token: &str,
     ) -> Result<(), WorkerError> {
         let update = self
-            .update(
-                instance,
-                "SET updated_at = :now, #status = #status REMOVE task_token",
-            )
+            .update(instance, "SET updated_at = :now REMOVE task_token")
             .condition_expression("task_token = :token")
             .expression_attribute_values(":token", s(task_token));
         self.send(update).await.map(drop)
@@ -420,118 +377,14 @@ impl Instances {
         Ok(self.send(update).await?.is_some())
     }
 
-    /// The instances in the first `pages` pages (1 MB each) of the table, and whether that was all of it: for a person
-    /// who looks on, not for a worker.
-    pub async fn list(&self, pages: usize) -> Result<(Vec<InstanceRecord>, bool), WorkerError> {
-        scan(self.client.scan(), &self.table, pages).await
-    }
-
-    /// What a person did to the instance last.
-    pub async fn by_hand(&self, instance: &InstanceId) -> Result<Option<ByHand>, WorkerError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("instance_id", s(instance.as_str()))
-            .consistent_read(true)
-            .projection_expression("by_hand")
-            .send()
-            .await
-            .map_err(WorkerError::aws("dynamodb:GetItem"))?;
-        let hand = found.item.and_then(|mut item| item.remove("by_hand"));
-        hand.map(|hand| match hand {
-            AttributeValue::M(item) => read(&self.table, item),
-            _ => Err(WorkerError::CorruptRecord(format!(
-                "table {}: by_hand of instance {instance} is no map; mend it by hand",
-                self.table
-            ))),
-        })
-        .transpose()
-    }
-
-    /// A person frees the instance, whatever its record says. Answers `None` when the record is not any more what the
-    /// person has `seen`.
-    pub async fn release_by_hand(
-        &self,
-        seen: &InstanceRecord,
-        who: &str,
-        why: &str,
-    ) -> Result<Option<InstanceRecord>, WorkerError> {
-        let hand = self.hand("released", who, why)?;
-        let update = self
-            .update(
-                &seen.instance_id,
-                "SET #status = :available, cordoned = :false, by_hand = :hand, updated_at = :now \
-                 REMOVE holder, job_id, task_token, quarantine_reason, keep_out",
-            )
-            .condition_expression("updated_at = :seen AND #status = :was")
-            .expression_attribute_values(":available", s(InstanceStatus::Available.as_str()))
-            .expression_attribute_values(":false", AttributeValue::Bool(false))
-            .expression_attribute_values(":hand", hand)
-            .expression_attribute_values(":seen", s(&seen.updated_at))
-            .expression_attribute_values(":was", s(seen.status.as_str()));
-        self.send(update).await
-    }
-
-    /// A person takes the instance out of service. Answers `None` when the record is not any more what the person has
-    /// `seen`.
-    pub async fn quarantine_by_hand(
-        &self,
-        instance: &InstanceId,
-        arn: &ContainerInstanceArn,
-        seen: Option<&InstanceRecord>,
-        who: &str,
-        why: &str,
-    ) -> Result<Option<InstanceRecord>, WorkerError> {
-        let hand = self.hand("quarantined", who, why)?;
-        let update = self
-            .update(
-                instance,
-                "SET #status = :quarantined, cordoned = :true, container_instance_arn = :arn, \
-                 quarantine_reason = :reason, by_hand = :hand, updated_at = :now REMOVE holder, task_token",
-            )
-            .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":arn", s(arn.as_str()))
-            .expression_attribute_values(":reason", s(format!("{why} ({who})")))
-            .expression_attribute_values(":hand", hand);
-        let update = match seen {
-            Some(seen) => update
-                .condition_expression("updated_at = :seen AND #status = :was")
-                .expression_attribute_values(":seen", s(&seen.updated_at))
-                .expression_attribute_values(":was", s(seen.status.as_str())),
-            None => update.condition_expression("attribute_not_exists(instance_id)"),
-        };
-        self.send(update).await
-    }
-
-    fn hand(&self, action: &str, who: &str, why: &str) -> Result<AttributeValue, WorkerError> {
-        let hand = ByHand {
-            action: action.to_owned(),
-            who: who.to_owned(),
-            why: why.to_owned(),
-            at: self.clock.rfc3339(),
-        };
-        write(&hand).map(AttributeValue::M)
-    }
-
-    fn update(&self, instance: &InstanceId, expression: &str) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key("instance_id", s(instance.as_str()))
-            .update_expression(expression)
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":now", s(self.clock.rfc3339()))
-            .return_values(ReturnValue::AllNew)
+    pub(crate) fn update(&self, instance: &InstanceId, expression: &str) -> Update {
+        let key = [("instance_id", instance.as_str())];
+        Update::new(key, self.clock.rfc3339(), expression)
     }
 
     /// The item as it is now, or `None` when the condition did not hold.
-    async fn send(
-        &self,
-        update: UpdateItemFluentBuilder,
-    ) -> Result<Option<InstanceRecord>, WorkerError> {
-        match update.send().await {
+    pub(crate) async fn send(&self, update: Update) -> Result<Option<InstanceRecord>, WorkerError> {
+        match update.call(&self.client, &self.table).send().await {
             Ok(answer) => Ok(Some(read(
                 &self.table,
                 answer.attributes.unwrap_or_default(),

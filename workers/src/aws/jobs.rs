@@ -6,8 +6,9 @@
 use crate::{
     WorkerError,
     aws::{
-        dynamo::{Item, n, read, s, scan, write},
+        dynamo::{Item, n, read, s, write},
         pace,
+        update::Update,
     },
     context::Clock,
     ids::{ExecutionArn, JobId, TaskArn},
@@ -16,13 +17,8 @@ use crate::{
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::{
-        put_item::PutItemError,
-        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    },
-    types::{
-        AttributeValue, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
-    },
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -40,8 +36,8 @@ const HELD: &str = "holder = :by AND attempt = :attempt";
 /// The table.
 #[derive(Clone)]
 pub struct Jobs {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     clock: Clock,
 }
 
@@ -89,9 +85,10 @@ impl Jobs {
         };
         let text = |name| item.get(name).and_then(|v| v.as_s().ok());
         let key = text("job_id")
+            .and_then(|id| id.parse().ok())
             .zip(text("record").and_then(|r| parse_rank_key(r)))
             .map(|(job_id, (attempt, rank))| RankKey {
-                job_id: JobId::new(job_id),
+                job_id,
                 attempt,
                 rank,
             });
@@ -169,18 +166,6 @@ impl Jobs {
             .await
             .map_err(WorkerError::aws("dynamodb:Query"))?;
         items.into_iter().map(|i| read(&self.table, i)).collect()
-    }
-
-    /// The jobs in the first `pages` pages (1 MB each) of the table, and whether that was all of it. It reads the rank
-    /// items, too: for a person who looks on, not for a worker.
-    pub async fn list(&self, pages: usize) -> Result<(Vec<JobRecord>, bool), WorkerError> {
-        let jobs_only = self
-            .client
-            .scan()
-            .filter_expression("#r = :job")
-            .expression_attribute_names("#r", "record")
-            .expression_attribute_values(":job", s(JobRecord::SORT_KEY));
-        scan(jobs_only, &self.table, pages).await
     }
 
     /// The ids of running jobs, a page of at most `limit` after `after`, in the ids' order, and where the next page
@@ -627,27 +612,13 @@ impl Jobs {
         self.send(update).await
     }
 
-    fn update(&self, job: &JobId, expression: &str) -> UpdateItemFluentBuilder {
-        let builder = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("job_id", s(job.as_str()))
-            .key("record", s(JobRecord::SORT_KEY))
-            .update_expression(expression)
-            .expression_attribute_values(":now", s(self.clock.rfc3339()))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        // Every expression but a few moves the status, and status is a reserved word of DynamoDB.
-        if expression.contains("#status") || expression.starts_with("ADD done_ranks") {
-            builder.expression_attribute_names("#status", "status")
-        } else {
-            builder
-        }
+    fn update(&self, job: &JobId, expression: &str) -> Update {
+        let key = [("job_id", job.as_str()), ("record", JobRecord::SORT_KEY)];
+        Update::new(key, self.clock.rfc3339(), expression)
     }
 
-    async fn send(&self, update: UpdateItemFluentBuilder) -> Result<Write, WorkerError> {
-        match update.send().await {
+    async fn send(&self, update: Update) -> Result<Write, WorkerError> {
+        match update.call(&self.client, &self.table).send().await {
             Ok(answer) => {
                 let item = answer.attributes.unwrap_or_default();
                 Ok(Write::Done(Box::new(read(&self.table, item)?)))
@@ -666,7 +637,7 @@ impl Jobs {
     /// For writes that need more than the hold: a refusal although the job is held is another call at work.
     async fn send_launch(
         &self,
-        update: UpdateItemFluentBuilder,
+        update: Update,
         job: &JobId,
         attempt: u32,
         by: &ExecutionArn,
@@ -689,7 +660,7 @@ impl Jobs {
 
     async fn send_held(
         &self,
-        update: UpdateItemFluentBuilder,
+        update: Update,
         job: &JobId,
         attempt: u32,
         by: &ExecutionArn,

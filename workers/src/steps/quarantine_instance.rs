@@ -6,6 +6,7 @@ use crate::{
     ids::{ExecutionArn, InstanceId, JobId},
     records::InstanceStatus,
 };
+use aws_sdk_ecs::types::ContainerInstance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +75,10 @@ impl Step for QuarantineInstance {
         };
         // An instance that has left the cluster is described as INACTIVE for a while (API_ContainerInstance).
         let found = ctx.fleet.container_instance(&arn).await?;
-        let Some(found) = found.filter(|i| i.status() != Some("INACTIVE")) else {
+        let here = |i: &ContainerInstance| {
+            i.status() != Some("INACTIVE") && i.ec2_instance_id() == Some(instance.as_str())
+        };
+        let Some(found) = found.filter(here) else {
             return Ok(QuarantineInstanceOutcome::Gone { instance });
         };
         // The mark comes first: it is what keeps every recovery away from the node.

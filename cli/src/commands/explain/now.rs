@@ -4,7 +4,7 @@ use crate::{Failure, account::Desk, history::path::Path, output::counted};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use workers::{
-    aws::instances::ByHand,
+    desk::hand::ByHand,
     ids::{ExecutionArn, InstanceId, JobId},
     records::{InstanceStatus, JobStatus},
 };

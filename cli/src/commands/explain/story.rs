@@ -355,11 +355,11 @@ fn checked_again(record: &Value) -> Option<Said> {
 /// What a check that did not pass says.
 fn verdict(record: &Value) -> Option<String> {
     let code = code(&record["exitCode"]);
-    let detail = words::cut(record["detail"].as_str().unwrap_or_default());
-    let why = if record["exitCode"].is_null() {
-        detail
-    } else {
-        code
+    let why = match record["end"].as_str() {
+        Some("timed-out") => "it did not end in time".to_owned(),
+        Some("not-placed") => "ECS has too few GPUs on it".to_owned(),
+        Some("no-gpu") => "no container that asks for a GPU starts on it".to_owned(),
+        _ => code,
     };
     Some(match record["verdict"].as_str()? {
         "healthy" => "says healthy".to_owned(),

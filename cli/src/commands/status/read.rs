@@ -9,8 +9,8 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use workers::{
-    aws::instances::ByHand,
     context::parse_time,
+    desk::hand::ByHand,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{InstanceRecord, InstanceStatus, JobRecord, JobStatus, RankStatus},
 };

@@ -4,7 +4,7 @@ use super::*;
 
 /// The runbook's blocks of commands, each with the world that the comment before it names.
 fn runbook() -> Vec<(String, Vec<String>)> {
-    let text = include_str!("../../../../docs/runbook.md");
+    let text = include_str!("../../../docs/runbook.md");
     let mut blocks = Vec::new();
     let mut world = None;
     let mut lines = text.lines();

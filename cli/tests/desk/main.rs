@@ -1,5 +1,7 @@
 //! The operators' commands on a simulated account, in virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod doctor;
 mod explain;
 mod graph;
@@ -10,14 +12,9 @@ mod status;
 mod submit;
 mod watch;
 
-use crate::{
-    Cli, Command, Failure,
-    account::Desk,
-    commands,
-    output::{Output, columns},
-};
 use aws_sdk_dynamodb::types::AttributeValue;
 use clap::Parser;
+use gpu_recovery::{Cli, Desk, Failure, Output};
 use serde_json::{Value, json};
 use simulator::{
     cloud::{Cloud, CloudOptions, TRAINING},
@@ -180,23 +177,7 @@ impl World {
         let cli = Cli::try_parse_from([&["gpu-recovery"], line].concat());
         let cli = cli.unwrap_or_else(|error| panic!("{line:?}: {error}"));
         let (desk, output) = (&self.desk, &self.output);
-        let done = match &cli.command {
-            Command::Status(arguments) => commands::status::at(arguments, desk, output).await,
-            Command::Replay(arguments) => commands::replay::at(arguments, desk, output).await,
-            Command::Doctor(arguments) => commands::doctor::at(arguments, desk, output).await,
-            Command::Submit(arguments) => {
-                commands::submit::submit_at(arguments, desk, output).await
-            }
-            Command::Adopt(arguments) => commands::submit::adopt_at(arguments, desk, output).await,
-            Command::Watch(arguments) => commands::watch::at(arguments, desk, output).await,
-            Command::Release(arguments) => commands::hand::put_back(arguments, desk, output).await,
-            Command::Quarantine(arguments) => {
-                commands::hand::take_out(arguments, desk, output).await
-            }
-            Command::Explain(arguments) => commands::explain::at(arguments, desk, output).await,
-            Command::Graph(arguments) => commands::graph::at(arguments, desk).await,
-            _ => panic!("{line:?} needs no account"),
-        };
+        let done = gpu_recovery::on(desk, &cli.command, output).await;
         let written = output.take();
         match done {
             Ok(code) => (code, written),
