@@ -338,7 +338,7 @@ def a_gpu_fault_is_recovered_and_told(system):
     assert end["status"] == "SUCCEEDED", (end, system.path(execution))
     # ministack's history leaves out what happens inside a Map; what was done there shows in the tables and in ECS.
     expected = [
-        "ClassifyExit", "ClaimJob", "JobClaimed?", "StopSiblings", "AllStopped?", "CheckGpus", "GpusHealthy?",
+        "Classify", "ClaimJob", "JobClaimed?", "StopSiblings", "AllStopped?", "CheckGpus", "GpusHealthy?",
         "RecoverInstances", "InstancesRecovered?", "RelaunchJob", "NotifyOperators",
     ]  # fmt: skip
     assert system.path(execution) == expected, system.path(execution)
@@ -412,7 +412,7 @@ def healthy_gpus_fail_the_job_and_reboot_nothing(system):
     end = system.ended(execution)
     assert end["status"] == "SUCCEEDED" and "RecoverInstances" not in system.path(execution), end
     attributes, _, body = system.message()
-    assert (attributes["event"], attributes["reason"]) == ("JobFailed", "ApplicationFault"), attributes
+    assert (attributes["event"], attributes["reason"]) == ("JobFailed", "NoGpuFault"), attributes
     record = system.item(JOBS, job_id=job, record="job")
     assert (record["status"], record["failed_by"]) == ("FAILED", execution), record
     assert system.item(INSTANCES, instance_id=tasks[1][1])["status"] == "AVAILABLE"
@@ -443,7 +443,7 @@ def every_rank_done_completes_the_job(system):
         system.send(system.stop_event(task, 0))
         [execution] = system.started(before)
         end = system.ended(execution)
-        assert end["status"] == "SUCCEEDED" and system.path(execution) == ["ClassifyExit", "RecordCompletion"], end
+        assert end["status"] == "SUCCEEDED" and system.path(execution) == ["Classify", "RecordCompletion"], end
         outcome = json.loads(end["output"])["outcome"]
         assert outcome == ["Recorded", "JobComplete"][nth], end["output"]
     record = system.item(JOBS, job_id=job, record="job")
@@ -493,7 +493,7 @@ def a_person_who_stops_a_task_stops_the_job(system):
     system.send(system.stop_event(tasks[0][0], 143, "UserInitiated", "enough"))
     [execution] = system.started(before)
     assert system.ended(execution)["status"] == "SUCCEEDED"
-    assert system.path(execution) == ["ClassifyExit", "RecordUserStop"]
+    assert system.path(execution) == ["Classify", "RecordUserStop"]
     assert system.item(JOBS, job_id=job, record="job")["status"] == "USER_STOPPED"
 
 

@@ -197,6 +197,7 @@ impl Site {
                 job_id: id.clone(),
                 ranks,
                 recovery_attempts: None,
+                policies: workers::settings::JobPolicies::default(),
             };
             submit(&context, &submission).await?;
         }

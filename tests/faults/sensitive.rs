@@ -95,6 +95,14 @@ fn promise_3_a_job_that_is_left_half_recovered_is_noticed() {
 }
 
 #[test]
+fn promise_4_an_abnormal_end_that_leads_to_nothing_is_noticed() {
+    breaks("promise 4", &gpu_fault(), |definition| {
+        let completed = "/States/Classify/Choices/2/Condition";
+        set(definition, completed, json!("{% true %}"));
+    });
+}
+
+#[test]
 fn promise_4_a_failed_job_that_nobody_is_told_of_is_noticed() {
     let mut plan = gpu_fault();
     plan.nodes[3].gpu = GpuHealth::Healthy;
@@ -164,7 +172,7 @@ fn a_drill_is_held_to_the_promises_of_the_schedules() {
         set(definition, "/States/RecoverInstances/Items", every);
     });
     drill_breaks("promise 3", "application-fault", "suspects", |definition| {
-        let rule = "/States/GpusHealthy?/Choices/2/Next";
+        let rule = "/States/GpusHealthy?/Choices/3/Next";
         set(definition, rule, json!("NothingToDo"));
     });
     drill_breaks("promise 4", "gpu-fault", "suspects", |definition| {

@@ -200,6 +200,8 @@ fn the_numbers_bounds_are_those_of_the_settings() {
 fn the_words_of_a_choice_are_those_of_the_settings() {
     for (parameter_name, setting) in [
         ("OtherExitPolicy", "OTHER_EXIT_POLICY"),
+        ("HealthyPolicy", "HEALTHY_POLICY"),
+        ("PersonStop", "PERSON_STOP"),
         ("InstancesToCheck", "INSTANCES_TO_CHECK"),
     ] {
         for word in parameter(parameter_name)["AllowedValues"]

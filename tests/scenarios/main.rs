@@ -150,3 +150,33 @@ fn check_broken_everywhere() {
 fn registry_outage() {
     ends_as_it_says("registry-outage");
 }
+
+#[test]
+fn abort_134() {
+    ends_as_it_says("abort-134");
+}
+
+#[test]
+fn container_lost() {
+    ends_as_it_says("container-lost");
+}
+
+#[test]
+fn interrupted_exit_0() {
+    ends_as_it_says("interrupted-exit-0");
+}
+
+#[test]
+fn oom_with_sidecar() {
+    ends_as_it_says("oom-with-sidecar");
+}
+
+#[test]
+fn no_recovery_93() {
+    ends_as_it_says("no-recovery-93");
+}
+
+#[test]
+fn tell_only() {
+    ends_as_it_says("tell-only");
+}

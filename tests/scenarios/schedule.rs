@@ -124,7 +124,7 @@ instances:
 expect:
   job: FAILED
   attempt: 1
-  reason: application failed
+  reason: no GPU fault found
   notifications: [JobFailed]
 ",
     );

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 pub mod chaos;
+pub mod ends;
 pub mod fixtures;
 pub mod items;
 pub mod mishap;

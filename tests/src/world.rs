@@ -165,6 +165,7 @@ pub async fn start_job(
         job_id: JobId::new(job),
         ranks,
         recovery_attempts: None,
+        policies: workers::settings::JobPolicies::default(),
     };
     submit(context, &submission).await
 }

@@ -406,6 +406,7 @@ async fn awsvpc_job(network: Option<Network>) -> World {
         job_id: JobId::new(JOB),
         ranks,
         recovery_attempts: Some(5),
+        policies: workers::settings::JobPolicies::default(),
     };
     submit(&w.context("launcher"), &submission).await.unwrap();
     if network.is_none() {

@@ -1,11 +1,12 @@
 //! How a task ended: `workers::exit`, on recorded events and on any.
 
 use proptest::prelude::*;
-use tests::fixtures;
+use tests::{ends, fixtures};
 use workers::{
     Settings,
     aws::events::TaskStateChange,
-    decisions::exit::{Exit, OUR_STOP, TaskEnd},
+    decisions::exit::{ContainerEnd, Exit, OUR_STOP, TaskEnd},
+    settings::{ExitPolicy, JobPolicies},
 };
 
 fn settings_with(pairs: &[(&str, &str)]) -> Settings {
@@ -35,19 +36,21 @@ fn end_of(fixture: &str) -> TaskEnd {
 fn every_recorded_end_is_what_it_is() {
     let settings = settings_with(&[]);
     let expected = [
-        ("task-essential-container-exit-1", Exit::Failed, Some(1)),
+        ("task-essential-container-exit-1", Exit::Abnormal, Some(1)),
         (
             "task-several-containers-one-without-exit-code",
-            Exit::Failed,
+            Exit::Abnormal,
             Some(1),
         ),
-        ("task-failed-to-start-cannot-pull", Exit::Failed, None),
+        ("task-failed-to-start-cannot-pull", Exit::Abnormal, None),
         ("task-stopped-by-user", Exit::StoppedByUser, Some(137)),
         ("task-stopped-by-us", Exit::StoppedByUs, Some(143)),
-        ("task-spot-termination-notice", Exit::Other, Some(143)),
+        ("task-spot-termination-notice", Exit::Abnormal, Some(143)),
+        // Field case 06: interrupted, and exit 0 all the same.
+        ("task-spot-interrupted-exit-0", Exit::Abnormal, Some(0)),
         ("task-exit-0", Exit::Completed, Some(0)),
         ("task-exit-0-with-stopped-sidecar", Exit::Completed, Some(0)),
-        ("task-unknown-extra-fields", Exit::Failed, Some(1)),
+        ("task-unknown-extra-fields", Exit::Abnormal, Some(1)),
     ];
     let names: Vec<_> = expected
         .iter()
@@ -74,37 +77,143 @@ fn every_recorded_end_is_what_it_is() {
 fn a_named_training_container_alone_counts() {
     let settings = settings_with(&[("TRAINING_CONTAINER_NAME", "trainer")]);
     let several = end_of("task-several-containers-one-without-exit-code");
-    assert_eq!(several.classify(&settings), Exit::Failed);
+    assert_eq!(several.classify(&settings), Exit::Abnormal);
     let other = settings_with(&[("TRAINING_CONTAINER_NAME", "metrics")]);
-    assert_eq!(several.classify(&other), Exit::Other, "it has no exit code");
+    assert_eq!(
+        several.classify(&other),
+        Exit::Abnormal,
+        "it has no exit code"
+    );
+}
+
+fn ended(code: Option<i32>) -> ContainerEnd {
+    ContainerEnd {
+        name: "any".to_owned(),
+        exit_code: code,
+        ..ContainerEnd::default()
+    }
+}
+
+fn by_itself(containers: Vec<ContainerEnd>) -> TaskEnd {
+    TaskEnd {
+        stop_code: Some("EssentialContainerExited".to_owned()),
+        stopped_reason: Some("Essential container in task exited".to_owned()),
+        containers,
+    }
 }
 
 #[test]
-fn the_code_shown_is_the_one_that_failed() {
+fn the_code_shown_is_the_one_that_decides() {
     let settings = settings_with(&[]);
     for (codes, shown) in [
         (&[139, 1][..], 1),
+        (&[1, 93], 93),
         (&[0, 139], 139),
         (&[143, 139], 139),
         (&[139, 2], 139),
         (&[143, 0], 0),
         (&[143, 137], 143),
     ] {
-        let container = |code: &i32| ("any".to_owned(), Some(*code));
-        let end = TaskEnd {
-            stop_code: Some("EssentialContainerExited".to_owned()),
-            stopped_reason: None,
-            containers: codes.iter().map(container).collect(),
-        };
+        let end = by_itself(codes.iter().map(|code| ended(Some(*code))).collect());
         assert_eq!(end.exit_code(&settings), Some(shown), "{codes:?}");
+    }
+}
+
+#[test]
+fn exit_0_is_a_completion_only_when_nothing_interrupted_or_killed_it() {
+    let settings = settings_with(&[]);
+    let zero = by_itself(vec![ended(Some(0))]);
+    assert_eq!(zero.classify(&settings), Exit::Completed);
+    // Stop codes: TaskStopCode in the service model of ECS (2014-11-13) that botocore 1.44.8 ships, and what comes next.
+    for code in [
+        "SpotInterruption",
+        "TerminationNotice",
+        "ServiceSchedulerInitiated",
+        "InfrastructureHealth",
+        "TaskFailedToStart",
+        "SomethingNew",
+    ] {
+        let interrupted = TaskEnd {
+            stop_code: Some(code.to_owned()),
+            ..zero.clone()
+        };
+        assert_eq!(interrupted.classify(&settings), Exit::Abnormal, "{code}");
+    }
+    let killed = ContainerEnd {
+        reason: Some("OutOfMemoryError: Container killed due to memory usage".to_owned()),
+        ..ended(Some(0))
+    };
+    assert_eq!(
+        by_itself(vec![killed.clone()]).classify(&settings),
+        Exit::Abnormal
+    );
+    let beside = by_itself(vec![
+        ended(Some(0)),
+        ContainerEnd {
+            exit_code: Some(137),
+            ..killed
+        },
+    ]);
+    assert_eq!(beside.classify(&settings), Exit::Abnormal);
+    for codes in [[Some(0), Some(137)], [Some(143), Some(0)]] {
+        let sidecar = by_itself(codes.map(ended).to_vec());
+        assert_eq!(sidecar.classify(&settings), Exit::Completed, "{codes:?}");
+    }
+    for codes in [[Some(0), None], [Some(0), Some(2)], [Some(137), Some(143)]] {
+        let failed = by_itself(codes.map(ended).to_vec());
+        assert_eq!(failed.classify(&settings), Exit::Abnormal, "{codes:?}");
+    }
+}
+
+#[test]
+fn beside_a_container_with_gpus_no_other_counts() {
+    let settings = settings_with(&[]);
+    let trainer = |code| ContainerEnd {
+        has_gpus: true,
+        ..ended(code)
+    };
+    let killed = by_itself(vec![trainer(Some(137)), ended(Some(0))]);
+    assert_eq!(killed.classify(&settings), Exit::Abnormal);
+    assert_eq!(killed.exit_code(&settings), Some(137));
+    let done = by_itself(vec![trainer(Some(0)), ended(Some(1)), ended(None)]);
+    assert_eq!(done.classify(&settings), Exit::Completed);
+}
+
+#[test]
+fn an_abnormal_end_leads_to_what_the_settings_say_of_its_code() {
+    let policy = |settings: &Settings, code| by_itself(vec![ended(code)]).policy(settings);
+    let defaults = settings_with(&[]);
+    for (code, what) in [
+        (Some(1), ExitPolicy::Recover),
+        (Some(93), ExitPolicy::Fail),
+        (Some(134), ExitPolicy::Recover),
+        (None, ExitPolicy::Recover),
+    ] {
+        assert_eq!(policy(&defaults, code), what, "{code:?}");
+    }
+    let quiet = settings_with(&[("OTHER_EXIT_POLICY", "ignore")]);
+    assert_eq!(policy(&quiet, Some(134)), ExitPolicy::Ignore);
+    assert_eq!(policy(&quiet, Some(1)), ExitPolicy::Recover);
+    let mut own = JobPolicies::default();
+    for text in ["1=tell", "93=recover", "42=fail", "other=recover"] {
+        own.add_on_exit(text).unwrap();
+    }
+    let job = quiet.of_job(&own);
+    for (code, what) in [
+        (Some(1), ExitPolicy::Tell),
+        (Some(93), ExitPolicy::Recover),
+        (Some(42), ExitPolicy::Fail),
+        (Some(134), ExitPolicy::Recover),
+        (None, ExitPolicy::Recover),
+    ] {
+        assert_eq!(policy(&job, code), what, "{code:?}");
     }
 }
 
 #[test]
 fn a_rank_that_ended_badly_by_itself_is_a_suspect() {
     for (exit, suspect) in [
-        (Exit::Failed, true),
-        (Exit::Other, true),
+        (Exit::Abnormal, true),
         (Exit::Completed, false),
         (Exit::StoppedByUser, false),
         (Exit::StoppedByUs, false),
@@ -113,71 +222,58 @@ fn a_rank_that_ended_badly_by_itself_is_a_suspect() {
     }
 }
 
-fn code() -> impl Strategy<Value = Option<i32>> {
-    let usual = prop::sample::select(vec![0, 1, 2, 134, 137, 139, 143, 255]);
-    prop::option::of(prop_oneof![usual, 0..=255])
-}
-
-fn end() -> impl Strategy<Value = TaskEnd> {
-    let stop_code = prop::option::of(prop::sample::select(vec![
-        "EssentialContainerExited",
-        "UserInitiated",
-        "TaskFailedToStart",
-        "TerminationNotice",
-        "SpotInterruption",
-        "ServiceSchedulerInitiated",
-    ]));
-    let reason = prop::option::of(prop_oneof![
-        "[a-zA-Z :.-]{0,40}",
-        Just(format!("{OUR_STOP} another rank of the job failed")),
-    ]);
-    let container = (
-        prop::sample::select(vec!["trainer", "log-router", "metrics"]),
-        code(),
-    );
-    (stop_code, reason, prop::collection::vec(container, 0..5)).prop_map(
-        |(code, reason, containers)| TaskEnd {
-            stop_code: code.map(str::to_owned),
-            stopped_reason: reason,
-            containers: containers
-                .into_iter()
-                .map(|(name, code)| (name.to_owned(), code))
-                .collect(),
-        },
-    )
+fn settings() -> impl Strategy<Value = Settings> {
+    let name = prop::sample::select(vec!["", "trainer", "metrics"]);
+    let other = prop::sample::select(vec!["recover", "tell", "ignore"]);
+    (name, other).prop_map(|(name, other)| {
+        settings_with(&[
+            ("TRAINING_CONTAINER_NAME", name),
+            ("OTHER_EXIT_POLICY", other),
+        ])
+    })
 }
 
 proptest! {
     #[test]
-    fn the_order_of_containers_does_not_matter(end in end(), turn in 0..5usize) {
-        let settings = settings_with(&[]);
+    fn the_order_of_containers_does_not_matter(end in ends::end(), settings in settings(), turn in 0..5usize) {
         let mut turned = end.clone();
         let by = turn.min(turned.containers.len());
         turned.containers.rotate_left(by);
         prop_assert_eq!(end.classify(&settings), turned.classify(&settings));
+        prop_assert_eq!(end.policy(&settings), turned.policy(&settings));
         turned.containers.reverse();
         prop_assert_eq!(end.classify(&settings), turned.classify(&settings));
     }
 
     #[test]
-    fn a_recoverable_code_anywhere_is_a_failure_unless_someone_stopped_the_task(end in end(), recoverable in "1|42|1,134") {
-        let settings = settings_with(&[("RECOVERABLE_EXIT_CODES", &recoverable)]);
-        let any = end.containers.iter().filter_map(|(_, c)| *c).any(|c| settings.recoverable_exit_codes.contains(&c));
-        let stopped = matches!(end.classify(&settings), Exit::StoppedByUs | Exit::StoppedByUser);
-        if any && !stopped {
-            prop_assert_eq!(end.classify(&settings), Exit::Failed);
-            let shown = end.exit_code(&settings).unwrap();
-            prop_assert!(settings.recoverable_exit_codes.contains(&shown), "shown: {}", shown);
+    fn a_trainers_wish_is_stronger_than_a_recoverable_code_and_both_than_any_other(end in ends::end(), recoverable in "1|42|1,134") {
+        let settings = settings_with(&[("RECOVERABLE_EXIT_CODES", &recoverable), ("OTHER_EXIT_POLICY", "ignore")]);
+        let mut all = end;
+        for container in &mut all.containers {
+            container.has_gpus = false;
+        }
+        let has = |codes: &[i32]| all.containers.iter().filter_map(|c| c.exit_code).any(|code| codes.contains(&code));
+        let expected = if has(&settings.no_recovery_exit_codes) {
+            ExitPolicy::Fail
+        } else if has(&settings.recoverable_exit_codes) {
+            ExitPolicy::Recover
+        } else {
+            ExitPolicy::Ignore
+        };
+        prop_assert_eq!(all.policy(&settings), expected);
+        if expected != ExitPolicy::Ignore {
+            prop_assert_eq!(settings.policy_of(all.exit_code(&settings).unwrap()), Some(expected));
         }
     }
 
     #[test]
-    fn other_containers_do_not_matter_when_the_training_container_is_named(end in end(), others in prop::collection::vec(code(), 0..4)) {
+    fn other_containers_do_not_matter_when_the_training_container_is_named(end in ends::end(), others in prop::collection::vec(ends::code(), 0..4)) {
         let settings = settings_with(&[("TRAINING_CONTAINER_NAME", "trainer")]);
         let mut alone = end.clone();
-        alone.containers.retain(|(name, _)| name == "trainer");
+        alone.containers.retain(|c| c.name == "trainer");
+        prop_assume!(!alone.containers.is_empty());
         let mut more = alone.clone();
-        more.containers.extend(others.into_iter().map(|code| ("other".to_owned(), code)));
+        more.containers.extend(others.into_iter().map(ended));
         for same in [&end, &more] {
             prop_assert_eq!(same.classify(&settings), alone.classify(&settings));
             prop_assert_eq!(same.exit_code(&settings), alone.exit_code(&settings));
@@ -185,28 +281,27 @@ proptest! {
     }
 
     #[test]
-    fn our_own_stop_is_never_a_failure_nor_a_persons(end in end(), why in ".{0,30}") {
-        let settings = settings_with(&[]);
+    fn our_own_stop_is_never_a_failure_nor_an_operators(end in ends::end(), settings in settings(), why in ".{0,30}") {
         let ours = TaskEnd { stopped_reason: Some(format!("{OUR_STOP}{why}")), ..end };
         prop_assert_eq!(ours.classify(&settings), Exit::StoppedByUs);
-        prop_assert!(!ours.classify(&settings).is_suspect());
     }
 
     #[test]
-    fn a_persons_stop_is_never_a_failure(end in end()) {
-        let settings = settings_with(&[]);
+    fn an_operators_stop_is_never_a_failure(end in ends::end(), settings in settings()) {
         let theirs = TaskEnd { stop_code: Some("UserInitiated".to_owned()), ..end };
         prop_assert!(matches!(theirs.classify(&settings), Exit::StoppedByUser | Exit::StoppedByUs));
     }
 
     #[test]
-    fn a_completion_has_a_zero_and_nothing_that_failed(end in end()) {
-        let settings = settings_with(&[]);
-        if end.classify(&settings) == Exit::Completed {
-            let codes: Vec<i32> = end.containers.iter().filter_map(|(_, c)| *c).collect();
-            prop_assert!(codes.contains(&0));
-            prop_assert!(codes.iter().all(|c| [0, 137, 143].contains(c)), "{:?}", codes);
-            prop_assert_eq!(end.exit_code(&settings), Some(0));
+    fn what_the_ranks_item_keeps_of_an_end_says_the_same(end in ends::end(), settings in settings()) {
+        let mut rank = ends::rank();
+        rank.note_end(Some(&end), &settings);
+        let kept = rank.end(&settings).unwrap_or_default();
+        if end.stop_code.is_some() || end.exit_code(&settings).is_some() {
+            prop_assert_eq!(kept.classify(&settings), end.classify(&settings));
+            if end.classify(&settings) == Exit::Abnormal {
+                prop_assert_eq!(kept.policy(&settings), end.policy(&settings));
+            }
         }
     }
 }

@@ -33,23 +33,16 @@ async fn a_job_with_healthy_gpus_fails_and_sets_its_instances_free() {
     let (w, recovery) = stopped_job().await;
     let checks = [check(1, "healthy", json!(0))];
     let answer = w
-        .outcome(
-            FAIL,
-            input(&recovery, "ApplicationFault", &checks, &[]),
-            "Failed",
-        )
+        .outcome(FAIL, input(&recovery, "NoGpuFault", &checks, &[]), "Failed")
         .await;
     let expected = json!({
-        "outcome": "Failed", "jobId": JOB, "reason": "ApplicationFault", "released": 3,
+        "outcome": "Failed", "jobId": JOB, "reason": "NoGpuFault", "released": 3,
     });
     assert_eq!(answer, expected);
     let job = w.job_record().await;
     assert_eq!((job.status, job.holder), (JobStatus::Failed, None));
     assert_eq!(job.failed_by, Some(World::arn(&recovery.execution)));
-    assert_eq!(
-        job.reason.as_deref(),
-        Some("the GPUs are healthy, the application failed")
-    );
+    assert_eq!(job.reason.as_deref(), Some("no GPU fault found"));
     for nth in 0..3 {
         let record = w.instance_record(nth).await;
         assert_eq!(
@@ -99,11 +92,7 @@ async fn an_instance_that_an_operator_wants_out_is_quarantined_in_place_of_relea
     )
     .await;
     let answer = w
-        .outcome(
-            FAIL,
-            input(&recovery, "ApplicationFault", &[], &[]),
-            "Failed",
-        )
+        .outcome(FAIL, input(&recovery, "NoGpuFault", &[], &[]), "Failed")
         .await;
     assert_eq!(answer["released"], 2);
     let record = w.instance_record(1).await;
@@ -171,11 +160,7 @@ async fn instances_that_work_for_another_job_by_now_or_that_another_recovery_hol
         .await;
     let held = w.instance_record(2).await;
     let answer = w
-        .outcome(
-            FAIL,
-            input(&recovery, "ApplicationFault", &[], &[]),
-            "Failed",
-        )
+        .outcome(FAIL, input(&recovery, "NoGpuFault", &[], &[]), "Failed")
         .await;
     assert_eq!(answer["released"], 1);
     assert_eq!(
@@ -217,7 +202,7 @@ async fn a_half_started_relaunch_is_undone_before_the_job_is_failed() {
 #[tokio::test(start_paused = true)]
 async fn every_reason_is_kept_in_plain_words() {
     for reason in [
-        "ApplicationFault",
+        "NoGpuFault",
         "CheckInDoubt",
         "NoRecoveryLeft",
         "InstancesNotRecovered",
@@ -264,12 +249,8 @@ async fn a_lost_answer_of_the_failing_write_is_no_error() {
             (FAIL, "UpdateItem", 1) => Fault::FailAfterEffect,
             _ => Fault::Proceed,
         });
-    w.outcome(
-        FAIL,
-        input(&recovery, "ApplicationFault", &[], &[]),
-        "Failed",
-    )
-    .await;
+    w.outcome(FAIL, input(&recovery, "NoGpuFault", &[], &[]), "Failed")
+        .await;
     assert_eq!(status_of(&w, 0).await, InstanceStatus::Available);
 }
 

@@ -73,10 +73,17 @@ async fn one_lost_stop_starts_one_execution_however_often_it_is_looked_for() {
     assert_eq!(inputs(&w).len(), 1);
 }
 
-/// Seed 3653: rank 0 aborted (134, which leads to nothing by default), rank 4's exit 1 was lost.
+/// Seed 3653: rank 0 aborted (134, which was to be ignored), rank 4's exit 1 was lost.
 #[tokio::test(start_paused = true)]
 async fn an_end_that_leads_to_nothing_hides_no_failure() {
     let w = World::with_job(3).await;
+    w.edit_job(
+        JOB,
+        "job",
+        "policies",
+        json!({ "M": { "on_exit": { "M": { "other": { "S": "ignore" } } } } }),
+    )
+    .await;
     w.exit(0, 134).await;
     w.exit(2, 1).await;
     w.pass(130).await;

@@ -100,7 +100,7 @@ async fn a_recovery_is_told_at_low_severity_with_all_that_was_done() {
 async fn every_failure_is_told_as_an_error_with_what_to_do_next() {
     let w = World::new().await;
     let reasons = [
-        "ApplicationFault",
+        "NoGpuFault",
         "CheckInDoubt",
         "NoRecoveryLeft",
         "InstancesNotRecovered",
@@ -215,7 +215,7 @@ async fn a_missing_topic_is_told_with_the_call_that_failed() {
         "arn:aws:sns:us-east-1:123456789012:nobody",
     )]))
     .await;
-    let error = w.call(NOTIFY, input("ApplicationFault")).await.unwrap_err();
+    let error = w.call(NOTIFY, input("NoGpuFault")).await.unwrap_err();
     assert_eq!(error.name(), "AwsRejected");
     assert!(
         error
@@ -239,12 +239,11 @@ async fn a_busy_sns_is_asked_again() {
             status,
             message: "Rate exceeded".to_owned(),
         });
-        let error = w.call(NOTIFY, input("ApplicationFault")).await.unwrap_err();
+        let error = w.call(NOTIFY, input("NoGpuFault")).await.unwrap_err();
         assert_eq!(error.name(), "AwsUnavailable", "{code}");
     }
     w.wire().faults().set_plan(|_| Fault::Proceed);
-    w.outcome(NOTIFY, input("ApplicationFault"), "Notified")
-        .await;
+    w.outcome(NOTIFY, input("NoGpuFault"), "Notified").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,10 +253,8 @@ async fn a_lost_answer_or_a_second_call_tells_twice_rather_than_never() {
         1 => Fault::FailAfterEffect,
         _ => Fault::Proceed,
     });
-    w.outcome(NOTIFY, input("ApplicationFault"), "Notified")
-        .await;
-    w.outcome(NOTIFY, input("ApplicationFault"), "Notified")
-        .await;
+    w.outcome(NOTIFY, input("NoGpuFault"), "Notified").await;
+    w.outcome(NOTIFY, input("NoGpuFault"), "Notified").await;
     let published = w.cloud.sns.published();
     assert_eq!(published.len(), 3);
     assert!(published.iter().all(|m| m.subject == published[0].subject));

@@ -163,6 +163,7 @@ async fn hybrid_nodes_and_networks_are_kept() {
         job_id: JobId::new(JOB),
         ranks,
         recovery_attempts: None,
+        policies: workers::settings::JobPolicies::default(),
     };
     submit(&w.context("launcher"), &submission).await.unwrap();
     w.pass(90).await;

@@ -13,7 +13,7 @@ const REQUIRED: [&str; 5] = [
 ];
 
 /// Each variable with good values and bad ones.
-const VARIABLES: [(&str, &[&str], &[&str]); 16] = [
+const VARIABLES: [(&str, &[&str], &[&str]); 19] = [
     (
         "TRAINING_JOB_TABLE_NAME",
         &["hybrid-gpu-training-job"],
@@ -52,9 +52,20 @@ const VARIABLES: [(&str, &[&str], &[&str]); 16] = [
     ("ISOLATE_EXIT_CODES", &["", "205"], &["0", "x,205", "-51"]),
     (
         "OTHER_EXIT_POLICY",
-        &["", "ignore", "recover"],
-        &["Ignore", "reboot"],
+        &["", "ignore", "recover", "tell"],
+        &["Ignore", "reboot", "fail"],
     ),
+    (
+        "NO_RECOVERY_EXIT_CODES",
+        &["", "93", "42, 93"],
+        &["0", "93,x", "256"],
+    ),
+    (
+        "HEALTHY_POLICY",
+        &["", "fail", "relaunch"],
+        &["Fail", "recover"],
+    ),
+    ("PERSON_STOP", &["", "gang", "leave"], &["Gang", "stop"]),
     ("TRAINING_CONTAINER_NAME", &["", "trainer"], &[]),
     (
         "INSTANCES_TO_CHECK",
@@ -130,8 +141,8 @@ proptest! {
         if let Ok(settings) = read(&pairs) {
             let substitutions = settings.substitutions();
             prop_assert_eq!(&substitutions["EcsClusterName"], &settings.cluster);
-            let codes: Vec<i32> = substitutions["RecoverableExitCodes"].split(',').map(|c| c.parse().unwrap()).collect();
-            prop_assert_eq!(codes, settings.recoverable_exit_codes);
+            let codes: Vec<i32> = substitutions["FaultyExitCodes"].split(',').map(|c| c.parse().unwrap()).collect();
+            prop_assert_eq!(codes, settings.faulty_exit_codes);
             prop_assert_eq!(substitutions["MaxFaultyInstances"].parse::<u32>().unwrap(), settings.max_faulty_instances);
         }
     }

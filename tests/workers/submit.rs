@@ -116,6 +116,7 @@ async fn a_task_definition_that_does_not_exist_is_told_with_the_call() {
         job_id: JobId::new(JOB),
         ranks,
         recovery_attempts: None,
+        policies: workers::settings::JobPolicies::default(),
     };
     let error = submit(&w.context(LAUNCHER), &submission).await.unwrap_err();
     assert!(

@@ -4,8 +4,9 @@ pub mod launch;
 
 use crate::{
     Settings,
-    decisions::exit::{Exit, TaskEnd},
+    decisions::exit::{ContainerEnd, Exit, TaskEnd},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
+    settings::JobPolicies,
 };
 use launch::LaunchSpec;
 use schemars::JsonSchema;
@@ -117,6 +118,14 @@ pub struct JobRecord {
     /// Overrides RECOVERY_ATTEMPTS for this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_attempts: Option<u32>,
+    /// The job's own policies, over the stack's.
+    #[serde(default, skip_serializing_if = "JobPolicies::is_empty")]
+    pub policies: JobPolicies,
+    /// When the operators were told last of an end that is not recovered, and by which execution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_by: Option<ExecutionArn>,
     /// Counts launches that were undone. Never reset: with the attempt it tells the calls of RelaunchJob apart.
     #[serde(default)]
     pub launch_try: u32,
@@ -142,11 +151,67 @@ pub struct JobRecord {
     /// The execution that declared the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_by: Option<ExecutionArn>,
+    /// When all tasks of the next attempt were started: seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_at: Option<i64>,
+    /// Ranks of the attempt that is being launched whose tasks have ended, as their events tell.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeSet::is_empty",
+        with = "serde_dynamo::number_set"
+    )]
+    pub launch_ended: BTreeSet<u32>,
+    /// The attempts so far, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptRecord>,
     pub created_at: String,
     pub updated_at: String,
 }
 
+/// One attempt of a job, in times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    pub attempt: u32,
+    /// Since when all its ranks were RUNNING: seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_at: Option<i64>,
+    /// When its first rank ended abnormally.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<i64>,
+}
+
 impl JobRecord {
+    /// A job of so many ranks that starts now (RFC 3339): IN_PROGRESS in its first attempt.
+    pub fn new(job_id: JobId, nodes: u32, now: &str) -> Self {
+        Self {
+            job_id,
+            record: Self::SORT_KEY.to_owned(),
+            status: JobStatus::InProgress,
+            attempt: 1,
+            nodes,
+            holder: None,
+            failed_rank: None,
+            reason: None,
+            done_ranks: BTreeSet::new(),
+            recovery_attempts: None,
+            policies: JobPolicies::default(),
+            told_at: None,
+            told_by: None,
+            launch_try: 0,
+            launching: false,
+            undo_since: None,
+            undo_tasks: BTreeSet::new(),
+            running: Some(Self::RUNNING.to_owned()),
+            relaunched_by: None,
+            failed_by: None,
+            launched_at: None,
+            launch_ended: BTreeSet::new(),
+            attempts: Vec::new(),
+            created_at: now.to_owned(),
+            updated_at: now.to_owned(),
+        }
+    }
+
     pub const SORT_KEY: &'static str = "job";
     /// What [`running`](Self::running) holds.
     pub const RUNNING: &'static str = "yes";
@@ -200,7 +265,7 @@ impl RankRecord {
         };
         self.exit_code = end.exit_code(settings);
         self.stop_code = end.stop_code.clone();
-        self.stopped_reason = end.stopped_reason.clone();
+        self.stopped_reason = end.words(settings);
         self.status = if end.classify(settings) == Exit::Completed {
             RankStatus::Complete
         } else {
@@ -215,10 +280,11 @@ impl RankRecord {
         (self.status != RankStatus::Running && told).then(|| TaskEnd {
             stop_code: self.stop_code.clone(),
             stopped_reason: self.stopped_reason.clone(),
-            containers: vec![(
-                settings.training_container_name.clone().unwrap_or_default(),
-                self.exit_code,
-            )],
+            containers: vec![ContainerEnd {
+                name: settings.training_container_name.clone().unwrap_or_default(),
+                exit_code: self.exit_code,
+                ..ContainerEnd::default()
+            }],
         })
     }
 }

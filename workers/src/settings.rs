@@ -1,5 +1,9 @@
 //! Settings, read once from the environment; every problem is named at once.
 
+mod policies;
+
+pub use policies::{ExitPolicy, HealthyPolicy, JobPolicies, OTHER, PersonStop};
+
 use std::{collections::BTreeMap, fmt};
 
 /// How the system behaves. Names and defaults: README, "Settings".
@@ -27,8 +31,16 @@ pub struct Settings {
     pub faulty_exit_codes: Vec<i32>,
     /// `ISOLATE_EXIT_CODES`: of a health check of the user's, exit codes after which no reboot helps
     pub isolate_exit_codes: Vec<i32>,
-    /// `OTHER_EXIT_POLICY`: what any other exit code leads to
-    pub other_exit_policy: OtherExitPolicy,
+    /// `NO_RECOVERY_EXIT_CODES`: by these a trainer asks for no recovery
+    pub no_recovery_exit_codes: Vec<i32>,
+    /// What a job's own policies say of other codes; none of the stack's
+    pub exit_policies: BTreeMap<i32, ExitPolicy>,
+    /// `OTHER_EXIT_POLICY`: what every other abnormal end leads to
+    pub other_exit_policy: ExitPolicy,
+    /// `HEALTHY_POLICY`: what follows when a rank failed and no GPU fault is found
+    pub healthy_policy: HealthyPolicy,
+    /// `PERSON_STOP`: what becomes of the other ranks when an operator stops one
+    pub person_stop: PersonStop,
     /// `TRAINING_CONTAINER_NAME`: when set, this container's exit code alone counts
     pub training_container_name: Option<String>,
     /// `INSTANCES_TO_CHECK`
@@ -47,13 +59,6 @@ pub struct Settings {
     pub reboot_timeout_seconds: u32,
     /// `REBOOT_CHECK_SECONDS`: the wait for the instance looks again so often, five times
     pub reboot_check_seconds: u32,
-}
-
-/// What an exit code leads to that is neither 0 nor recoverable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OtherExitPolicy {
-    Ignore,
-    Recover,
 }
 
 /// Which instances of a failed job are checked.
@@ -103,14 +108,28 @@ impl Settings {
                 "CREATE_DCGM_HEALTH_CHECK_TASK",
                 &[("true", true), ("false", false)],
             ),
+            no_recovery_exit_codes: r.codes("NO_RECOVERY_EXIT_CODES", "93"),
+            exit_policies: BTreeMap::new(),
             faulty_exit_codes: r.codes("FAULTY_EXIT_CODES", "1,226"),
             isolate_exit_codes: r.codes("ISOLATE_EXIT_CODES", "2"),
             other_exit_policy: r.choice(
                 "OTHER_EXIT_POLICY",
                 &[
-                    ("ignore", OtherExitPolicy::Ignore),
-                    ("recover", OtherExitPolicy::Recover),
+                    ("recover", ExitPolicy::Recover),
+                    ("tell", ExitPolicy::Tell),
+                    ("ignore", ExitPolicy::Ignore),
                 ],
+            ),
+            healthy_policy: r.choice(
+                "HEALTHY_POLICY",
+                &[
+                    ("fail", HealthyPolicy::Fail),
+                    ("relaunch", HealthyPolicy::Relaunch),
+                ],
+            ),
+            person_stop: r.choice(
+                "PERSON_STOP",
+                &[("gang", PersonStop::Gang), ("leave", PersonStop::Leave)],
             ),
             training_container_name: r.get("TRAINING_CONTAINER_NAME"),
             instances_to_check: r.choice(
@@ -140,9 +159,21 @@ impl Settings {
                 "FAULTY_EXIT_CODES and ISOLATE_EXIT_CODES must not hold 0, which is healthy".into(),
             );
         }
-        if settings.recoverable_exit_codes.contains(&0) {
-            r.problems
-                .push("RECOVERABLE_EXIT_CODES must not hold 0, which is a completion".into());
+        for (name, codes) in [
+            ("RECOVERABLE_EXIT_CODES", &settings.recoverable_exit_codes),
+            ("NO_RECOVERY_EXIT_CODES", &settings.no_recovery_exit_codes),
+        ] {
+            if codes.contains(&0) {
+                r.problems
+                    .push(format!("{name} must not hold 0, which is a completion"));
+            }
+        }
+        for code in &settings.no_recovery_exit_codes {
+            if settings.recoverable_exit_codes.contains(code) {
+                r.problems.push(format!(
+                    "RECOVERABLE_EXIT_CODES and NO_RECOVERY_EXIT_CODES both hold {code}; a code means one thing"
+                ));
+            }
         }
         if r.problems.is_empty() {
             Ok(settings)
@@ -164,17 +195,9 @@ impl Settings {
             [
                 ("EcsClusterName", self.cluster.clone()),
                 ("DcgmHealthCheckTask", self.dcgm_health_check_task.clone()),
-                ("RecoverableExitCodes", codes(&self.recoverable_exit_codes)),
                 ("OwnHealthCheck", self.own_health_check.to_string()),
                 ("FaultyExitCodes", codes(&self.faulty_exit_codes)),
                 ("IsolateExitCodes", codes(&self.isolate_exit_codes)),
-                (
-                    "OtherExitPolicy",
-                    match self.other_exit_policy {
-                        OtherExitPolicy::Ignore => "ignore".to_owned(),
-                        OtherExitPolicy::Recover => "recover".to_owned(),
-                    },
-                ),
                 (
                     "TrainingContainerName",
                     self.training_container_name.clone().unwrap_or_default(),

@@ -17,7 +17,7 @@ use clap::Args;
 use serde::Serialize;
 
 const AFTER_HELP: &str = "\
-It changes nothing, but starts one execution with an event of a task that belongs to no job: it goes through ClassifyExit \
+It changes nothing, but starts one execution with an event of a task that belongs to no job: it goes through Classify \
 and ClaimJob and ends with nothing to do. --no-execution leaves that out.
 
 What this program has no SDK for (rules, roles, Systems Manager) it does not check: it prints the command of the AWS CLI \

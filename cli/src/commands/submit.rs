@@ -15,6 +15,7 @@ use workers::{
     desk::submit::{self, Adoption, Submission, SubmitError},
     ids::{InstanceId, JobId, TaskArn},
     records::launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
+    settings::{HealthyPolicy, JobPolicies, PersonStop},
 };
 
 const SUBMIT_HELP: &str = "\
@@ -72,12 +73,38 @@ struct Common {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     recovery_attempts: Option<u32>,
 
+    /// What an exit code of this job leads to: recover, fail (no recovery), tell or ignore; `other` is every other end.
+    #[arg(long, value_name = "CODE=POLICY")]
+    on_exit: Vec<String>,
+
+    /// What follows when a rank failed and no GPU fault is found: fail or relaunch; HEALTHY_POLICY when left out.
+    #[arg(long, value_name = "POLICY")]
+    healthy_policy: Option<HealthyPolicy>,
+
+    /// What becomes of the other ranks when an operator stops one: gang (they are stopped too) or leave; PERSON_STOP when left out.
+    #[arg(long, value_name = "POLICY")]
+    person_stop: Option<PersonStop>,
+
     /// Writes JSON, and nothing else.
     #[arg(long)]
     json: bool,
 }
 
 impl Common {
+    fn policies(&self) -> Result<JobPolicies, Failure> {
+        let mut policies = JobPolicies {
+            healthy: self.healthy_policy,
+            person_stop: self.person_stop,
+            ..JobPolicies::default()
+        };
+        for text in &self.on_exit {
+            policies
+                .add_on_exit(text)
+                .map_err(|why| Failure::BadInput(format!("--on-exit: {why}")))?;
+        }
+        Ok(policies)
+    }
+
     fn network(&self) -> Option<Network> {
         (!self.subnets.is_empty()).then(|| Network {
             subnets: self.subnets.clone(),
@@ -216,6 +243,7 @@ pub async fn submit_at(arguments: &Submit, desk: &Desk, output: &Output) -> Resu
         job_id: arguments.common.job.clone(),
         ranks,
         recovery_attempts: arguments.common.recovery_attempts,
+        policies: arguments.common.policies()?,
     };
     if arguments.dry_run {
         output.still();
@@ -243,6 +271,7 @@ pub async fn adopt_at(arguments: &Adopt, desk: &Desk, output: &Output) -> Result
         tasks: arguments.tasks.clone(),
         network: arguments.common.network(),
         recovery_attempts: arguments.common.recovery_attempts,
+        policies: arguments.common.policies()?,
     };
     let adopted = submit::adopt(&desk.context, &adoption).await;
     output.still();

@@ -69,10 +69,10 @@ mod tests {
             machine.reason(choice, next, &assigned).map(str::to_owned)
         };
         assert_eq!(
-            because("ClassifyExit", "RecordCompletion", Value::Null),
-            Some("Exit 0".to_owned())
+            because("Classify", "RecordCompletion", Value::Null),
+            Some("Exit 0, neither interrupted nor killed".to_owned())
         );
-        assert_eq!(because("ClassifyExit", "NothingToDo", Value::Null), None);
+        assert_eq!(because("GpusHealthy?", "FailJob", Value::Null), None);
         let doubt = json!({ "reason": "\"CheckInDoubt\"" });
         assert_eq!(
             because("GpusHealthy?", "FailJob", doubt),

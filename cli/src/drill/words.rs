@@ -156,6 +156,14 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                 ))
                 .mattering()
             }
+            ClaimJobOutcome::Tell {
+                job_id, failure, ..
+            } => Words::plain(format!(
+                "rank {} of job {job_id} ended; the policies say to tell it only",
+                failure.rank
+            ))
+            .mattering(),
+            ClaimJobOutcome::LeftAlone { why, .. } => Words::plain(format!("left alone: {why}")),
             ClaimJobOutcome::AlreadyClaimed { job_id, .. } => {
                 Words::plain(format!("job {job_id} is claimed by another execution"))
             }
@@ -174,8 +182,12 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                     format!("told to stop; {tasks} not stopped yet"),
                 )
             }
-            StopSiblingsOutcome::StoppedByUser { rank } => {
-                Words::plain(format!("a person stopped rank {rank}: the job is theirs"))
+            StopSiblingsOutcome::StoppedByUser { rank } => Words::plain(format!(
+                "an operator stopped rank {rank}: the job is theirs"
+            )),
+            StopSiblingsOutcome::NotToRecover { rank, exit_code } => {
+                let code = exit_code.map_or(String::new(), |code| format!(" (exit code {code})"));
+                Words::plain(format!("rank {rank}'s trainer asked for no recovery{code}"))
             }
         },
         CordonInstance::NAME => match read(payload)? {

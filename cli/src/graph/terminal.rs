@@ -1,7 +1,7 @@
 //! The graph as rows of a terminal: the states from top to bottom, with the way taken as a rail on their left.
 //!
 //! ```text
-//! ✓ ClassifyExit
+//! ✓ Classify
 //! ┃ ○ RecordCompletion
 //! ✓ CheckGpus               2 min 17 s
 //! ┃ ! RunDcgm               2 min 17 s · error caught

@@ -109,6 +109,7 @@ impl World {
                 .map(|(n, id)| (InstanceId::new(id), launch(n)))
                 .collect(),
             recovery_attempts: None,
+            policies: workers::settings::JobPolicies::default(),
         };
         submit(&cloud.lambda.context("launcher"), &job)
             .await

@@ -84,7 +84,7 @@ async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
     world.until(|world| world.history_has("ClaimJob")).await;
     has(
         &world.gives(4, &["watch", "bert"]).await,
-        &["SUCCEEDED: FAILED: the GPUs are healthy"],
+        &["SUCCEEDED: FAILED: no GPU fault found"],
     );
 }
 
@@ -163,6 +163,6 @@ async fn tasks_that_run_already_are_adopted_once() {
     world.pass(300).await;
     has(
         &world.gives(0, &["status", "mine"]).await,
-        &["FAILED", "healthy"],
+        &["FAILED", "no GPU fault found"],
     );
 }

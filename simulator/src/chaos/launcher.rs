@@ -107,6 +107,7 @@ pub(super) async fn launch(cloud: &Cloud, plan: &Plan, job: &Job) -> Result<(), 
         job_id: JobId::new(job.id.as_str()),
         ranks: ranks.collect(),
         recovery_attempts: job.recovery_attempts,
+        policies: workers::settings::JobPolicies::default(),
     };
     submit(&context, &submission).await.map(drop)
 }

@@ -76,6 +76,15 @@ pub enum Run {
     EndsWithoutCode {
         after: Duration,
     },
+    /// Its Spot instance is taken away: ends with this code all the same.
+    Interrupted {
+        after: Duration,
+        code: i32,
+    },
+    /// The kernel kills it for want of memory.
+    OutOfMemory {
+        after: Duration,
+    },
     NotStarted {
         reason: String,
     },

@@ -9,7 +9,7 @@ use super::{
 use tokio::time::Instant;
 
 /// The exit code of a container that got SIGKILL.
-const KILLED: i32 = 137;
+pub(super) const KILLED: i32 = 137;
 
 impl State {
     /// Stops a task as StopTask does, once; a stopped or stopping one stays as it is.
@@ -79,6 +79,20 @@ impl State {
         task.process = Process::Ended(code);
         let gang = task.gang.clone();
         let stopped_by_ecs = task.stop_delivered;
+        match task.behaviour.run {
+            _ if task.stop_code.is_some() => {}
+            // Words of the ECS developer guide, stopped-task-error-codes.
+            Run::Interrupted { .. } => {
+                task.stop_code = Some("SpotInterruption");
+                task.stopped_reason = Some("Your Spot Task was interrupted.".to_owned());
+            }
+            Run::OutOfMemory { .. } => {
+                let main = task.revision.definition.main_container();
+                task.containers[main].reason =
+                    Some("OutOfMemoryError: Container killed due to memory usage".to_owned());
+            }
+            _ => {}
+        }
         self.plan_report(arn);
         if let Some(gang) = gang {
             if let Some(watchers) = self.gang_watchers.get_mut(&gang) {

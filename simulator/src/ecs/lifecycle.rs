@@ -6,6 +6,7 @@
 
 use super::{
     behaviour::{Behaviour, GpuHealth, Run, TaskFacts},
+    ending::KILLED,
     model::{ContainerRun, LaunchParameters, Process, Revision, Task, TaskKind, Times},
     state::{Due, State, TaskStep},
 };
@@ -193,6 +194,8 @@ impl State {
         let id = task.instance_id.clone();
         match run {
             Run::Exits { after, code } => self.plan_end(arn, after, Some(code)),
+            Run::Interrupted { after, code } => self.plan_end(arn, after, Some(code)),
+            Run::OutOfMemory { after } => self.plan_end(arn, after, Some(KILLED)),
             Run::EndsWithoutCode { after } => self.plan_end(arn, after, None),
             Run::AbortsWithGang { .. } => {
                 if let Some(gang) = gang {

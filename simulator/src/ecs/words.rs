@@ -18,6 +18,13 @@ impl fmt::Display for Run {
             Self::EndsWithoutCode { after } => {
                 write!(f, "ends without a code after {}", format_duration(*after))
             }
+            Self::Interrupted { after, code } => {
+                let after = format_duration(*after);
+                write!(f, "is interrupted after {after} and exits with {code}")
+            }
+            Self::OutOfMemory { after } => {
+                write!(f, "is out of memory after {}", format_duration(*after))
+            }
             Self::NotStarted { reason } => write!(f, "does not start ({reason})"),
         }
     }

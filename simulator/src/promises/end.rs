@@ -9,10 +9,10 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use workers::{
     WorkerError,
-    decisions::exit::{Exit, TaskEnd},
+    decisions::exit::Exit,
     ids::{InstanceId, JobId},
     records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus},
-    settings::OtherExitPolicy,
+    settings::ExitPolicy,
 };
 
 /// What was found.
@@ -228,7 +228,7 @@ impl End<'_> {
 
     /// Every rank runs, is done, or ended in a way that the settings leave alone.
     fn in_progress(&self, job: &JobRecord, ranks: &[RankRecord], broken: &mut Vec<String>) {
-        let settings = &self.scene.cloud.settings;
+        let settings = self.scene.cloud.settings.of_job(&job.policies);
         if job.holder.is_some() {
             broken.push(format!("promise 3: {} is IN_PROGRESS and held", job.job_id));
         }
@@ -240,20 +240,24 @@ impl End<'_> {
                 ));
                 continue;
             };
-            let end = TaskEnd {
-                stop_code: Some(life.stop_code.clone()).filter(|s| !s.is_empty()),
-                stopped_reason: Some(life.stopped_reason.clone()).filter(|s| !s.is_empty()),
-                containers: vec![(String::new(), life.exit_code.map(|c| c as i32))],
-            };
-            let left_alone = match end.classify(settings) {
-                Exit::Other => settings.other_exit_policy == OtherExitPolicy::Ignore,
+            let end = &life.end;
+            let left_alone = match end.classify(&settings) {
+                Exit::Abnormal => match end.policy(&settings) {
+                    ExitPolicy::Ignore => true,
+                    ExitPolicy::Tell => self.told("RankEnded", &[("job_id", job.job_id.as_str())]),
+                    ExitPolicy::Recover | ExitPolicy::Fail => false,
+                },
                 Exit::Completed => job.done_ranks.contains(&rank.rank),
-                _ => false,
+                Exit::StoppedByUs | Exit::StoppedByUser => false,
             };
             if life.stopped && !left_alone {
                 broken.push(format!(
-                    "promise 3: {} is IN_PROGRESS in attempt {}, and its rank {} has ended: {} {}",
-                    job.job_id, job.attempt, rank.rank, life.stop_code, life.stopped_reason
+                    "promise 4: {} is IN_PROGRESS in attempt {}, and its rank {} has ended unseen: {} {}",
+                    job.job_id,
+                    job.attempt,
+                    rank.rank,
+                    end.stop_code.as_deref().unwrap_or_default(),
+                    end.words(&settings).unwrap_or_default()
                 ));
             }
             if !life.stopped && rank.status == RankStatus::Stopped {

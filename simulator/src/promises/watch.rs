@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use workers::records::rank_prefix;
+use workers::{aws::events::TaskDetail, decisions::exit::TaskEnd, records::rank_prefix};
 
 /// What is known of a job's task, from ECS's events.
 #[derive(Debug, Clone)]
@@ -24,9 +24,8 @@ pub(crate) struct Life {
     pub rank: u32,
     pub instance: String,
     pub stopped: bool,
-    pub stop_code: String,
-    pub stopped_reason: String,
-    pub exit_code: Option<i64>,
+    /// How it ended, as ECS tells.
+    pub end: TaskEnd,
 }
 
 /// Clones watch the same account.
@@ -156,9 +155,9 @@ impl Inner {
         let stopped = text("lastStatus") == "STOPPED";
         if let Some(life) = self.tasks.get_mut(arn) {
             life.stopped |= stopped;
-            text("stopCode").clone_into(&mut life.stop_code);
-            text("stoppedReason").clone_into(&mut life.stopped_reason);
-            life.exit_code = detail["containers"][0]["exitCode"].as_i64();
+            if let Ok(told) = serde_json::from_value::<TaskDetail>(detail.clone()) {
+                life.end = told.end();
+            }
             return;
         }
         let instance = self.nodes.get(text("containerInstanceArn")).cloned();
@@ -168,9 +167,7 @@ impl Inner {
             job,
             attempt,
             stopped,
-            stop_code: String::new(),
-            stopped_reason: String::new(),
-            exit_code: None,
+            end: TaskEnd::default(),
         };
         self.started(arn, &life);
         self.tasks.insert(arn.to_owned(), life);

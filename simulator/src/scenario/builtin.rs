@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 22] = [
+const BUILTIN: [(&str, &str); 28] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -83,6 +83,24 @@ const BUILTIN: [(&str, &str); 22] = [
         "person-aborts-then-redrives",
         include_str!("../../scenarios/person-aborts-then-redrives.yaml"),
     ),
+    ("abort-134", include_str!("../../scenarios/abort-134.yaml")),
+    (
+        "container-lost",
+        include_str!("../../scenarios/container-lost.yaml"),
+    ),
+    (
+        "interrupted-exit-0",
+        include_str!("../../scenarios/interrupted-exit-0.yaml"),
+    ),
+    (
+        "oom-with-sidecar",
+        include_str!("../../scenarios/oom-with-sidecar.yaml"),
+    ),
+    (
+        "no-recovery-93",
+        include_str!("../../scenarios/no-recovery-93.yaml"),
+    ),
+    ("tell-only", include_str!("../../scenarios/tell-only.yaml")),
 ];
 
 /// Their names.

@@ -7,7 +7,12 @@ use crate::{stepfunctions::nearest, throttle};
 const MAX_NODES: u32 = 1024;
 
 /// What the operators are told of: the attribute `event` of a message.
-const EVENTS: [&str; 3] = ["JobRecovered", "JobFailed", "ExecutionEndedBadly"];
+const EVENTS: [&str; 4] = [
+    "JobRecovered",
+    "JobFailed",
+    "RankEnded",
+    "ExecutionEndedBadly",
+];
 
 impl Scenario {
     /// The nodes that it names, and in which field; a rank is on the node of its number.
@@ -102,12 +107,14 @@ impl RankSpec {
     fn check(&self, field: &str) -> Result<(), String> {
         if self.kinds() > 1 {
             return Err(format!(
-                "{field} can end in one way only; give one of exits, abortsWithGang, endsWithoutCode, doesNotStart"
+                "{field} can end in one way only; give one of exits, abortsWithGang, endsWithoutCode, \
+                 interrupted, outOfMemory, doesNotStart"
             ));
         }
         let ends = [
             ("exits", &self.exits),
             ("abortsWithGang", &self.aborts_with_gang),
+            ("interrupted", &self.interrupted),
         ];
         for (how, end) in ends {
             if let Some(end) = end {
@@ -121,6 +128,8 @@ impl RankSpec {
         usize::from(self.exits.is_some())
             + usize::from(self.aborts_with_gang.is_some())
             + usize::from(self.ends_without_code.is_some())
+            + usize::from(self.interrupted.is_some())
+            + usize::from(self.out_of_memory.is_some())
             + usize::from(self.does_not_start.is_some())
     }
 }

@@ -3,7 +3,7 @@
 use super::spec::Scenario;
 use crate::{
     cloud::{Cloud, TRAINING},
-    ecs::{Behaviour, NewInstance, TaskDefinition, TaskKind},
+    ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskKind},
     promises::attempts,
 };
 use std::collections::BTreeMap;
@@ -42,6 +42,11 @@ pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
             cloud.fleet.set_ssm_agent(&id, spec.ssm.into());
         }
     }
+    if scenario.sidecar {
+        let mut training = TaskDefinition::new(TRAINING, TaskKind::Job, 8);
+        training.containers.push(Container::new("log-router"));
+        cloud.fleet.define(training);
+    }
     let (scenario, attempts) = (scenario.clone(), attempts([JOB]));
     cloud.fleet.on_job_task(move |task| {
         let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
@@ -78,6 +83,7 @@ pub async fn launch(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitErro
         job_id: JobId::new(JOB),
         ranks,
         recovery_attempts: None,
+        policies: workers::settings::JobPolicies::default(),
     };
     submit(&context, &job).await?;
     for (node, _) in others {
@@ -91,6 +97,7 @@ pub async fn launch(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitErro
                 },
             )],
             recovery_attempts: None,
+            policies: workers::settings::JobPolicies::default(),
         };
         submit(&context, &other).await?;
     }

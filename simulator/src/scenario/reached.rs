@@ -57,7 +57,9 @@ pub fn not(watch: &Watch, scenario: &Scenario, report: &Report, idle: &[&Action]
 fn own_ends(watch: &Watch) -> BTreeSet<(u32, u32)> {
     let tasks = watch.tasks().into_values();
     let ended = tasks.filter(|life| {
-        life.job == launcher::JOB && life.stopped && life.stop_code != "UserInitiated"
+        life.job == launcher::JOB
+            && life.stopped
+            && life.end.stop_code.as_deref() != Some("UserInitiated")
     });
     ended.map(|life| (life.attempt, life.rank)).collect()
 }

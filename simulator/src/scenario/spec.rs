@@ -29,6 +29,9 @@ pub struct Scenario {
     /// Settings of the system by their environment names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
+    /// A log router without GPUs runs beside each trainer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sidecar: bool,
     /// What each rank does; one that is not named does as `others` say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ranks: BTreeMap<u32, RankSpec>,
@@ -69,6 +72,16 @@ pub struct RankSpec {
         with = "duration::optional"
     )]
     pub ends_without_code: Option<Duration>,
+    /// Its Spot instance is taken away; it exits with this code all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<Exit>,
+    /// The kernel kills it for want of memory.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "duration::optional"
+    )]
+    pub out_of_memory: Option<Duration>,
     /// Its task never starts, for this reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub does_not_start: Option<String>,
@@ -319,7 +332,10 @@ impl RankSpec {
     /// So long after its start its end is scheduled.
     pub fn ends_after(&self) -> Option<Duration> {
         let exits = self.exits.as_ref().map(|exit| exit.after);
-        exits.or(self.ends_without_code)
+        exits
+            .or(self.ends_without_code)
+            .or(self.interrupted.as_ref().map(|exit| exit.after))
+            .or(self.out_of_memory)
     }
 
     pub fn behaviour(&self) -> Behaviour {
@@ -327,6 +343,10 @@ impl RankSpec {
             Run::Exits { after, code }
         } else if let Some(Exit { after, code }) = self.aborts_with_gang.clone() {
             Run::AbortsWithGang { after, code }
+        } else if let Some(Exit { after, code }) = self.interrupted.clone() {
+            Run::Interrupted { after, code }
+        } else if let Some(after) = self.out_of_memory {
+            Run::OutOfMemory { after }
         } else if let Some(after) = self.ends_without_code {
             Run::EndsWithoutCode { after }
         } else if let Some(reason) = self.does_not_start.clone() {
@@ -342,6 +362,8 @@ impl RankSpec {
         Behaviour {
             run,
             on_sigterm,
+            // Beside a killed trainer a log router ends well by itself.
+            sidecar_code: if self.out_of_memory.is_some() { 0 } else { 143 },
             ..Behaviour::default()
         }
     }

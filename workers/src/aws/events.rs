@@ -2,6 +2,7 @@
 
 use crate::{
     context::parse_time,
+    decisions::exit::{ContainerEnd, TaskEnd},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, TaskArn},
 };
 use schemars::JsonSchema;
@@ -21,6 +22,11 @@ pub struct TaskDetail {
     /// RFC 3339.
     #[serde(default)]
     pub created_at: Option<String>,
+    /// RFC 3339.
+    #[serde(default)]
+    pub stopped_at: Option<String>,
+    #[serde(default)]
+    pub started_by: Option<String>,
     #[serde(default)]
     pub stop_code: Option<String>,
     #[serde(default)]
@@ -38,6 +44,11 @@ pub struct ContainerDetail {
     /// Missing when the container was killed or never started.
     #[serde(default)]
     pub exit_code: Option<i32>,
+    /// Why it ended or did not start, in the agent's words.
+    #[serde(default)]
+    pub reason: Option<String>,
+    #[serde(default)]
+    pub gpu_ids: Vec<String>,
 }
 
 /// A task that stopped is expected in the table, and in its index, so long after it was created. Before that an
@@ -46,14 +57,19 @@ const RECORDED_WITHIN_SECONDS: i64 = 60;
 
 impl TaskDetail {
     /// How the task ended.
-    pub fn end(&self) -> crate::decisions::exit::TaskEnd {
-        crate::decisions::exit::TaskEnd {
+    pub fn end(&self) -> TaskEnd {
+        TaskEnd {
             stop_code: self.stop_code.clone(),
             stopped_reason: self.stopped_reason.clone(),
             containers: self
                 .containers
                 .iter()
-                .map(|c| (c.name.clone(), c.exit_code))
+                .map(|c| ContainerEnd {
+                    name: c.name.clone(),
+                    exit_code: c.exit_code,
+                    reason: c.reason.clone(),
+                    has_gpus: !c.gpu_ids.is_empty(),
+                })
                 .collect(),
         }
     }

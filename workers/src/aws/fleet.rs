@@ -3,7 +3,7 @@
 use crate::{
     WorkerError,
     aws::pace,
-    decisions::exit::{OUR_STOP, TaskEnd},
+    decisions::exit::{ContainerEnd, OUR_STOP, TaskEnd},
     error::{AwsFailure, code_of},
     ids::{ContainerInstanceArn, InstanceId, TaskArn},
     records::launch::LaunchSpec,
@@ -371,7 +371,12 @@ pub fn end_of(task: &Task) -> TaskEnd {
         containers: task
             .containers()
             .iter()
-            .map(|c| (c.name().unwrap_or_default().to_owned(), c.exit_code()))
+            .map(|c| ContainerEnd {
+                name: c.name().unwrap_or_default().to_owned(),
+                exit_code: c.exit_code(),
+                reason: c.reason().map(str::to_owned),
+                has_gpus: !c.gpu_ids().is_empty(),
+            })
             .collect(),
     }
 }

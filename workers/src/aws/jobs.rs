@@ -31,6 +31,9 @@ pub const RUNNING_INDEX: &str = "running-index";
 /// BatchWriteItem takes so many (DynamoDB API reference).
 const WRITE_BATCH: usize = 25;
 
+/// Ends of a job that follow a message within so long are told with it: a gang's ranks all end within seconds.
+const TELL_AGAIN_SECONDS: i64 = 600;
+
 const HELD: &str = "holder = :by AND attempt = :attempt";
 
 /// The table.
@@ -385,6 +388,27 @@ impl Jobs {
         self.send(update).await
     }
 
+    /// Notes that this execution tells the operators of an end that is not recovered: unless one did within the last ten
+    /// minutes, or the job is not running any more.
+    pub async fn tell(&self, key: &RankKey, by: &ExecutionArn) -> Result<Write, WorkerError> {
+        let now = self.clock.epoch_seconds();
+        let update = self
+            .update(
+                &key.job_id,
+                "SET told_at = :at, told_by = :by, updated_at = :now",
+            )
+            .condition_expression(
+                "attempt = :attempt AND #status = :running AND \
+                 (attribute_not_exists(told_at) OR told_at < :before OR told_by = :by)",
+            )
+            .expression_attribute_values(":at", n(now))
+            .expression_attribute_values(":before", n(now - TELL_AGAIN_SECONDS))
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":attempt", n(key.attempt))
+            .expression_attribute_values(":running", s(JobStatus::InProgress.as_str()));
+        self.send(update).await
+    }
+
     /// Moves a held job on to another status.
     ///
     /// # Errors
@@ -522,7 +546,7 @@ impl Jobs {
                 &job.job_id,
                 "SET #status = :status, attempt = :next, relaunched_by = :by, \
                  launching = :false, running = :yes, reason = :reason, updated_at = :now \
-                 REMOVE holder, failed_rank, done_ranks",
+                 REMOVE holder, failed_rank, done_ranks, told_at, told_by",
             )
             .condition_expression(
                 "holder = :by AND attempt = :attempt AND launching = :true AND launch_try = :try",

@@ -22,6 +22,7 @@ pub fn of(task: &Task) -> Value {
                 "lastStatus": c.last_status(),
                 "exitCode": c.exit_code(),
                 "reason": c.reason(),
+                "gpuIds": (!c.gpu_ids().is_empty()).then(|| c.gpu_ids()),
             }))
         })
         .collect();

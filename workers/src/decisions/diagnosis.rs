@@ -106,8 +106,12 @@ pub struct Recovery {
 pub enum Reason {
     /// Rebooted, verified, relaunched.
     Recovered,
-    /// The check finds every suspect healthy, or only settings wrong: the training code failed.
-    ApplicationFault,
+    /// Every check is healthy or finds only settings wrong, and HEALTHY_POLICY is to fail, or no recovery is left.
+    NoGpuFault,
+    /// A trainer asked for no recovery, by its exit code.
+    AskedByTrainer,
+    /// A rank ended in a way that the policies only tell.
+    EndedAndTold,
     /// Most checks failed, or more than MAX_FAULTY_INSTANCES: the check, its image or the driver is in doubt.
     CheckInDoubt,
     /// Every instance is back, and the job has used up its recoveries.
@@ -125,7 +129,9 @@ impl Reason {
     pub fn words(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",
-            Self::ApplicationFault => "the GPUs are healthy, the application failed",
+            Self::NoGpuFault => "no GPU fault found",
+            Self::AskedByTrainer => "its trainer asked for no recovery",
+            Self::EndedAndTold => "nothing was done, as the policies say",
             Self::CheckInDoubt => "too many GPU checks failed at once to trust the check",
             Self::NoRecoveryLeft => "a GPU was faulty and no recovery is left for this job",
             Self::InstancesNotRecovered => {

@@ -10,10 +10,11 @@ use crate::{
     },
     ids::{ContainerInstanceArn, InstanceId, JobId, TaskArn},
     records::{
-        InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus,
+        InstanceStatus, JobRecord, RankRecord, RankStatus,
         launch::{LaunchSpec, Network},
         rank_key,
     },
+    settings::JobPolicies,
 };
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -30,6 +31,8 @@ pub struct Submission {
     pub ranks: Vec<(InstanceId, LaunchSpec)>,
     /// Overrides RECOVERY_ATTEMPTS for this job.
     pub recovery_attempts: Option<u32>,
+    /// Over the stack's.
+    pub policies: JobPolicies,
 }
 
 /// Why a job was not started.
@@ -59,6 +62,8 @@ pub struct Adoption {
     pub network: Option<Network>,
     /// Overrides RECOVERY_ATTEMPTS for this job.
     pub recovery_attempts: Option<u32>,
+    /// Over the stack's.
+    pub policies: JobPolicies,
 }
 
 /// Starts every rank, or none, and records the job. The job's item comes first: it is what makes the id ours.
@@ -80,6 +85,7 @@ pub async fn submit(ctx: &Context, submission: &Submission) -> Result<JobRecord,
         &submission.job_id,
         submission.ranks.len(),
         submission.recovery_attempts,
+        &submission.policies,
         "submitted",
     );
     if let Write::Refused(_) = ctx.jobs.create(&job).await? {
@@ -103,29 +109,15 @@ fn new_job(
     job_id: &JobId,
     ranks: usize,
     recovery_attempts: Option<u32>,
+    policies: &JobPolicies,
     reason: &str,
 ) -> JobRecord {
-    let now = ctx.clock.rfc3339();
+    let nodes = u32::try_from(ranks).unwrap_or(u32::MAX);
     JobRecord {
-        job_id: job_id.clone(),
-        record: JobRecord::SORT_KEY.to_owned(),
-        status: JobStatus::InProgress,
-        attempt: 1,
-        nodes: u32::try_from(ranks).unwrap_or(u32::MAX),
-        holder: None,
-        failed_rank: None,
         reason: Some(reason.to_owned()),
-        done_ranks: BTreeSet::new(),
         recovery_attempts,
-        launch_try: 0,
-        launching: false,
-        undo_since: None,
-        undo_tasks: BTreeSet::new(),
-        running: Some(JobRecord::RUNNING.to_owned()),
-        relaunched_by: None,
-        failed_by: None,
-        created_at: now.clone(),
-        updated_at: now,
+        policies: policies.clone(),
+        ..JobRecord::new(job_id.clone(), nodes, &ctx.clock.rfc3339())
     }
 }
 
@@ -144,6 +136,7 @@ pub async fn adopt(
         &adoption.job_id,
         ranks.len(),
         adoption.recovery_attempts,
+        &adoption.policies,
         "adopted",
     );
     if let Write::Refused(_) = ctx.jobs.create(&job).await? {

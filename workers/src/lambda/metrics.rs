@@ -57,18 +57,21 @@ pub fn line(
         Err(_) => figures.push(("WorkerErrors", 1)),
         Ok(outcome) => match (worker, outcome["outcome"].as_str()) {
             ("notify-operators", _) => {
-                let recovered = facts.reason.as_deref() == Some("Recovered");
-                if !recovered {
-                    reason = facts.reason.as_deref();
+                match facts.reason.as_deref() {
+                    Some("Recovered") => {
+                        figures.push(("JobsRecovered", 1));
+                        let took = facts
+                            .started_at
+                            .map(|at| ("RecoverySeconds", now / 1000 - at));
+                        figures.extend(took);
+                    }
+                    // The job is as it was, or its own step counts it.
+                    Some("EndedAndTold" | "UserStopped") => {}
+                    failed => {
+                        reason = failed;
+                        figures.push(("JobsFailed", 1));
+                    }
                 }
-                let outcome = if recovered {
-                    "JobsRecovered"
-                } else {
-                    "JobsFailed"
-                };
-                figures.push((outcome, 1));
-                let started = facts.started_at.filter(|_| recovered);
-                figures.extend(started.map(|at| ("RecoverySeconds", now / 1000 - at)));
             }
             ("record-completion", Some("JobComplete")) => figures.push(("JobsCompleted", 1)),
             ("record-user-stop", Some("Recorded")) => figures.push(("JobsStoppedByUser", 1)),
@@ -145,10 +148,10 @@ mod tests {
 
     #[test]
     fn a_failed_job_is_counted_by_its_reason_too() {
-        let line = told("ApplicationFault");
+        let line = told("NoGpuFault");
         assert_eq!(
             (&line["JobsFailed"], &line["Reason"]),
-            (&json!(1), &json!("ApplicationFault"))
+            (&json!(1), &json!("NoGpuFault"))
         );
         let set = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(

@@ -3,14 +3,16 @@
 
 use super::find::{Found, rank_of};
 use crate::{
-    Context, Step, WorkerError,
+    Context, Settings, Step, WorkerError,
     aws::{
-        events::TaskStateChange,
+        events::{TaskDetail, TaskStateChange},
         fleet::end_of,
         jobs::{RankKey, Write},
     },
+    decisions::exit::TaskEnd,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     records::{JobRecord, JobStatus, RankRecord, launch::LaunchSpec},
+    settings::{ExitPolicy, HealthyPolicy},
 };
 use aws_sdk_ecs::types::Task;
 use schemars::JsonSchema;
@@ -37,8 +39,19 @@ pub enum ClaimJobOutcome {
         nodes: u32,
         /// How many more relaunches the job may have.
         recoveries_left: u32,
+        /// What follows when no GPU fault is found.
+        healthy_policy: HealthyPolicy,
         failure: Failure,
     },
+    /// The end is not recovered by the job's policies; the operators are to be told of it.
+    Tell {
+        job_id: JobId,
+        attempt: u32,
+        nodes: u32,
+        failure: Failure,
+    },
+    /// The end is not recovered by the job's policies, and there is nothing to tell.
+    LeftAlone { job_id: JobId, why: String },
     /// Another execution recovers the job.
     AlreadyClaimed { job_id: JobId, holder: ExecutionArn },
     /// The job has moved on: the event is late, or came twice.
@@ -80,13 +93,24 @@ impl Step for ClaimJob {
                     job_id: key.job_id,
                 });
             }
-            Found::Current { key, .. } => key,
+            Found::Current { key, job } => {
+                let settings = ctx.settings.of_job(&job.policies);
+                let detail = &input.event.detail;
+                match detail.end().policy(&settings) {
+                    ExitPolicy::Recover | ExitPolicy::Fail => key,
+                    policy => {
+                        return leave(ctx, key, &job, detail, policy, &input.execution).await;
+                    }
+                }
+            }
         };
         let job = match claim(ctx, &key, &input.execution).await? {
             Claim::Ours(job) => job,
             Claim::Outcome(outcome) => return Ok(outcome),
         };
-        let (ranks, tasks) = keep_launches(ctx, &job).await?;
+        let settings = ctx.settings.of_job(&job.policies);
+        let detail = &input.event.detail;
+        let (ranks, tasks) = keep_launches(ctx, &settings, &job, key.rank, &detail.end()).await?;
         let not_relaunchable = ranks
             .iter()
             .find(|r| r.launch.is_none() || r.instance_id.is_none())
@@ -125,25 +149,82 @@ impl Step for ClaimJob {
         } else {
             (allowed + 1).saturating_sub(job.attempt)
         };
-        let detail = &input.event.detail;
+        let failed = ranks.iter().find(|r| r.rank == key.rank);
         Ok(ClaimJobOutcome::Claimed {
             attempt: job.attempt,
             nodes: job.nodes,
             recoveries_left,
+            healthy_policy: settings.healthy_policy,
             failure: Failure {
-                rank: key.rank,
-                task: detail.task_arn.clone(),
-                instance: ranks
-                    .iter()
-                    .find(|r| r.rank == key.rank)
-                    .and_then(|r| r.instance_id.clone()),
-                exit_code: detail.end().exit_code(&ctx.settings),
-                stop_code: detail.stop_code.clone(),
-                stopped_reason: detail.stopped_reason.clone(),
                 not_relaunchable,
+                ..failure_of(key.rank, failed, detail, &settings)
             },
             job_id: key.job_id,
         })
+    }
+}
+
+fn failure_of(
+    rank: u32,
+    record: Option<&RankRecord>,
+    detail: &TaskDetail,
+    settings: &Settings,
+) -> Failure {
+    let end = detail.end();
+    Failure {
+        rank,
+        task: detail.task_arn.clone(),
+        instance: record.and_then(|r| r.instance_id.clone()),
+        exit_code: end.exit_code(settings),
+        stop_code: detail.stop_code.clone(),
+        stopped_reason: end.words(settings),
+        not_relaunchable: None,
+    }
+}
+
+/// Writes an end down that the job's policies leave alone, and says whether the operators are to be told. The ends that
+/// follow one that was told within ten minutes are told with it.
+async fn leave(
+    ctx: &Context,
+    key: RankKey,
+    job: &JobRecord,
+    detail: &TaskDetail,
+    policy: ExitPolicy,
+    by: &ExecutionArn,
+) -> Result<ClaimJobOutcome, WorkerError> {
+    if job.status != JobStatus::InProgress {
+        return Ok(stale(&key, job));
+    }
+    let settings = ctx.settings.of_job(&job.policies);
+    let mut record = ctx.jobs.rank(&key).await?;
+    if let Some(rank) = &mut record {
+        rank.note_end(Some(&detail.end()), &settings);
+        ctx.jobs.put_rank_of_task(rank).await?;
+    }
+    if policy == ExitPolicy::Ignore {
+        return Ok(ClaimJobOutcome::LeftAlone {
+            job_id: key.job_id,
+            why: "the job's policies ignore this end".to_owned(),
+        });
+    }
+    match ctx.jobs.tell(&key, by).await? {
+        Write::Done(job) => Ok(ClaimJobOutcome::Tell {
+            attempt: job.attempt,
+            nodes: job.nodes,
+            failure: failure_of(key.rank, record.as_ref(), detail, &settings),
+            job_id: key.job_id,
+        }),
+        Write::Refused(Some(job))
+            if job.status == JobStatus::InProgress && job.attempt == key.attempt =>
+        {
+            Ok(ClaimJobOutcome::LeftAlone {
+                job_id: key.job_id,
+                why: "the operators were told of another rank's end within the last ten minutes"
+                    .to_owned(),
+            })
+        }
+        Write::Refused(Some(job)) => Ok(stale(&key, &job)),
+        Write::Refused(None) => Ok(ClaimJobOutcome::NotManaged),
     }
 }
 
@@ -210,7 +291,10 @@ fn stale(key: &RankKey, job: &JobRecord) -> ClaimJobOutcome {
 /// Reads every task of the attempt and keeps on its rank's item how it was started and where it ran.
 async fn keep_launches(
     ctx: &Context,
+    settings: &Settings,
     job: &JobRecord,
+    failed: u32,
+    end: &TaskEnd,
 ) -> Result<(Vec<RankRecord>, BTreeMap<TaskArn, Task>), WorkerError> {
     let mut ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
     let arns: Vec<TaskArn> = ranks.iter().map(|r| r.task_arn.clone()).collect();
@@ -222,6 +306,10 @@ async fn keep_launches(
         .collect();
     let instances: BTreeMap<_, _> = ctx.fleet.container_instances(&unplaced).await?;
     for rank in &mut ranks {
+        // What ECS has forgotten, the event still tells.
+        if rank.rank == failed {
+            rank.note_end(Some(end), settings);
+        }
         let Some(task) = tasks.get(&rank.task_arn) else {
             continue;
         };
@@ -234,7 +322,7 @@ async fn keep_launches(
             rank.container_instance_arn = Some(arn);
         }
         if task.last_status() == Some("STOPPED") {
-            rank.note_end(Some(&end_of(task)), &ctx.settings);
+            rank.note_end(Some(&end_of(task)), settings);
         }
     }
     ctx.jobs.put_ranks(&ranks).await?;

@@ -10,10 +10,10 @@ use crate::{
         pace, stop_event,
     },
     context::parse_time,
-    decisions::exit::Exit,
+    decisions::exit::{Exit, TaskEnd},
     ids::{JobId, TaskArn},
     records::{JobRecord, JobStatus, RankRecord, RankStatus},
-    settings::OtherExitPolicy,
+    settings::ExitPolicy,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -126,10 +126,11 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
         .collect();
     let arns: Vec<TaskArn> = ranks.iter().map(|rank| rank.task_arn.clone()).collect();
     let tasks = ctx.fleet.tasks(&arns).await?;
+    let settings = ctx.settings.of_job(&job.policies);
     let mut tries = TRIES;
     let mut found = Vec::new();
     for arn in arns {
-        let (event, exit) = match tasks.get(&arn) {
+        let (event, end) = match tasks.get(&arn) {
             Some(task) => {
                 let unseen = task.last_status() == Some("STOPPED")
                     && task
@@ -138,16 +139,17 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
                 if !unseen {
                     continue;
                 }
-                (stop_event::of(task), end_of(task).classify(&ctx.settings))
+                (stop_event::of(task), end_of(task))
             }
-            None if is_old(&job, now) => (stop_event::of_gone(&arn), Exit::Failed),
+            None if is_old(&job, now) => (stop_event::of_gone(&arn), TaskEnd::default()),
             None => continue,
         };
+        let exit = end.classify(&settings);
         let ignored = match exit {
             Exit::StoppedByUs => true,
             // It leads to nothing, and must not stand for a failure that leads to a recovery.
-            Exit::Other => ctx.settings.other_exit_policy == OtherExitPolicy::Ignore,
-            Exit::Completed | Exit::Failed | Exit::StoppedByUser => false,
+            Exit::Abnormal => end.policy(&settings) == ExitPolicy::Ignore,
+            Exit::Completed | Exit::StoppedByUser => false,
         };
         if ignored || (exit != Exit::Completed && tries == 0) {
             continue;

@@ -207,25 +207,11 @@ mod tests {
 
     fn job(holder: Option<&str>) -> JobRecord {
         JobRecord {
-            job_id: JobId::new("llama-7b"),
-            record: "job".into(),
             status: JobStatus::PendingRestart,
-            attempt: 1,
-            nodes: 8,
             holder: holder.map(ExecutionArn::new),
             failed_rank: Some(3),
             reason: Some("instance i-1 of rank 3 is faulty".into()),
-            done_ranks: Default::default(),
-            recovery_attempts: None,
-            launch_try: 0,
-            launching: false,
-            undo_since: None,
-            undo_tasks: Default::default(),
-            running: None,
-            relaunched_by: None,
-            failed_by: None,
-            created_at: String::new(),
-            updated_at: String::new(),
+            ..JobRecord::new(JobId::new("llama-7b"), 8, "")
         }
     }
 

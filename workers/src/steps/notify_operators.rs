@@ -64,11 +64,10 @@ impl Step for NotifyOperators {
 
 /// The message; `now` in seconds since the Unix epoch.
 fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Message {
-    let recovered = input.reason == Reason::Recovered;
-    let (event, severity) = if recovered {
-        ("JobRecovered", Severity::Info)
-    } else {
-        ("JobFailed", Severity::Error)
+    let (event, severity, word) = match input.reason {
+        Reason::Recovered => ("JobRecovered", Severity::Info, "RECOVERED"),
+        Reason::EndedAndTold => ("RankEnded", Severity::Error, "ENDED"),
+        _ => ("JobFailed", Severity::Error, "FAILED"),
     };
     let took = parse_time(&input.started_at).map(|start| (now - start).max(0));
     let took_words = took.map_or(String::new(), |s| format!(" after {}", duration(s)));
@@ -76,6 +75,12 @@ fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Messa
         Some(RelaunchJobOutcome::Relaunched { attempt, ranks, .. }) => format!(
             "Job {} runs again as attempt {attempt}: all {ranks} ranks were relaunched{took_words}.",
             input.job_id
+        ),
+        None if input.reason == Reason::EndedAndTold => format!(
+            "Rank {} of job {} {}; the policies say to tell it only.",
+            input.failure.rank,
+            input.job_id,
+            how_it_ended(&input.failure)
         ),
         None => format!(
             "Job {} is FAILED{took_words}: {}.",
@@ -89,7 +94,6 @@ fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Messa
     body.section("What was done", &what_was_done(input));
     body.section("What to do next", &what_to_do(input, settings));
     body.section("Where to look", &where_to_look(input, settings));
-    let word = if recovered { "RECOVERED" } else { "FAILED" };
     let subject = subject(&format!(
         "[gpu-recovery] {word} {}: rank {}, {}",
         input.job_id,
@@ -119,11 +123,7 @@ fn what_happened(input: &NotifyOperatorsInput) -> Vec<String> {
         .instance
         .as_ref()
         .map_or(String::new(), |i| format!(" on {i}"));
-    let how = match (failure.exit_code, failure.stop_code.as_deref()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some("TaskFailedToStart")) => "did not start".to_owned(),
-        (None, _) => "ended without an exit code".to_owned(),
-    };
+    let how = how_it_ended(failure);
     let mut lines = vec![format!(
         "{} rank {} of {}{place} {how} in attempt {}.",
         input.started_at, failure.rank, input.nodes, input.attempt
@@ -141,6 +141,14 @@ fn what_happened(input: &NotifyOperatorsInput) -> Vec<String> {
         format!("Rank {}{place} did not stop: {}", task.rank, task.task)
     }));
     lines
+}
+
+fn how_it_ended(failure: &Failure) -> String {
+    match (failure.exit_code, failure.stop_code.as_deref()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some("TaskFailedToStart")) => "did not start".to_owned(),
+        (None, _) => "ended without an exit code".to_owned(),
+    }
 }
 
 fn what_was_found(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
@@ -162,6 +170,13 @@ fn what_was_found(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<Stri
 
 fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
     let mut lines = Vec::new();
+    if input.reason == Reason::EndedAndTold {
+        lines.push(
+            "Nothing: the job's other ranks were not stopped, and it stays IN_PROGRESS.".into(),
+        );
+        lines.push("Ends of its other ranks within ten minutes are told with this one.".into());
+        return lines;
+    }
     if input.reason == Reason::TasksNotStopped {
         lines.push(
             "Every task of the job was told to stop; nothing was checked or rebooted.".into(),
@@ -178,7 +193,7 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         format!("{} (rank {}): {end} - {}", r.instance, r.rank, r.detail)
     }));
     match input.reason {
-        Reason::Recovered | Reason::TasksNotStopped => {}
+        Reason::Recovered | Reason::TasksNotStopped | Reason::EndedAndTold => {}
         Reason::RelaunchNotPlaced => {
             lines.push("The ranks that ECS had placed were stopped again.".into());
         }
@@ -187,8 +202,11 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
                 "No instance was rebooted or quarantined: the check itself is in doubt.".into(),
             );
         }
-        Reason::ApplicationFault => lines.push("Nothing was rebooted.".into()),
+        Reason::NoGpuFault => lines.push("Nothing was rebooted.".into()),
         Reason::NoRecoveryLeft => {}
+        Reason::AskedByTrainer => {
+            lines.push("Nothing was checked, rebooted or relaunched.".into());
+        }
         Reason::InstancesNotRecovered => {}
     }
     lines
@@ -206,12 +224,22 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
                 settings.max_faults_per_month
             ),
         ],
-        Reason::ApplicationFault => vec![
+        Reason::NoGpuFault => vec![
             format!(
-                "Read the logs of rank {}: the GPUs passed DCGM, so look at code, data and network.",
+                "Read the log of rank {}: the GPUs passed DCGM; look at code, data, network and host.",
                 input.failure.rank
             ),
+            "HEALTHY_POLICY=relaunch (or submit --healthy-policy relaunch) relaunches such a job in place, within its budget.".into(),
             again,
+        ],
+        Reason::AskedByTrainer => vec![
+            format!("Read the log of rank {}: its trainer says why.", input.failure.rank),
+            again,
+        ],
+        Reason::EndedAndTold => vec![
+            format!("Read the log of rank {}.", input.failure.rank),
+            "Stop the job's other tasks, if they cannot go on without it.".into(),
+            "OTHER_EXIT_POLICY=recover (or submit --on-exit CODE=recover) recovers such a job.".into(),
         ],
         Reason::NoRecoveryLeft => vec![
             "The instances are back in service.".into(),
@@ -424,7 +452,7 @@ mod tests {
     #[test]
     fn every_reason_says_what_to_do_and_fits_sns() {
         for reason in [
-            Reason::ApplicationFault,
+            Reason::NoGpuFault,
             Reason::CheckInDoubt,
             Reason::NoRecoveryLeft,
             Reason::InstancesNotRecovered,

@@ -399,25 +399,8 @@ mod tests {
 
     fn job(nodes: u32) -> JobRecord {
         JobRecord {
-            job_id: JobId::new("llama"),
-            record: JobRecord::SORT_KEY.into(),
             status: JobStatus::Restarting,
-            attempt: 1,
-            nodes,
-            holder: None,
-            failed_rank: None,
-            reason: None,
-            done_ranks: Default::default(),
-            recovery_attempts: None,
-            launch_try: 0,
-            launching: false,
-            undo_since: None,
-            undo_tasks: Default::default(),
-            running: None,
-            relaunched_by: None,
-            failed_by: None,
-            created_at: String::new(),
-            updated_at: String::new(),
+            ..JobRecord::new(JobId::new("llama"), nodes, "")
         }
     }
 

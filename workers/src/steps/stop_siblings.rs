@@ -5,7 +5,7 @@ use super::{
     take_back::take_back,
 };
 use crate::{
-    Context, Step, WorkerError,
+    Context, Settings, Step, WorkerError,
     aws::{
         pace,
         stopping::{Ended, Stopping},
@@ -13,7 +13,7 @@ use crate::{
     decisions::{diagnosis::Suspect, exit::Exit},
     ids::{ExecutionArn, InstanceId, JobId, TaskArn},
     records::{InstanceStatus, JobRecord, RankRecord, RankStatus},
-    settings::InstancesToCheck,
+    settings::{ExitPolicy, InstancesToCheck},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub enum StopSiblingsOutcome {
     },
     /// A person stopped a task of the job: the job is theirs.
     StoppedByUser { rank: u32 },
+    /// A rank's trainer asked for no recovery, by its exit code.
+    NotToRecover { rank: u32, exit_code: Option<i32> },
 }
 
 /// A task that does not stop.
@@ -85,7 +87,8 @@ impl Step for StopSiblings {
         // A recovery that we took over from may have begun to launch the next attempt.
         let job = undo(ctx, job, &input.execution, Launch::Unknown, until).await?;
         let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
-        let running = stop(ctx, &mut ranks, until).await?;
+        let settings = ctx.settings.of_job(&job.policies);
+        let running = stop(ctx, &settings, &mut ranks, until).await?;
         if !running.is_empty() {
             let running: Vec<RunningTask> = ranks
                 .iter()
@@ -101,9 +104,21 @@ impl Step for StopSiblings {
                 running: running.into_iter().take(NAMED).collect(),
             });
         }
-        let exits = exits(ctx, &ranks);
+        let exits = exits(&settings, &ranks);
         if let Some((rank, _)) = exits.iter().find(|(_, e)| **e == Exit::StoppedByUser) {
             return Ok(StopSiblingsOutcome::StoppedByUser { rank: *rank });
+        }
+        let asked = ranks.iter().find(|rank| {
+            exits.get(&rank.rank) == Some(&Exit::Abnormal)
+                && rank
+                    .end(&settings)
+                    .is_some_and(|end| end.policy(&settings) == ExitPolicy::Fail)
+        });
+        if let Some(rank) = asked {
+            return Ok(StopSiblingsOutcome::NotToRecover {
+                rank: rank.rank,
+                exit_code: rank.exit_code,
+            });
         }
         let to_check = instances_to_check(ctx.settings.instances_to_check, &job, &ranks, &exits);
         prepare(ctx, &input, &ranks, &to_check).await?;
@@ -115,6 +130,7 @@ impl Step for StopSiblings {
 /// written down as soon as it is seen: ECS forgets a stopped task after an hour, and the next call goes on with the rest.
 async fn stop(
     ctx: &Context,
+    settings: &Settings,
     ranks: &mut [RankRecord],
     until: Instant,
 ) -> Result<BTreeSet<TaskArn>, WorkerError> {
@@ -132,7 +148,7 @@ async fn stop(
         let mut changed = Vec::with_capacity(ends.len());
         for rank in &mut *ranks {
             if let Some(end) = ends.get(&rank.task_arn) {
-                rank.note_end(end.task_end().as_ref(), &ctx.settings);
+                rank.note_end(end.task_end().as_ref(), settings);
                 changed.push(rank.clone());
             }
         }
@@ -151,10 +167,10 @@ async fn stop(
 }
 
 /// How every rank ended that ECS told of: what a call before this one saw is in the rank's item.
-fn exits(ctx: &Context, ranks: &[RankRecord]) -> BTreeMap<u32, Exit> {
+fn exits(settings: &Settings, ranks: &[RankRecord]) -> BTreeMap<u32, Exit> {
     ranks
         .iter()
-        .filter_map(|rank| Some((rank.rank, rank.end(&ctx.settings)?.classify(&ctx.settings))))
+        .filter_map(|rank| Some((rank.rank, rank.end(settings)?.classify(settings))))
         .collect()
 }
 

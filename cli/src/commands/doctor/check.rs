@@ -241,11 +241,11 @@ pub async fn execution(desk: &Desk, machine: &str, values: &BTreeMap<String, Str
         return Finding::bad(format!("{machine} is no ARN"), "give --state-machine ARN");
     };
     let settings = &desk.context.settings;
+    // Any failure goes to ClaimJob; up to version 0.1.0 a recoverable code only.
     let told = values
         .get("RecoverableExitCodes")
         .and_then(|codes| codes.split(',').next()?.trim().parse().ok());
-    let own = settings.recoverable_exit_codes.first().copied();
-    let code = told.or(own).unwrap_or(1);
+    let code = told.unwrap_or(1);
     let container = values
         .get("TrainingContainerName")
         .map(String::as_str)

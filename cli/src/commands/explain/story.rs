@@ -7,11 +7,19 @@ use crate::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use workers::steps::{
-    claim_job::ClaimJobOutcome, cordon_instance::CordonInstanceOutcome, fail_job::FailJobOutcome,
-    notify_operators::NotifyOperatorsOutcome, quarantine_instance::QuarantineInstanceOutcome,
-    record_completion::RecordCompletionOutcome, record_user_stop::RecordUserStopOutcome,
-    relaunch_job::RelaunchJobOutcome, stop_siblings::StopSiblingsOutcome,
+use workers::{
+    ids::JobId,
+    steps::{
+        claim_job::{ClaimJobOutcome, Failure as ClaimedFailure},
+        cordon_instance::CordonInstanceOutcome,
+        fail_job::FailJobOutcome,
+        notify_operators::NotifyOperatorsOutcome,
+        quarantine_instance::QuarantineInstanceOutcome,
+        record_completion::RecordCompletionOutcome,
+        record_user_stop::RecordUserStopOutcome,
+        relaunch_job::RelaunchJobOutcome,
+        stop_siblings::StopSiblingsOutcome,
+    },
 };
 
 /// The same of more instances than this is told once.
@@ -63,7 +71,10 @@ impl Story {
         let mut moments = vec![Moment {
             at: path.started,
             sentence: match words::trigger(&path.input) {
-                Some(trigger) => format!("ECS reported: {trigger}. An execution began."),
+                Some(trigger) => format!(
+                    "ECS reported: {}. An execution began.",
+                    trigger.trim_end_matches('.')
+                ),
                 None => "An execution began.".to_owned(),
             },
         }];
@@ -284,23 +295,29 @@ fn claimed(outcome: &ClaimJobOutcome) -> String {
             nodes,
             recoveries_left,
             failure,
+            ..
         } => {
-            let place = failure.instance.as_ref();
-            let place = place.map_or(String::new(), |id| format!(" on {id}"));
-            let end = match failure.exit_code {
-                Some(code) => format!("ended with exit code {code}"),
-                None => "ended without exit code".to_owned(),
-            };
             let left = match recoveries_left {
                 0 => "no relaunch was left".to_owned(),
                 1 => "1 relaunch was left".to_owned(),
                 left => format!("{left} relaunches were left"),
             };
             format!(
-                "rank {}{place} of job {job_id} (attempt {attempt}, {}) {end}; the recovery claimed the job, {left}",
-                failure.rank,
-                counted(u64::from(*nodes), "rank")
+                "{}; the recovery claimed the job, {left}",
+                ended_so(failure, job_id, *attempt, *nodes)
             )
+        }
+        ClaimJobOutcome::Tell {
+            job_id,
+            attempt,
+            nodes,
+            failure,
+        } => format!(
+            "{}; the policies say to tell it only",
+            ended_so(failure, job_id, *attempt, *nodes)
+        ),
+        ClaimJobOutcome::LeftAlone { job_id, why } => {
+            format!("a rank of job {job_id} ended and nothing was done: {why}")
         }
         ClaimJobOutcome::AlreadyClaimed { job_id, .. } => {
             format!("another execution recovered job {job_id} already, so nothing was done")
@@ -308,6 +325,20 @@ fn claimed(outcome: &ClaimJobOutcome) -> String {
         ClaimJobOutcome::Stale { why, .. } => too_late(why),
         ClaimJobOutcome::NotManaged => NO_JOB.to_owned(),
     }
+}
+
+fn ended_so(failure: &ClaimedFailure, job: &JobId, attempt: u32, nodes: u32) -> String {
+    let place = failure.instance.as_ref();
+    let place = place.map_or(String::new(), |id| format!(" on {id}"));
+    let end = match failure.exit_code {
+        Some(code) => format!("ended with exit code {code}"),
+        None => "ended without exit code".to_owned(),
+    };
+    format!(
+        "rank {}{place} of job {job} (attempt {attempt}, {}) {end}",
+        failure.rank,
+        counted(u64::from(nodes), "rank")
+    )
 }
 
 fn stopped(outcome: &StopSiblingsOutcome, seconds: f64) -> Option<Said> {
@@ -326,8 +357,14 @@ fn stopped(outcome: &StopSiblingsOutcome, seconds: f64) -> Option<Said> {
             counted(*running_tasks as u64, "task")
         )),
         StopSiblingsOutcome::StoppedByUser { rank } => Said::new(format!(
-            "a person had stopped rank {rank}, so the job was left to them"
+            "an operator had stopped rank {rank}, so the job was left to them"
         )),
+        StopSiblingsOutcome::NotToRecover { rank, exit_code } => {
+            let code = exit_code.map_or(String::new(), |code| format!(" by exit code {code}"));
+            Said::new(format!(
+                "the trainer of rank {rank} had asked for no recovery{code}"
+            ))
+        }
     }
 }
 

@@ -230,7 +230,7 @@ fn describe(job: &JobRecord) -> String {
 
 /// The states that only write down or tell what is decided: to run them again harms nothing.
 const HARMLESS: [&str; 4] = [
-    "ClassifyExit",
+    "Classify",
     "RecordCompletion",
     "RecordUserStop",
     "NotifyOperators",

@@ -271,7 +271,7 @@ mod tests {
         let events = history("gpu-fault");
         let path = until(&events, "WaitForInstanceActive", "TaskScheduled");
         let lines = plain(&path, 75.0, 100, None);
-        has(&lines, "03:10:08  ✓ ClassifyExit");
+        has(&lines, "03:10:08  ✓ Classify");
         has(&lines, "          ┃ ○ RecordCompletion");
         has(&lines, "          │ ○ RelaunchJob");
         assert_eq!(row(&lines, "RebootInstance"), "✓ RebootInstance");

@@ -78,7 +78,7 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
     assert_eq!(
         entered(&sfn, &view.arn),
         [
-            "ClassifyExit",
+            "Classify",
             "ClaimJob",
             "JobClaimed?",
             "StopSiblings",
