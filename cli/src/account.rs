@@ -1,9 +1,11 @@
 //! The AWS account that a command works on: the flags that name it, its clients, and its refusals in plain words.
 
 use crate::Failure;
+use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use clap::Args;
-use std::fmt::Debug;
+use sandbox::client::SandboxClock;
+use std::{collections::BTreeMap, fmt::Debug};
 use workers::{
     Context, Settings, WorkerError,
     aws::clients::{
@@ -12,7 +14,8 @@ use workers::{
     },
     context::Clients,
     error::code_of,
-    ids::{ExecutionArn, InstanceId, JobId, NotAnId},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, NotAnId},
+    records::JobStatus,
 };
 
 /// Where the account is, and how the system is deployed in it.
@@ -130,7 +133,7 @@ impl Desk {
                 "no cluster is given; give --cluster NAME or set ECS_CLUSTER_NAME".to_owned(),
             ));
         }
-        let time = SharedTimeSource::new(SystemTimeSource::new());
+        let time = clock(account).await;
         let settings = settings(account)?;
         let clients = clients::clients(&config);
         Ok(Self::new(
@@ -155,6 +158,52 @@ impl Desk {
     /// Seconds since the epoch.
     pub fn now(&self) -> f64 {
         self.context.clock.epoch_seconds() as f64
+    }
+
+    /// The execution at work on a job, else the one that changed it last.
+    ///
+    /// # Errors
+    /// When the job is not recorded, or no execution has changed it yet.
+    pub async fn recovery_of(&self, job: &JobId) -> Result<ExecutionArn, Failure> {
+        let Some(record) = self.context.jobs.get(job).await? else {
+            return Err(unknown_job(job));
+        };
+        // A job that was relaunched and given up later names both.
+        let last = match record.status {
+            JobStatus::Failed => record.failed_by.or(record.relaunched_by),
+            _ => record.relaunched_by.or(record.failed_by),
+        };
+        record.holder.or(last).ok_or_else(|| {
+            Failure::Broken(format!(
+                "no execution is or was at work on job {job}: it is {} in attempt {}; one that failed before it took the job \
+                 is shown by `gpu-recovery status`",
+                record.status, record.attempt
+            ))
+        })
+    }
+
+    /// The cluster's container instances; those in one status only, where one is given.
+    ///
+    /// # Errors
+    /// When ECS does not list them.
+    pub async fn container_instances(
+        &self,
+        status: Option<ContainerInstanceStatus>,
+    ) -> Result<BTreeMap<ContainerInstanceArn, ContainerInstance>, Failure> {
+        let cluster = &self.context.settings.cluster;
+        let arns = self
+            .ecs
+            .list_container_instances()
+            .cluster(cluster)
+            .set_status(status)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<String>, _>>()
+            .await
+            .map_err(refused("ecs:ListContainerInstances", cluster))?;
+        let arns: Vec<_> = arns.into_iter().map(ContainerInstanceArn::new).collect();
+        Ok(self.context.fleet.container_instances(&arns).await?)
     }
 
     /// The state machine: as given, else the one of its name.
@@ -184,6 +233,25 @@ impl Desk {
                 ))
             })
     }
+}
+
+/// This machine's clock; of a sandbox, its own.
+async fn clock(account: &Account) -> SharedTimeSource {
+    let sandbox = match &account.endpoint_url {
+        Some(url) => SandboxClock::of(url).await,
+        None => None,
+    };
+    match sandbox {
+        Some(clock) => SharedTimeSource::new(clock),
+        None => SharedTimeSource::new(SystemTimeSource::new()),
+    }
+}
+
+/// No job of this id.
+pub fn unknown_job(id: &JobId) -> Failure {
+    Failure::Broken(format!(
+        "no job {id} is recorded; `gpu-recovery status` lists those that are, and --jobs-table names the table"
+    ))
 }
 
 /// What must be given beside the account itself.
@@ -350,11 +418,22 @@ pub fn named(text: &str) -> Result<Named, String> {
         .map_err(|wrong: NotAnId| wrong.to_string())
 }
 
-/// Reads an execution's ARN.
+/// Reads an execution's ARN, or the id of the job whose recovery it is.
 ///
 /// # Errors
-/// When it is none.
-pub fn execution(text: &str) -> Result<ExecutionArn, String> {
+/// When it can be neither.
+pub fn recovery(text: &str) -> Result<Named, String> {
+    match named(text)? {
+        Named::Instance(_) => Err(
+            "an instance has no execution of its own; give its job, or the execution that holds it (status INSTANCE names both)"
+                .to_owned(),
+        ),
+        named => Ok(named),
+    }
+}
+
+/// Reads an execution's ARN.
+fn execution(text: &str) -> Result<ExecutionArn, String> {
     text.parse().map_err(|wrong: NotAnId| {
         format!("{wrong}, and `gpu-recovery status JOB` shows the one at work on a job")
     })

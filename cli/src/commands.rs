@@ -5,6 +5,7 @@ pub mod explain;
 pub mod graph;
 pub mod hand;
 pub mod replay;
+pub mod sandbox;
 pub mod shell;
 pub mod status;
 pub mod submit;
@@ -12,7 +13,7 @@ pub mod watch;
 
 use crate::{
     Failure,
-    account::{self, Account, Desk},
+    account::{self, Account, Desk, Named},
     history,
 };
 use clap::Args;
@@ -23,9 +24,9 @@ use workers::ids::ExecutionArn;
 /// An execution whose history is told.
 #[derive(Args)]
 pub struct Told {
-    /// ARN of the execution.
-    #[arg(value_parser = account::execution, conflicts_with = "history")]
-    pub execution: Option<ExecutionArn>,
+    /// ARN of the execution, or the id of a job: the recovery at work on it, else its last one.
+    #[arg(value_name = "EXECUTION|JOB", value_parser = account::recovery, conflicts_with = "history")]
+    pub name: Option<Named>,
 
     /// Reads the history from this file instead of Step Functions, as `drill --history FILE` and
     /// `aws stepfunctions get-execution-history` write it; - is standard input.
@@ -45,12 +46,28 @@ impl Told {
         self.history.as_deref().map(history::of_file).transpose()
     }
 
+    /// The execution that is named, or is meant by the job that is; `None` when a file is told.
+    ///
+    /// # Errors
+    /// When no execution is known of the job.
+    pub async fn execution(&self, desk: &Desk) -> Result<Option<ExecutionArn>, Failure> {
+        Ok(match &self.name {
+            Some(Named::Execution(execution)) => Some(execution.clone()),
+            Some(Named::Job(job)) => Some(desk.recovery_of(job).await?),
+            Some(Named::Instance(_)) | None => None,
+        })
+    }
+
     /// The events of the execution, or else of the file.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn events(&self, desk: &Desk) -> Result<Option<Vec<Value>>, Failure> {
-        match &self.execution {
+    pub async fn events(
+        &self,
+        desk: &Desk,
+        execution: Option<&ExecutionArn>,
+    ) -> Result<Option<Vec<Value>>, Failure> {
+        match execution {
             Some(execution) => history::of_execution(&desk.sfn, execution.as_str())
                 .await
                 .map(Some),

@@ -9,7 +9,9 @@ mod graph;
 mod history;
 mod output;
 
-use commands::{doctor, explain, graph as draw, hand, replay, shell, status, submit, watch};
+use commands::{
+    doctor, explain, graph as draw, hand, replay, sandbox, shell, status, submit, watch,
+};
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,6 +32,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     Drill(drill::Arguments),
+    Sandbox(Box<sandbox::Arguments>),
     Graph(Box<draw::Arguments>),
     Explain(Box<explain::Arguments>),
     Submit(Box<submit::Submit>),
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
     cli.color.write_global();
     let done = match cli.command {
         Command::Drill(arguments) => drill::run(&arguments).map(|well| u8::from(!well)),
+        Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Graph(arguments) => draw::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Submit(arguments) => submit::submit(&arguments),
@@ -113,8 +117,8 @@ pub async fn on(desk: &Desk, command: &Command, output: &Output) -> Result<u8, F
         Command::Release(arguments) => hand::put_back(arguments, desk, output).await,
         Command::Quarantine(arguments) => hand::take_out(arguments, desk, output).await,
         Command::Doctor(arguments) => doctor::at(arguments, desk, output).await,
-        Command::Drill(_) | Command::Completions(_) | Command::Man(_) => Err(Failure::BadInput(
-            "this command needs no account".to_owned(),
-        )),
+        Command::Drill(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => Err(
+            Failure::BadInput("this command needs no account".to_owned()),
+        ),
     }
 }

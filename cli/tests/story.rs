@@ -247,13 +247,13 @@ fn the_same_of_many_instances_is_told_once() {
 fn what_cannot_be_used_is_refused_with_the_mend() {
     refused(
         &["explain"],
-        "give the ARN of an execution, or --history FILE",
+        "give a job, the ARN of an execution, or --history FILE",
     );
     refused(&["explain", "--history", "/nowhere.json"], "/nowhere.json");
     let file = path("no-history.json");
     fs::write(&file, "{}").expect("it can be written");
     refused(&["explain", "--history", &file], "is no execution history");
-    refused(&["graph", "llama-7b"], "one reads arn:aws:states:");
+    refused(&["graph", "arn:llama-7b"], "one reads arn:aws:states:");
     let arn = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:x";
     refused(&["explain", arn], "no AWS region is set; give --region");
     refused(

@@ -65,10 +65,15 @@ impl Clock {
     }
 }
 
-/// Starts at 2026-01-05T03:00:00Z.
+/// 2026-01-05T03:00:00Z.
+pub fn default_start() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(DEFAULT_START_EPOCH_SECONDS)
+}
+
+/// Starts at [`default_start`].
 impl Default for Clock {
     fn default() -> Self {
-        Self::new(UNIX_EPOCH + Duration::from_secs(DEFAULT_START_EPOCH_SECONDS))
+        Self::new(default_start())
     }
 }
 

@@ -3,7 +3,7 @@
 mod settings;
 
 use crate::{
-    clock::Clock,
+    clock::{self, Clock},
     dynamodb::DynamoDb,
     ec2::Ec2,
     ecs::{Fleet, FleetSettings, TaskDefinition, TaskKind},
@@ -27,7 +27,7 @@ pub use settings::{stand_ins, substitutions};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::task::AbortHandle;
 use workers::{
@@ -81,6 +81,8 @@ pub struct CloudOptions {
     /// Look for lost stops every five minutes, as the template's schedule does. Where no event is lost, a look finds
     /// nothing, and a drill shows its calls all the same.
     pub looks: bool,
+    /// What its clock shows at first.
+    pub start: SystemTime,
 }
 
 impl Default for CloudOptions {
@@ -92,6 +94,7 @@ impl Default for CloudOptions {
             definition: RECOVERY.to_owned(),
             mocks: None,
             looks: false,
+            start: clock::default_start(),
         }
     }
 }
@@ -126,8 +129,9 @@ impl Cloud {
             definition,
             mocks,
             looks,
+            start,
         } = options;
-        let clock = Clock::default();
+        let clock = Clock::new(start);
         let wire = Wire::new(clock, seed);
         let bus = Bus::new(clock, seed);
         let sns = Sns::new(clock, seed);

@@ -356,6 +356,15 @@ impl Fleet {
         self.with(|state| state.stop(arn, "UserInitiated", reason));
     }
 
+    /// From now on the task's main container answers SIGTERM like this.
+    pub fn set_on_sigterm(&self, arn: &str, on_sigterm: OnSigterm) {
+        self.with(|state| {
+            if let Some(task) = state.tasks.get_mut(arn) {
+                task.behaviour.on_sigterm = on_sigterm;
+            }
+        });
+    }
+
     /// Kills a running task's processes on the host: the main container ends with this code.
     pub fn kill_process(&self, arn: &str, code: Option<i32>) {
         self.with(|state| {

@@ -86,12 +86,14 @@ struct State {
     delivery: Delivery,
     rules: Vec<Arc<Rule>>,
     record: Vec<(SystemTime, Arc<Value>)>,
+    keeps: Option<usize>,
     hooks: Vec<Hook>,
     dead_letters: Vec<DeadLetter>,
 }
 
 struct Rule {
     name: String,
+    text: Value,
     pattern: Pattern,
     target: Target,
     queue: Mutex<VecDeque<(Instant, Arc<Value>)>>,
@@ -122,12 +124,22 @@ impl Bus {
     pub fn rule(&self, name: &str, pattern: &Value, target: Target) -> Result<(), PatternError> {
         let rule = Rule {
             name: name.to_owned(),
+            text: pattern.clone(),
             pattern: Pattern::parse(pattern)?,
             target,
             queue: Mutex::default(),
         };
         self.state().rules.push(Arc::new(rule));
         Ok(())
+    }
+
+    /// The rules, each with its pattern, in the order in which they were added.
+    pub fn rules(&self) -> Vec<(String, Value)> {
+        let state = self.state();
+        let rules = state.rules.iter();
+        rules
+            .map(|rule| (rule.name.clone(), rule.text.clone()))
+            .collect()
     }
 
     /// Events go nowhere any more.
@@ -168,6 +180,11 @@ impl Bus {
         let (rules, delivery) = {
             let mut state = self.state();
             state.record.push((self.0.clock.now(), event.clone()));
+            if let Some(keeps) = state.keeps
+                && state.record.len() > 2 * keeps
+            {
+                state.record.drain(..keeps);
+            }
             let rules: Vec<_> = state
                 .rules
                 .iter()
@@ -267,6 +284,11 @@ impl Bus {
             retries += 1;
             pause = (pause * 2).min(Duration::from_secs(900));
         }
+    }
+
+    /// Keeps a record of this many events at least, and of twice as many at most; of all of them without this.
+    pub fn keep(&self, events: usize) {
+        self.state().keeps = Some(events);
     }
 
     /// Calls `hook` with every event from now on, when it is put.

@@ -48,6 +48,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     invocations: Vec<Invocation>,
+    /// No invocation is recorded.
+    forgets: bool,
     /// Idle sandboxes of each function, and since when they are idle.
     idle: BTreeMap<&'static str, Vec<(Instant, Sandbox)>>,
     sandboxes: u64,
@@ -194,16 +196,18 @@ impl Lambda {
             },
         };
         let mut state = self.state();
-        state.invocations.push(Invocation {
-            at,
-            function: name,
-            duration: begin.elapsed(),
-            cold,
-            outcome: match &answer {
-                Ok(outcome) => Ok(outcome["outcome"].as_str().unwrap_or_default().to_owned()),
-                Err(failure) => Err(failure.error.clone()),
-            },
-        });
+        if !state.forgets {
+            state.invocations.push(Invocation {
+                at,
+                function: name,
+                duration: begin.elapsed(),
+                cold,
+                outcome: match &answer {
+                    Ok(outcome) => Ok(outcome["outcome"].as_str().unwrap_or_default().to_owned()),
+                    Err(failure) => Err(failure.error.clone()),
+                },
+            });
+        }
         // A sandbox whose process died is not used again.
         if !matches!(&answer, Err(f) if f.error == "Runtime.ExitError" || f.error == "Sandbox.Timedout")
         {
@@ -226,6 +230,20 @@ impl Lambda {
         drop(state);
         let context = self.context(&caller);
         (Sandbox { caller, context }, true)
+    }
+
+    /// Records no invocation from now on.
+    pub fn forget_invocations(&self) {
+        let mut state = self.state();
+        state.invocations = Vec::new();
+        state.forgets = true;
+    }
+
+    /// The functions' names, without the prefix `gpu-recovery-`, and what each may take.
+    pub fn functions() -> impl Iterator<Item = (&'static str, Duration)> {
+        WORKERS
+            .iter()
+            .map(|(name, worker)| (*name, Duration::from_secs(worker.timeout_seconds.into())))
     }
 
     /// Every ended invocation, in the order of their ends.

@@ -18,10 +18,10 @@ mod tests;
 
 pub use builtin::{builtin, builtins, names};
 pub use figures::{Billed, Cost, Phases};
-pub use launcher::training;
-pub use play::{Observer, PlayError, PlayOptions, play};
+pub use launcher::{JOB, behaviour_of, instance_id, training};
+pub use play::{Observer, PlayError, PlayOptions, act, enter, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{
-    Action, Delivery, Exit, Expect, Gpu, InstanceSpec, RankSpec, Reboot, Scenario, ScenarioError,
-    Ssm,
+    Action, Delivery, Disconnect, Exit, Expect, Gpu, InstanceSpec, RankSpec, Reboot, Scenario,
+    ScenarioError, Ssm, StopTask, Throttle,
 };

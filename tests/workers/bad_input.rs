@@ -308,5 +308,5 @@ async fn every_recorded_event_fits_the_worker_that_takes_it() {
             taken += 1;
         }
     }
-    assert_eq!(taken, 9 * 3 + 7 + 2);
+    assert_eq!(taken, 10 * 3 + 7 + 2);
 }

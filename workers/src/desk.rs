@@ -1,5 +1,5 @@
 //! What operators do from the command line. No function in Lambda runs it, and no function's role allows its calls.
 
 pub mod hand;
-mod scan;
+pub mod scan;
 pub mod submit;

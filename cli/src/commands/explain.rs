@@ -19,6 +19,7 @@ pub use story::{decision, headline};
 
 const AFTER_HELP: &str = "\
 Examples:
+  gpu-recovery explain llama-7b
   gpu-recovery explain arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME
   gpu-recovery explain --markdown ARN >> incident.md
   gpu-recovery drill isolate --history history.json && gpu-recovery explain --history history.json
@@ -28,7 +29,7 @@ of the instances say at this moment: a person or another recovery may have been 
 
 Exit codes:
   0  told
-  1  AWS did not give the history
+  1  AWS did not give the history, or no execution is known of the job
   2  bad arguments, or a file that cannot be used; standard error says what and where";
 
 /// Tells one recovery in plain sentences with times, from its history and the records: fit for an incident report.
@@ -62,7 +63,7 @@ struct Report {
 /// When the history cannot be used.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let output = Output::new();
-    if arguments.told.execution.is_none() {
+    if arguments.told.name.is_none() {
         return tell(arguments, arguments.told.of_file()?, None, &output);
     }
     account::run(async {
@@ -74,8 +75,9 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
 /// The same with what it works with.
 pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u8, Failure> {
     output.progress("asking AWS");
-    let events = arguments.told.events(desk).await?;
-    let now = match (&arguments.told.execution, &events) {
+    let execution = arguments.told.execution(desk).await?;
+    let events = arguments.told.events(desk, execution.as_ref()).await?;
+    let now = match (&execution, &events) {
         (Some(execution), Some(events)) => {
             let now = Now::read(desk, execution, &Path::of(events)).await;
             // The story can be told without.
@@ -96,7 +98,8 @@ fn tell(
 ) -> Result<u8, Failure> {
     let Some(events) = events else {
         return Err(Failure::BadInput(
-            "name what to explain: give the ARN of an execution, or --history FILE".to_owned(),
+            "name what to explain: give a job, the ARN of an execution, or --history FILE"
+                .to_owned(),
         ));
     };
     let story = Story::of(&Path::of(&events));

@@ -21,6 +21,7 @@ use std::{
 const AFTER_HELP: &str = "\
 Examples:
   gpu-recovery graph --output recovery.svg
+  gpu-recovery graph llama-7b --output llama-7b.svg
   gpu-recovery graph arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME --output recovery.png
   gpu-recovery drill isolate --history history.json && gpu-recovery graph --history history.json > isolate.svg
   gpu-recovery graph --format png --theme dark | wl-copy
@@ -30,7 +31,7 @@ A PNG has two pixels for each of the SVG's, and needs no font of the machine; it
 
 Exit codes:
   0  drawn
-  1  AWS did not give the history
+  1  AWS did not give the history, or no execution is known of the job
   2  bad arguments, or a file that cannot be used; standard error says what and where";
 
 /// Draws the state machine, plain or with the path that an execution took, its times and failures.
@@ -108,7 +109,7 @@ impl Arguments {
 /// When the definition or the history cannot be used.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     arguments.check()?;
-    if arguments.told.execution.is_none() {
+    if arguments.told.name.is_none() {
         return draw(arguments, arguments.told.of_file()?, None);
     }
     account::run(async {
@@ -119,9 +120,10 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
 
 /// The same with what it works with.
 pub async fn at(arguments: &Arguments, desk: &Desk) -> Result<u8, Failure> {
-    let events = arguments.told.events(desk).await?;
+    let execution = arguments.told.execution(desk).await?;
+    let events = arguments.told.events(desk, execution.as_ref()).await?;
     // The machine may have another definition since.
-    let own = match &arguments.told.execution {
+    let own = match &execution {
         Some(execution) => history::definition_of(&desk.sfn, execution.as_str()).await,
         None => None,
     };

@@ -10,6 +10,7 @@ use crate::{
     output::{self, Output, counted, paint},
 };
 use act::Done;
+pub use act::replay_of;
 use assess::{Assessment, Way};
 use aws_sdk_sfn::types::ExecutionStatus;
 use clap::Args;
@@ -41,7 +42,7 @@ const REFUSED: u8 = 3;
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// ARN of the execution, or the id of the job that it holds.
-    #[arg(value_name = "EXECUTION|JOB", value_parser = target, required_unless_present = "all_failed", conflicts_with = "all_failed")]
+    #[arg(value_name = "EXECUTION|JOB", value_parser = account::recovery, required_unless_present = "all_failed", conflicts_with = "all_failed")]
     name: Option<Named>,
 
     /// Replays every execution that ended badly within --since.
@@ -66,15 +67,6 @@ pub struct Arguments {
 
     #[command(flatten)]
     account: Account,
-}
-
-fn target(text: &str) -> Result<Named, String> {
-    match account::named(text)? {
-        Named::Instance(_) => Err(
-            "an instance is not replayed; give the job that it works for, or the execution that holds it".to_owned(),
-        ),
-        named => Ok(named),
-    }
 }
 
 /// `90s`, `30m`, `24h`, `7d`.
@@ -136,7 +128,10 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
     let executions = match &arguments.name {
         Some(Named::Execution(arn)) => vec![arn.clone()],
         Some(Named::Job(job)) => vec![assess::execution_of(desk, job).await?],
-        _ => all_failed(desk, arguments.since).await?,
+        _ => {
+            let failed = failed_since(desk, arguments.since).await?;
+            failed.into_iter().map(|one| one.execution).collect()
+        }
     };
     let mut outcomes = Vec::new();
     let mut code = 0;
@@ -168,8 +163,19 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
     Ok(code)
 }
 
-/// Every execution that ended badly so recently, oldest first.
-async fn all_failed(desk: &Desk, since: f64) -> Result<Vec<ExecutionArn>, Failure> {
+/// An execution that ended badly.
+pub struct Failed {
+    pub execution: ExecutionArn,
+    pub status: String,
+    /// Seconds since the epoch.
+    pub ended: f64,
+}
+
+/// Every execution that ended badly within so many seconds, oldest first.
+///
+/// # Errors
+/// When Step Functions does not list them.
+pub async fn failed_since(desk: &Desk, since: f64) -> Result<Vec<Failed>, Failure> {
     let machine = desk.machine().await?;
     let oldest = desk.now() - since;
     let mut found = Vec::new();
@@ -190,13 +196,17 @@ async fn all_failed(desk: &Desk, since: f64) -> Result<Vec<ExecutionArn>, Failur
         while let Some(execution) = pages.next().await {
             let execution = execution.map_err(refused("states:ListExecutions", &machine))?;
             let stopped = execution.stop_date().map(|date| date.as_secs_f64());
-            if let Some(stopped) = stopped.filter(|at| *at >= oldest) {
-                found.push((stopped, ExecutionArn::new(execution.execution_arn())));
+            if let Some(ended) = stopped.filter(|at| *at >= oldest) {
+                found.push(Failed {
+                    execution: ExecutionArn::new(execution.execution_arn()),
+                    status: execution.status().as_str().to_owned(),
+                    ended,
+                });
             }
         }
     }
-    found.sort_by(|one, other| one.0.total_cmp(&other.0));
-    Ok(found.into_iter().map(|(_, arn)| arn).collect())
+    found.sort_by(|one, other| one.ended.total_cmp(&other.ended));
+    Ok(found)
 }
 
 fn show(output: &Output, found: &Assessment) {

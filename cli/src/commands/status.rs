@@ -1,5 +1,6 @@
 //! `status`: the jobs and the fleet at a glance, or one of them closely.
 
+mod failed;
 mod read;
 mod show;
 
@@ -10,13 +11,14 @@ use crate::{
     output::Output,
 };
 use clap::Args;
-pub use read::unknown_job;
 use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Without an argument it reads the whole table of instances and, of the table of jobs, at most --pages pages of 1 MB \
 (some thousand items), and says so when that was not all. A job that works on a recorded instance is always shown. \
-An instance that a recovery holds is marked (held); status INSTANCE names the execution.
+An instance that a recovery holds is marked (held); status INSTANCE names the execution. \
+Beside the records it shows what ECS says: the tasks that run, and instances that have not worked for a job yet; and \
+executions of the last 24 hours that ended badly without a job.
 
 Examples:
   gpu-recovery status

@@ -4,7 +4,7 @@ mod lines;
 mod screen;
 mod wait;
 
-use super::{explain, status::unknown_job};
+use super::explain;
 use crate::{
     Failure,
     account::{self, Account, Desk, Named, Needs},
@@ -41,8 +41,8 @@ const GIVEN_UP: u8 = 4;
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// ARN of the execution, or the id of the job that it is at work on.
-    #[arg(value_name = "EXECUTION|JOB", value_parser = target)]
+    /// ARN of the execution, or the id of a job: the recovery at work on it, else its last one.
+    #[arg(value_name = "EXECUTION|JOB", value_parser = account::recovery)]
     name: Named,
 
     /// Asks every so many seconds.
@@ -57,20 +57,10 @@ pub struct Arguments {
     account: Account,
 }
 
-fn target(text: &str) -> Result<Named, String> {
-    match account::named(text)? {
-        Named::Instance(_) => Err(
-            "an instance has no execution; give its job, or the execution that holds it (status INSTANCE names both)"
-                .to_owned(),
-        ),
-        named => Ok(named),
-    }
-}
-
 /// Follows.
 ///
 /// # Errors
-/// When AWS fails, or nothing is at work on the job.
+/// When AWS fails, or no execution is known of the job.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let output = Output::new();
     account::run(async {
@@ -83,15 +73,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
 pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u8, Failure> {
     let execution = match &arguments.name {
         Named::Execution(arn) => arn.clone(),
-        Named::Job(job) => match desk.context.jobs.get(job).await? {
-            None => return Err(unknown_job(job)),
-            Some(record) => record.holder.clone().ok_or_else(|| {
-                Failure::Broken(format!(
-                    "no execution is at work on job {job}: it is {} in attempt {}",
-                    record.status, record.attempt
-                ))
-            })?,
-        },
+        Named::Job(job) => desk.recovery_of(job).await?,
         Named::Instance(id) => return Err(Failure::BadInput(format!("{id} has no execution"))),
     };
     output.progress("asking AWS");

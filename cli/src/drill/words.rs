@@ -85,11 +85,16 @@ fn short(word: &str) -> &str {
     }
 }
 
+/// The task that an event is about: the beginning of its id.
+pub fn of_task(input: &Value) -> Option<String> {
+    let id = input["detail"]["taskArn"].as_str()?.rsplit('/').next()?;
+    Some(id.chars().take(8).collect())
+}
+
 /// The task that an `ECS Task State Change` event tells of; `None` when the input is something else.
 pub fn trigger(input: &Value) -> Option<String> {
     let detail = input.get("detail")?;
-    let task = detail["taskArn"].as_str()?.rsplit('/').next()?;
-    let short: String = task.chars().take(8).collect();
+    let short = of_task(input)?;
     let containers = detail["containers"].as_array()?;
     let codes: Vec<String> = containers
         .iter()

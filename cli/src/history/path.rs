@@ -16,12 +16,23 @@ pub struct Path {
     pub error: String,
     pub cause: String,
     pub redriven: Vec<f64>,
+    /// Each time it ended: more than once when it was redriven.
+    pub ends: Vec<End>,
     /// When the last event came.
     pub last: f64,
     /// In the order in which they were entered.
     pub visits: Vec<Visit>,
     /// Where the flow stood after an event, by the event's id.
     places: HashMap<u64, Place>,
+}
+
+/// An end of the execution.
+#[derive(Debug)]
+pub struct End {
+    pub at: f64,
+    pub status: &'static str,
+    pub error: String,
+    pub cause: String,
 }
 
 /// A state, entered once.
@@ -221,6 +232,12 @@ impl Path {
         self.ended = Some(now);
         self.error = text(&details["error"]);
         self.cause = text(&details["cause"]);
+        self.ends.push(End {
+            at: now,
+            status,
+            error: self.error.clone(),
+            cause: self.cause.clone(),
+        });
         before
     }
 

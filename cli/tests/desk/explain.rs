@@ -85,3 +85,50 @@ async fn explain_says_when_a_job_was_recovered_again_since() {
         &["in attempt 3 (it was recovered again since this recovery left it in attempt 2)"],
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_is_found_by_its_job_while_it_runs_and_after() {
+    let (world, execution) = World::aborted().await;
+    let by_arn = world.gives(0, &["explain", &execution]).await;
+    assert_eq!(world.gives(0, &["explain", JOB]).await, by_arn);
+    world.gives(0, &["replay", JOB]).await;
+    world.until(|world| world.history_has("RelaunchJob")).await;
+    world.pass(60).await;
+    let told = world.gives(0, &["explain", JOB]).await;
+    has(&told, &["Recovery of job llama-7b: recovered"]);
+    let followed = world.gives(0, &["watch", JOB]).await;
+    has(&followed, &["SUCCEEDED: recovered"]);
+    let nobody = world.gives(1, &["explain", "gpt"]).await;
+    has(&nobody, &["no job gpt is recorded"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_and_the_redrive_after_it_are_both_told() {
+    let (world, execution) = World::aborted().await;
+    world.gives(0, &["replay", JOB]).await;
+    world.until(|world| world.history_has("RelaunchJob")).await;
+    world.pass(60).await;
+    let told = world.gives(0, &["explain", &execution]).await;
+    has(
+        &told,
+        &[
+            "The execution ended ABORTED at WaitForInstanceActive after",
+            "An operator redrove it",
+            "The execution ended SUCCEEDED after",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_that_broke_before_it_found_the_job_names_the_task() {
+    let world = World::new().await;
+    world.broken_before_its_claim().await;
+    let told = world.gives(0, &["explain", &world.recovery().arn]).await;
+    has(&told, &["Recovery of task ", ": FAILED"]);
+    assert!(!told.contains("no job"), "{told}");
+    let nothing = world.gives(1, &["explain", JOB]).await;
+    has(
+        &nothing,
+        &["no execution is or was at work on job llama-7b"],
+    );
+}

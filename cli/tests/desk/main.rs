@@ -140,6 +140,27 @@ impl World {
         (world, execution)
     }
 
+    /// Until the recovery has FAILED because ClaimJob may not look the task up.
+    async fn broken_before_its_claim(&self) {
+        let faults = self.cloud.wire.faults();
+        faults.set_plan(|call| match call.action {
+            "Query" => Fault::Fail {
+                code: "AccessDeniedException".to_owned(),
+                status: 400,
+                message: "not authorized".to_owned(),
+            },
+            _ => Fault::Proceed,
+        });
+        self.until(|_| {
+            let executions = self.cloud.stepfunctions.executions();
+            executions
+                .first()
+                .is_some_and(|execution| execution.status == ExecutionStatus::Failed)
+        })
+        .await;
+        faults.set_plan(|_| Fault::Proceed);
+    }
+
     async fn pass(&self, seconds: u64) {
         sleep(Duration::from_secs(seconds)).await;
     }
@@ -225,7 +246,10 @@ fn has(text: &str, parts: &[&str]) {
 fn wrong_names_are_refused_before_aws_is_asked() {
     for (line, says) in [
         (&["status", "no job"][..], "is no job id"),
-        (&["replay", BAD], "give the job that it works for"),
+        (
+            &["replay", BAD],
+            "give its job, or the execution that holds it",
+        ),
         (&["replay"], "EXECUTION|JOB"),
         (
             &["replay", "--all-failed", "--since", "soon"],

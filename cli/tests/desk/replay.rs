@@ -7,7 +7,10 @@ async fn a_replay_redrives_and_is_safe_to_repeat() {
     let (world, execution) = World::aborted().await;
     has(
         &world.gives(0, &["status"]).await,
-        &["Needs a person", "gpu-recovery replay llama-7b --dry-run"],
+        &[
+            "Needs an operator",
+            "gpu-recovery replay llama-7b --dry-run",
+        ],
     );
     let dry = world.gives(0, &["replay", JOB, "--dry-run"]).await;
     has(

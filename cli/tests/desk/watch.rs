@@ -7,7 +7,7 @@ async fn watch_follows_a_recovery_to_its_end_and_exits_with_it() {
     let world = World::new().await;
     has(
         &world.gives(1, &["watch", JOB]).await,
-        &["no execution is at work on job llama-7b"],
+        &["no execution is or was at work on job llama-7b"],
     );
     world.until(|world| world.history_has("StopSiblings")).await;
     let seen = world.gives(0, &["watch", JOB]).await;

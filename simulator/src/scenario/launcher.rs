@@ -3,7 +3,7 @@
 use super::spec::Scenario;
 use crate::{
     cloud::{Cloud, TRAINING},
-    ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskKind},
+    ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskFacts, TaskKind},
     promises::attempts,
 };
 use std::collections::BTreeMap;
@@ -47,15 +47,22 @@ pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
         training.containers.push(Container::new("log-router"));
         cloud.fleet.define(training);
     }
+    cloud.fleet.on_job_task(behaviour_of(scenario));
+}
+
+/// What the tasks of the scenario's job do.
+pub fn behaviour_of(
+    scenario: &Scenario,
+) -> impl Fn(&TaskFacts) -> Behaviour + Send + Sync + 'static {
     let (scenario, attempts) = (scenario.clone(), attempts([JOB]));
-    cloud.fleet.on_job_task(move |task| {
+    move |task| {
         let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
         let attempt = task.started_by.as_ref().and_then(|s| attempts.get(s));
         match (task.family.as_str(), rank, attempt) {
             (TRAINING, Some(rank), Some((_, attempt))) => scenario.behaviour(rank, *attempt),
             _ => Behaviour::default(),
         }
-    });
+    }
 }
 
 /// Starts the job, and the other jobs that share instances with it.

@@ -85,14 +85,12 @@ pub fn play(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayEr
 async fn play_here(scenario: &Scenario, options: &PlayOptions) -> Result<Report, PlayError> {
     let cloud = Cloud::new(CloudOptions {
         seed: options.seed,
-        fleet: FleetSettings {
-            flaps: scenario.flapping_agents.then(Flaps::default),
-            ..FleetSettings::default()
-        },
+        fleet: scenario.fleet(),
         settings: scenario.settings.clone(),
         definition: options.definition.clone(),
         mocks: options.mocks.clone(),
         looks: scenario.delivery.lost > 0.0,
+        ..CloudOptions::default()
     })
     .await?;
     let report = play_in(&cloud, scenario, options).await;
@@ -108,21 +106,14 @@ async fn play_in(
     let jobs = launcher::jobs(scenario);
     let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
     let watch = Watch::over(cloud, promises::attempts(jobs.iter().copied()));
-    launcher::furnish(cloud, scenario);
     let hosts = Hosts::watch(cloud);
-    cloud.bus.set_delivery((&scenario.delivery).into());
-    launcher::launch(cloud, scenario).await?;
-    launcher::break_gpus(cloud, scenario);
+    enter(cloud, scenario).await?;
     let start = Instant::now();
     let started = cloud.clock.now();
     if let Some(observer) = options.observer.clone() {
         cloud
             .stepfunctions
             .on_event(move |execution, event| observer(start.elapsed(), execution, event));
-    }
-    for t in &scenario.throttle {
-        let throttle = cloud.wire.throttle();
-        throttle.set_limit(&t.service, &t.action, t.limit());
     }
     if let Some(plan) = options.faults.clone() {
         cloud.wire.faults().set_plan(move |call| {
@@ -160,6 +151,33 @@ async fn play_in(
     Ok(report)
 }
 
+impl Scenario {
+    /// How its fleet lives.
+    pub fn fleet(&self) -> FleetSettings {
+        FleetSettings {
+            flaps: self.flapping_agents.then(Flaps::default),
+            ..FleetSettings::default()
+        }
+    }
+}
+
+/// Makes an account what the scenario says at its start: cluster, launched jobs, broken GPUs, how events travel, what
+/// others leave of the APIs' rates.
+///
+/// # Errors
+/// When a job cannot be started.
+pub async fn enter(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitError> {
+    launcher::furnish(cloud, scenario);
+    cloud.bus.set_delivery((&scenario.delivery).into());
+    launcher::launch(cloud, scenario).await?;
+    launcher::break_gpus(cloud, scenario);
+    for t in &scenario.throttle {
+        let throttle = cloud.wire.throttle();
+        throttle.set_limit(&t.service, &t.action, t.limit());
+    }
+    Ok(())
+}
+
 impl Hands {
     fn note(&mut self, scenario: &Scenario, action: &Action) {
         if action.stop_task.is_some() {
@@ -172,7 +190,10 @@ impl Hands {
 }
 
 /// Does what a person does; false when there was nothing to do it to.
-async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<bool, PlayError> {
+///
+/// # Errors
+/// When a call that it takes fails.
+pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<bool, PlayError> {
     let mut acted = false;
     if let Some(stop) = &action.stop_task {
         let context = cloud.lambda.context("launcher");

@@ -12,10 +12,20 @@ use crate::{
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use serde::de::DeserializeOwned;
 
+/// What was read of a table.
+#[derive(Debug)]
+pub struct Scanned<T> {
+    pub records: Vec<T>,
+    /// Items that are no such record, each with what is wrong with it: one of them must not hide the others.
+    pub unreadable: Vec<String>,
+    /// That was all of the table.
+    pub complete: bool,
+}
+
 impl Jobs {
-    /// The jobs in the first `pages` pages (1 MB each) of the table, and whether that was all of it. It reads the rank
-    /// items, too: for a person who looks on, not for a worker.
-    pub async fn list(&self, pages: usize) -> Result<(Vec<JobRecord>, bool), WorkerError> {
+    /// The jobs in the first `pages` pages (1 MB each) of the table. It reads the rank items, too: for an operator who
+    /// looks on, not for a worker.
+    pub async fn list(&self, pages: usize) -> Result<Scanned<JobRecord>, WorkerError> {
         let jobs_only = self
             .client
             .scan()
@@ -27,21 +37,22 @@ impl Jobs {
 }
 
 impl Instances {
-    /// The instances in the first `pages` pages (1 MB each) of the table, and whether that was all of it: for a person
-    /// who looks on, not for a worker.
-    pub async fn list(&self, pages: usize) -> Result<(Vec<InstanceRecord>, bool), WorkerError> {
+    /// The instances in the first `pages` pages (1 MB each) of the table: for an operator who looks on, not for a worker.
+    pub async fn list(&self, pages: usize) -> Result<Scanned<InstanceRecord>, WorkerError> {
         scan(self.client.scan(), &self.table, pages).await
     }
 }
 
-/// The records in the first `pages` pages (1 MB each) of a scan, and whether that was all of it: for a person who looks
-/// on, not for a worker.
 async fn scan<T: DeserializeOwned>(
     scan: ScanFluentBuilder,
     table: &str,
     pages: usize,
-) -> Result<(Vec<T>, bool), WorkerError> {
-    let mut records = Vec::new();
+) -> Result<Scanned<T>, WorkerError> {
+    let mut scanned = Scanned {
+        records: Vec::new(),
+        unreadable: Vec::new(),
+        complete: false,
+    };
     let mut start = None;
     for _ in 0..pages {
         let answer = scan
@@ -52,12 +63,16 @@ async fn scan<T: DeserializeOwned>(
             .await
             .map_err(WorkerError::aws("dynamodb:Scan"))?;
         for item in answer.items.unwrap_or_default() {
-            records.push(read(table, item)?);
+            match read(table, item) {
+                Ok(record) => scanned.records.push(record),
+                Err(error) => scanned.unreadable.push(error.to_string()),
+            }
         }
         start = answer.last_evaluated_key.filter(|key| !key.is_empty());
         if start.is_none() {
-            return Ok((records, true));
+            scanned.complete = true;
+            break;
         }
     }
-    Ok((records, false))
+    Ok(scanned)
 }

@@ -214,7 +214,7 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
 
 fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
     let back_in_service =
-        "Each quarantined instance, once repaired: gpu-recovery check INSTANCE puts it back when it passes.".to_owned();
+        "Each quarantined instance, once it is repaired: gpu-recovery release INSTANCE --reason '...'".to_owned();
     let again = "Then start the job again with your launcher, under a new job id.".to_owned();
     let mut lines = match input.reason {
         Reason::Recovered => vec![
@@ -250,7 +250,6 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
                 "Look at what the instances share first: the task definition {}, its image, the driver, the registry.",
                 settings.dcgm_health_check_task
             ),
-            "Then check one of them: gpu-recovery check INSTANCE.".into(),
             again,
         ],
         Reason::InstancesNotRecovered => vec![

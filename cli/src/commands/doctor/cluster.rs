@@ -9,7 +9,7 @@ use crate::{
 };
 use aws_sdk_ecs::types::{
     AutoRepairActionsStatus, CapacityProvider, CapacityProviderType, Cluster, ContainerInstance,
-    ManagedScalingStatus,
+    ContainerInstanceStatus, ManagedScalingStatus,
 };
 use std::collections::BTreeMap;
 
@@ -28,7 +28,8 @@ pub async fn cluster(desk: &Desk, task: &str) -> Vec<Finding> {
             None
         }
     };
-    let instances = match pick::all(desk).await {
+    let active = Some(ContainerInstanceStatus::Active);
+    let instances = match desk.container_instances(active).await {
         Ok(instances) => instances.into_values().collect::<Vec<_>>(),
         Err(error) => {
             found.push(Finding::bad(error.to_string(), "check --cluster"));

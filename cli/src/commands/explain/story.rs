@@ -2,7 +2,7 @@
 
 use crate::{
     drill::words,
-    history::path::{Failed, Path, Visit},
+    history::path::{End, Failed, Path, Visit},
     output::{all, counted, span},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -81,12 +81,12 @@ impl Story {
         moments.extend(visits(path));
         moments.extend(path.redriven.iter().map(|at| Moment {
             at: *at,
-            sentence: "A person redrove it: it went on at the step that had failed.".to_owned(),
+            sentence: "An operator redrove it: it went on at the step that had failed.".to_owned(),
         }));
-        if let Some(at) = path.ended {
-            let sentence = format!("The execution {}.", ended(path));
-            moments.push(Moment { at, sentence });
-        }
+        moments.extend(path.ends.iter().map(|end| Moment {
+            at: end.at,
+            sentence: format!("The execution {}.", ended(end, path)),
+        }));
         moments.sort_by(|one, other| one.at.total_cmp(&other.at));
         Self {
             headline: headline(path),
@@ -464,14 +464,21 @@ fn broke(visit: &Visit, path: &Path) -> Option<Said> {
     Said::new(text.trim_end_matches('.').to_owned())
 }
 
-fn ended(path: &Path) -> String {
-    let took = span(path.seconds());
-    if path.error.is_empty() {
-        format!("ended {} after {took}", path.status)
-    } else {
-        let why = words::named(&path.error, &path.cause);
-        let why = why.trim_end_matches('.');
-        format!("ended {} after {took}: {why}", path.status)
+fn ended(end: &End, path: &Path) -> String {
+    let stood = path.visits.iter().find(|visit| {
+        let left = visit.exited.is_some_and(|exited| exited <= end.at);
+        visit.kind != "Map" && visit.entered <= end.at && !left
+    });
+    let at = stood.map_or(String::new(), |visit| format!(" at {}", visit.name));
+    let took = span(end.at - path.started);
+    let ended = format!("ended {}{at} after {took}", end.status);
+    match (end.status, end.error.is_empty()) {
+        ("ABORTED", true) => format!("{ended}: an operator stopped it"),
+        (_, true) => ended,
+        _ => {
+            let why = words::named(&end.error, &end.cause);
+            format!("{ended}: {}", why.trim_end_matches('.'))
+        }
     }
 }
 
@@ -489,10 +496,14 @@ pub fn attempt(path: &Path) -> Option<u32> {
     u32::try_from(attempt).ok()
 }
 
+/// Whose recovery it is. One that broke before it found the job knows only the task.
 fn what(path: &Path) -> String {
-    match job(path) {
-        Some(job) => format!("job {job}"),
-        None => "a task of no job".to_owned(),
+    let of_no_job = |visit: &Visit| visit.result["Payload"]["outcome"] == "NotManaged";
+    match (job(path), words::of_task(&path.input)) {
+        (Some(job), _) => format!("job {job}"),
+        (None, _) if path.visits.iter().any(of_no_job) => "a task of no job".to_owned(),
+        (None, Some(task)) => format!("task {task}"),
+        (None, None) => "a task".to_owned(),
     }
 }
 

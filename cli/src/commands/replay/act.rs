@@ -77,18 +77,22 @@ async fn start(desk: &Desk, found: &Assessment) -> Result<Done, Failure> {
         Ok(started) => Ok(Done::Started {
             execution: ExecutionArn::new(started.execution_arn),
         }),
-        Err(error) if code_of(&error) == "ExecutionAlreadyExists" => {
-            let (prefix, _) = arn.rsplit_once(':').unwrap_or((arn, ""));
-            Ok(Done::Already {
-                execution: ExecutionArn::new(format!("{prefix}:{name}")),
-            })
-        }
+        Err(error) if code_of(&error) == "ExecutionAlreadyExists" => Ok(Done::Already {
+            execution: replay_of(&found.execution),
+        }),
         Err(error) => Err(refused("states:StartExecution", arn)(error)),
     }
 }
 
+/// The execution that is an execution's replay, started or not.
+pub fn replay_of(original: &ExecutionArn) -> ExecutionArn {
+    let arn = original.as_str();
+    let (prefix, _) = arn.rsplit_once(':').unwrap_or((arn, ""));
+    ExecutionArn::new(format!("{prefix}:{}", name(original.name())))
+}
+
 /// The name of an execution's replay: `replay-of-` and the name; a long one is cut and told apart by its digest.
-pub fn name(original: &str) -> String {
+fn name(original: &str) -> String {
     let name = format!("replay-of-{original}");
     if name.chars().count() <= NAME {
         return name;

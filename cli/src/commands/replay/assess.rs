@@ -3,8 +3,7 @@
 use super::act;
 use crate::{
     Failure,
-    account::{Desk, refused},
-    commands::status::unknown_job,
+    account::{Desk, refused, unknown_job},
     drill::words,
     history::{
         self,
@@ -128,7 +127,7 @@ pub async fn assess(desk: &Desk, execution: &ExecutionArn) -> Result<Assessment,
     found.job = job.as_ref().map(describe);
     if let Some(job) = &job
         && let Some(holder) = &job.holder
-        && holder.name() == act::name(execution.name())
+        && *holder == act::replay_of(execution)
         && desk.is_running(holder, &job.updated_at).await?
     {
         found.way = Way::Nothing;

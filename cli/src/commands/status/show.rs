@@ -28,7 +28,7 @@ pub fn everything(output: &Output, all: &Everything, now: f64) {
             job.job_id.to_string(),
             job.status.to_string(),
             job.attempt.to_string(),
-            job.nodes.to_string(),
+            nodes(job),
             recovery.map_or_else(
                 || job.reason.clone().unwrap_or_default(),
                 |recovery| standing(recovery, now),
@@ -42,7 +42,7 @@ pub fn everything(output: &Output, all: &Everything, now: f64) {
             "job",
             "status",
             "attempt",
-            "nodes",
+            "running",
             "recovery/why",
             "changed",
         ],
@@ -63,7 +63,7 @@ pub fn everything(output: &Output, all: &Everything, now: f64) {
     let rows = all.instances.iter().map(|instance| {
         vec![
             instance.instance_id.to_string(),
-            instance.status.to_string(),
+            record(instance),
             ecs(instance),
             holder(instance),
             recent(instance, now as i64).to_string(),
@@ -76,26 +76,65 @@ pub fn everything(output: &Output, all: &Everything, now: f64) {
         &[2, 5],
         rows.collect(),
     );
-    let stuck: Vec<&Job> = all
-        .jobs
-        .iter()
-        .filter(|job| job.recovery.as_ref().is_some_and(Recovery::needs_a_person))
-        .collect();
-    if !stuck.is_empty() {
-        output.heading("Needs a person");
-    }
-    for job in stuck {
-        let text = format!(
-            "job {0} stands still: gpu-recovery replay {0} --dry-run",
-            job.job_id
-        );
-        output.text("  ", &paint(output::BAD, text));
-    }
+    needs_an_operator(output, all, now);
     if !all.complete {
         output.line("");
         let text = "The tables are larger than what was read of them: name a job (status JOB), or raise --pages.";
         output.text("", &paint(output::WARNING, text));
     }
+}
+
+/// What nobody but an operator goes on with.
+fn needs_an_operator(output: &Output, all: &Everything, now: f64) {
+    let stuck: Vec<&Job> = all
+        .jobs
+        .iter()
+        .filter(|job| {
+            job.recovery
+                .as_ref()
+                .is_some_and(Recovery::needs_an_operator)
+        })
+        .collect();
+    if stuck.is_empty() && all.failed_executions.is_empty() && all.unreadable.is_empty() {
+        return;
+    }
+    output.heading("Needs an operator");
+    for job in stuck {
+        let text = format!("job {} stands still:", job.job_id);
+        output.text("  ", &paint(output::BAD, text));
+        output.line(&format!("    gpu-recovery replay {} --dry-run", job.job_id));
+    }
+    for failed in &all.failed_executions {
+        let state = failed.state.as_deref().unwrap_or("its start");
+        let text = format!(
+            "an execution that holds no job ended {} at {state} {}:",
+            failed.status,
+            ago(now - failed.ended)
+        );
+        output.text("  ", &paint(output::BAD, text));
+        output.line(&format!(
+            "    gpu-recovery replay {} --dry-run",
+            failed.execution
+        ));
+    }
+    for why in &all.unreadable {
+        let text = format!("an item cannot be read and is not shown: {why}");
+        output.text("  ", &paint(output::BAD, text));
+    }
+}
+
+/// How many ranks run, as ECS says, of how many.
+fn nodes(job: &Job) -> String {
+    match job.running {
+        Some(running) => format!("{running}/{}", job.nodes),
+        None => format!("-/{}", job.nodes),
+    }
+}
+
+fn record(instance: &Instance) -> String {
+    instance
+        .status
+        .map_or("-".to_owned(), |status| status.to_string())
 }
 
 /// One job.
@@ -120,11 +159,26 @@ pub fn job(output: &Output, closely: &JobClosely) {
     if let Some(recovery) = &job.recovery {
         show_recovery(output, recovery, job.job_id.as_str());
     }
+    if let Some(running) = job.running {
+        let says = format!(
+            "{running} of {} RUNNING",
+            counted(u64::from(job.nodes), "task")
+        );
+        output.text("  ECS       ", &says);
+    }
     output.heading("Ranks");
     let rows = closely.ranks.iter().map(|rank| {
-        let end = match (rank.status, rank.exit_code) {
+        let recorded = match (rank.status, rank.exit_code) {
             (status, Some(code)) => format!("{}, exit {code}", rank_word(status)),
             (status, None) => rank_word(status).to_owned(),
+        };
+        // A rank that is over is no news from ECS.
+        let end = match (rank.status, rank.ecs_status.as_deref()) {
+            (RankStatus::Running, Some("RUNNING")) => recorded,
+            (RankStatus::Running, Some(now)) => format!("{recorded}, but ECS: {now}"),
+            (RankStatus::Running, None) => format!("{recorded}, but ECS knows no such task"),
+            (_, Some("RUNNING")) => format!("{recorded}, but ECS: RUNNING"),
+            _ => recorded,
         };
         let instance = rank.instance.as_ref();
         vec![
@@ -133,7 +187,7 @@ pub fn job(output: &Output, closely: &JobClosely) {
             rank.instance_id
                 .as_ref()
                 .map_or("-".to_owned(), ToString::to_string),
-            instance.map_or("-".to_owned(), |instance| instance.status.to_string()),
+            instance.map_or("-".to_owned(), record),
             instance.map_or("-".to_owned(), ecs),
             instance.map_or("-".to_owned(), verdict),
         ]
@@ -151,8 +205,8 @@ pub fn instance(output: &Output, closely: &InstanceClosely) {
     let instance = &closely.instance;
     let title = format!("Instance {}", instance.instance_id);
     output.line(&paint(output::HEADING, title));
-    let status = paint(instance_style(instance.status), instance.status);
-    output.text("  record    ", &status);
+    let style = instance.status.map_or(output::DIM, instance_style);
+    output.text("  record    ", &paint(style, record(instance)));
     output.text("  ECS       ", &ecs(instance));
     let job = instance.job_id.as_ref();
     output.text("  job       ", job.map_or("none", |job| job.as_str()));
@@ -170,7 +224,10 @@ pub fn instance(output: &Output, closely: &InstanceClosely) {
             faults.join(", ")
         },
     );
-    output.text("  changed   ", &instance.updated_at);
+    output.text(
+        "  changed   ",
+        instance.updated_at.as_deref().unwrap_or("never"),
+    );
     if let Some(reason) = &instance.quarantine_reason {
         output.text("  because   ", reason);
     }
@@ -198,7 +255,7 @@ fn show_recovery(output: &Output, recovery: &Recovery, replay: &str) {
         &format!("{} at {state}{since}", recovery.status),
     );
     output.text("  execution ", recovery.execution.as_str());
-    if recovery.needs_a_person() {
+    if recovery.needs_an_operator() {
         let text = format!("it stands still: gpu-recovery replay {replay} --dry-run");
         output.text("  next      ", &paint(output::BAD, text));
     }

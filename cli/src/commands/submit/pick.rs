@@ -4,14 +4,8 @@ use crate::{
     Failure,
     account::{Desk, refused},
 };
-use aws_sdk_ecs::types::{
-    ContainerInstance, ContainerInstanceStatus, NetworkMode, Resource, ResourceType,
-};
-use std::collections::BTreeMap;
-use workers::{
-    ids::{ContainerInstanceArn, InstanceId},
-    records::InstanceStatus,
-};
+use aws_sdk_ecs::types::{ContainerInstanceStatus, NetworkMode, Resource, ResourceType};
+use workers::{ids::InstanceId, records::InstanceStatus};
 
 /// A task definition.
 pub struct Definition {
@@ -93,30 +87,6 @@ pub async fn definition(desk: &Desk, name: &str) -> Result<Definition, Failure> 
     })
 }
 
-/// The cluster's instances.
-pub type Instances = BTreeMap<ContainerInstanceArn, ContainerInstance>;
-
-/// Every ACTIVE instance of the cluster.
-///
-/// # Errors
-/// When ECS does not list them.
-pub async fn all(desk: &Desk) -> Result<Instances, Failure> {
-    let cluster = &desk.context.settings.cluster;
-    let arns = desk
-        .ecs
-        .list_container_instances()
-        .cluster(cluster)
-        .status(ContainerInstanceStatus::Active)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<String>, _>>()
-        .await
-        .map_err(refused("ecs:ListContainerInstances", cluster))?;
-    let arns: Vec<ContainerInstanceArn> = arns.into_iter().map(ContainerInstanceArn::new).collect();
-    Ok(desk.context.fleet.container_instances(&arns).await?)
-}
-
 /// So many instances that are free, by their ids.
 ///
 /// # Errors
@@ -128,7 +98,8 @@ pub async fn instances(
 ) -> Result<Vec<InstanceId>, Failure> {
     let context = &desk.context;
     let cluster = &context.settings.cluster;
-    let described = all(desk).await?;
+    let active = Some(ContainerInstanceStatus::Active);
+    let described = desk.container_instances(active).await?;
     let mut fitting: Vec<InstanceId> = described
         .values()
         .filter(|instance| {

@@ -1,0 +1,481 @@
+//! The account: made as the furniture says, asked by operations, changed by deeds.
+
+use crate::{
+    Furniture,
+    deed::{Deed, Node},
+    logs::Logs,
+    protocol::Call,
+    services,
+};
+use futures::FutureExt;
+use serde_json::{Value, json};
+use simulator::{
+    cloud::{Cloud, CloudError, CloudOptions},
+    ecs::{Behaviour, GpuHealth, NewInstance, OnSigterm, TaskDefinition, TaskKind},
+    eventbridge::Delivery,
+    scenario::{self, Action, Scenario},
+    sns::Subscription,
+    stepfunctions::ExecutionStatus,
+    throttle::{Limit, limited},
+    wire::ApiError,
+};
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+use tokio::{sync::Notify, time::Instant};
+use workers::desk::submit::SubmitError;
+
+/// Of so many events the stop events can be repeated.
+const EVENTS_KEPT: usize = 1000;
+/// A family for tasks that belong to no recorded job.
+const STRANGER: &str = "notebook";
+
+/// Why there is no account.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    #[error("the job could not be started: {0}")]
+    Submit(#[from] SubmitError),
+}
+
+pub struct Account {
+    pub cloud: Cloud,
+    pub logs: Logs,
+    scenario: Scenario,
+    /// Why a rank's next tasks do not start, and how many of them.
+    refusals: Arc<Mutex<BTreeMap<u32, (String, u32)>>>,
+    /// When the job was started; the scenario's actions count from then.
+    started: Instant,
+    /// Events on the bus and in histories so far.
+    seen: Arc<AtomicU64>,
+    /// Told of each.
+    pub happened: Arc<Notify>,
+}
+
+impl Account {
+    /// Makes an account whose clock shows `start`. To be called within a runtime whose clock is paused.
+    ///
+    /// # Errors
+    /// When the settings are refused, or the job cannot be started.
+    pub async fn make(furniture: &Furniture, start: SystemTime) -> Result<Self, AccountError> {
+        let scenario = furniture.scenario.clone();
+        let cloud = Cloud::new(CloudOptions {
+            seed: furniture.seed,
+            settings: scenario.settings.clone(),
+            fleet: scenario.fleet(),
+            looks: true,
+            start,
+            ..CloudOptions::default()
+        })
+        .await?;
+        cloud.wire.forget_calls();
+        cloud.lambda.forget_invocations();
+        cloud.bus.keep(EVENTS_KEPT);
+        let topic = cloud.settings.topic_arn.clone();
+        let operators = Subscription {
+            protocol: "email".to_owned(),
+            endpoint: "operators@example.com".to_owned(),
+            confirmed: true,
+        };
+        cloud.sns.subscribe(&topic, operators);
+        cloud
+            .fleet
+            .define(TaskDefinition::new(STRANGER, TaskKind::Job, 0));
+        scenario::enter(&cloud, &scenario).await?;
+        for nth in 0..furniture.spares {
+            let id = scenario::instance_id(&scenario, scenario.nodes + nth);
+            cloud.fleet.add_instance(NewInstance::p5(&id));
+        }
+        let account = Self {
+            logs: Logs::new(cloud.clock),
+            cloud,
+            refusals: Arc::default(),
+            started: Instant::now(),
+            seen: Arc::default(),
+            happened: Arc::default(),
+            scenario,
+        };
+        account.watch();
+        Ok(account)
+    }
+
+    /// Lets tasks behave as the scenario and the deeds say, and counts what happens.
+    fn watch(&self) {
+        let (usual, refusals) = (
+            scenario::behaviour_of(&self.scenario),
+            self.refusals.clone(),
+        );
+        self.cloud.fleet.on_job_task(move |task| {
+            let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
+            let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            match rank.and_then(|rank: u32| refusals.get_mut(&rank)) {
+                Some((reason, left)) if *left > 0 => {
+                    *left -= 1;
+                    Behaviour::not_started(reason)
+                }
+                _ => usual(task),
+            }
+        });
+        let count = |seen: &Arc<AtomicU64>, happened: &Arc<Notify>| {
+            let (seen, happened) = (seen.clone(), happened.clone());
+            move || {
+                seen.fetch_add(1, Ordering::Relaxed);
+                happened.notify_one();
+            }
+        };
+        let event = count(&self.seen, &self.happened);
+        self.cloud.bus.on_put(move |_| event());
+        let event = count(&self.seen, &self.happened);
+        self.cloud.stepfunctions.on_event(move |_, _| event());
+    }
+
+    /// How many events there were on the bus and in histories.
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Virtual time since the account was made.
+    pub fn now(&self) -> Duration {
+        self.cloud.clock.elapsed()
+    }
+
+    /// The scenario's actions, each with when it is due.
+    pub fn actions(&self) -> Vec<(Instant, Action)> {
+        let mut actions = self.scenario.actions.clone();
+        actions.sort_by_key(|action| action.at);
+        let due = |action: Action| (self.started + action.at, action);
+        actions.into_iter().map(due).collect()
+    }
+
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// Answers an operation. What breaks here is answered as a service answers that breaks.
+    pub async fn answer(&self, call: &Call) -> Result<Value, ApiError> {
+        let answer = services::answer(self, call.service.name, &call.action, call.body.clone());
+        let answered = AssertUnwindSafe(answer).catch_unwind().await;
+        answered.unwrap_or_else(|_| {
+            Err(
+                ApiError::new("InternalFailure", "The simulated service has panicked.")
+                    .with_status(500),
+            )
+        })
+    }
+
+    /// The instance id of a node that is there.
+    fn node(&self, node: &Node) -> Result<String, String> {
+        let id = match node {
+            Node::Number(number) => scenario::instance_id(&self.scenario, *number),
+            Node::Id(id) => id.clone(),
+        };
+        let instances = self.cloud.fleet.instances();
+        if instances.iter().any(|instance| instance.id == id) {
+            return Ok(id);
+        }
+        Err(format!(
+            "there is no node {id}; the nodes are 0 to {}",
+            instances.len().saturating_sub(1)
+        ))
+    }
+
+    /// The ranks of a job's current attempt and their tasks.
+    fn tasks(&self, job: &str) -> Result<BTreeMap<u64, String>, String> {
+        let refused = |error: ApiError| error.message;
+        let table = &self.cloud.settings.training_job_table;
+        let query = json!({
+            "TableName": table,
+            "ConsistentRead": true,
+            "KeyConditionExpression": "job_id = :job",
+            "ExpressionAttributeValues": { ":job": { "S": job } },
+        });
+        let number = |item: &Value, name: &str| item[name]["N"].as_str()?.parse::<u64>().ok();
+        let mut items = Vec::new();
+        let mut query = query;
+        loop {
+            let mut page = self
+                .cloud
+                .tables
+                .api("Query", query.clone())
+                .map_err(refused)?;
+            if let Value::Array(found) = page["Items"].take() {
+                items.extend(found);
+            }
+            match page["LastEvaluatedKey"].take() {
+                Value::Null => break,
+                key => query["ExclusiveStartKey"] = key,
+            }
+        }
+        let record = items.iter().find(|item| item["record"]["S"] == "job");
+        let attempt = record.and_then(|record| number(record, "attempt"));
+        let attempt = attempt.ok_or_else(|| {
+            format!("no job {job} is recorded; `gpu-recovery status` lists the running ones")
+        })?;
+        let of_attempt = items
+            .iter()
+            .filter(|item| number(item, "attempt") == Some(attempt));
+        Ok(of_attempt
+            .filter_map(|item| {
+                let task = item["task_arn"]["S"].as_str()?;
+                Some((number(item, "rank")?, task.to_owned()))
+            })
+            .collect())
+    }
+
+    /// The task of a rank, while it is one that runs.
+    fn task(&self, job: &str, rank: u32) -> Result<String, String> {
+        let tasks = self.tasks(job)?;
+        let task = tasks.get(&u64::from(rank)).cloned().ok_or_else(|| {
+            format!(
+                "job {job} has no rank {rank}; its ranks are 0 to {}",
+                tasks.len().saturating_sub(1)
+            )
+        })?;
+        if self.is_running(&task) {
+            Ok(task)
+        } else {
+            Err(format!("rank {rank} of job {job} does not run now"))
+        }
+    }
+
+    fn is_running(&self, task: &str) -> bool {
+        let view = self.cloud.fleet.task(task);
+        view.is_some_and(|view| view["lastStatus"] == "RUNNING")
+    }
+
+    /// Lets something happen; the answer says what.
+    ///
+    /// # Errors
+    /// When there is nothing that it could happen to.
+    pub fn act(&self, deed: &Deed) -> Result<String, String> {
+        let fleet = &self.cloud.fleet;
+        Ok(match deed {
+            Deed::BreakGpu { node, gpu, quietly } => {
+                let id = self.node(node)?;
+                fleet.set_gpu_health(&id, (*gpu).into());
+                let ended = match quietly {
+                    true => 0,
+                    false => self.end_tasks_on(&id),
+                };
+                format!("the GPU of {id} is bad; {ended} task(s) on it end with exit code 1")
+            }
+            Deed::FixGpu { node } => {
+                let id = self.node(node)?;
+                fleet.set_gpu_health(&id, GpuHealth::Healthy);
+                format!("the GPUs of {id} are well")
+            }
+            Deed::EndRank {
+                rank,
+                code,
+                without_code,
+                job,
+            } => {
+                let task = self.task(job, *rank)?;
+                fleet.kill_process(&task, (!without_code).then_some(*code));
+                match without_code {
+                    true => format!("rank {rank} of job {job} is lost without an exit code"),
+                    false => format!("rank {rank} of job {job} ends with exit code {code}"),
+                }
+            }
+            Deed::EndJob { job } => {
+                let tasks = self.tasks(job)?;
+                let running = tasks.values().filter(|task| self.is_running(task));
+                let ended = running.map(|task| fleet.kill_process(task, Some(0)));
+                format!("{} ranks of job {job} end with exit code 0", ended.count())
+            }
+            Deed::HangRank { rank, job } => {
+                let task = self.task(job, *rank)?;
+                fleet.set_on_sigterm(&task, OnSigterm::Ignores);
+                format!("rank {rank} of job {job} is deaf to SIGTERM")
+            }
+            Deed::RefuseStart {
+                rank,
+                reason,
+                times,
+            } => {
+                let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                refusals.insert(*rank, (reason.clone(), *times));
+                format!("the next {times} task(s) of rank {rank} do not start: {reason}")
+            }
+            Deed::StopTask { rank, reason, job } => {
+                let task = self.task(job, *rank)?;
+                fleet.stop(&task, reason);
+                format!("rank {rank} of job {job} is stopped: {reason}")
+            }
+            Deed::Cordon { node } => {
+                let id = self.node(node)?;
+                let arn = fleet.instance(&id).map(|view| view.arn).unwrap_or_default();
+                let drain = json!({
+                    "cluster": self.cloud.settings.cluster,
+                    "containerInstances": [arn],
+                    "status": "DRAINING",
+                });
+                fleet
+                    .api("UpdateContainerInstancesState", &drain)
+                    .map_err(|error| error.message)?;
+                format!("{id} is DRAINING")
+            }
+            Deed::DetachAgent { node, how_long } => {
+                let id = self.node(node)?;
+                fleet.disconnect_agent(&id, *how_long);
+                match how_long {
+                    Some(time) => format!(
+                        "the ECS agent of {id} is away for {}",
+                        humantime::format_duration(*time)
+                    ),
+                    None => format!("the ECS agent of {id} is away"),
+                }
+            }
+            Deed::AttachAgent { node } => {
+                let id = self.node(node)?;
+                fleet.connect_agent(&id);
+                format!("the ECS agent of {id} connects, if its host is up")
+            }
+            Deed::Reboot { node } => {
+                let id = self.node(node)?;
+                fleet.reboot(&id, "shell");
+                format!("{id} reboots")
+            }
+            Deed::Reboots { node, outcome } => {
+                let id = self.node(node)?;
+                fleet.set_reboot_outcome(&id, (*outcome).into());
+                format!("the next reboots of {id} end like this")
+            }
+            Deed::Ssm { node, agent } => {
+                let id = self.node(node)?;
+                fleet.set_ssm_agent(&id, (*agent).into());
+                format!("the SSM agent of {id} is like this now")
+            }
+            Deed::Deregister { node } => {
+                let id = self.node(node)?;
+                fleet.deregister(&id);
+                format!("{id} is deregistered")
+            }
+            Deed::Share { node } => {
+                let id = self.node(node)?;
+                let arn = fleet.instance(&id).map(|view| view.arn).unwrap_or_default();
+                let start = json!({
+                    "cluster": self.cloud.settings.cluster,
+                    "containerInstances": [arn],
+                    "taskDefinition": STRANGER,
+                });
+                let started = fleet.api("StartTask", &start);
+                let started = started.map_err(|error| error.message)?;
+                match started["failures"][0]["reason"].as_str() {
+                    Some(reason) => return Err(format!("the task does not start: {reason}")),
+                    None => format!("a task of {STRANGER} starts on {id}"),
+                }
+            }
+            Deed::Throttle {
+                service,
+                action,
+                burst,
+                per_second,
+            } => {
+                self.throttle(service, action, *burst, *per_second)?;
+                format!("{service}:{action} has {burst} calls at once and {per_second} a second")
+            }
+            Deed::Events {
+                duplicates,
+                late,
+                late_by,
+                lost,
+                out_of_order,
+            } => {
+                for (name, chance) in [("duplicates", duplicates), ("late", late), ("lost", lost)] {
+                    if !(0.0..=1.0).contains(chance) {
+                        return Err(format!("{name} is a chance from 0 to 1, not {chance}"));
+                    }
+                }
+                self.cloud.bus.set_delivery(Delivery {
+                    duplicates: *duplicates,
+                    late: *late,
+                    late_by: Duration::from_secs(1)..(*late_by).max(Duration::from_secs(2)),
+                    lost: *lost,
+                    in_order: !out_of_order,
+                    ..Delivery::default()
+                });
+                "events travel like this now".to_owned()
+            }
+            Deed::RepeatStopEvents => {
+                let record = self.cloud.bus.record();
+                let stops = record.iter().filter(|event| {
+                    event["detail-type"] == "ECS Task State Change"
+                        && event["detail"]["lastStatus"] == "STOPPED"
+                });
+                let sent = stops.map(|event| self.cloud.bus.put_event((**event).clone()));
+                format!("{} stop events come once more", sent.count())
+            }
+            Deed::AbortExecution => {
+                let machine = &self.cloud.stepfunctions;
+                let running = machine.executions().into_iter();
+                let running = running.filter(|e| e.status == ExecutionStatus::Running);
+                let error = Some("StoppedByOperator");
+                let stopped = running.filter(|e| machine.stop(&e.arn, error, None).is_ok());
+                format!("{} executions are ABORTED", stopped.count())
+            }
+            Deed::RedriveExecution => {
+                let machine = &self.cloud.stepfunctions;
+                let over = machine.executions().into_iter();
+                let redriven = over.filter(|e| {
+                    !matches!(
+                        e.status,
+                        ExecutionStatus::Running | ExecutionStatus::Succeeded
+                    ) && machine.redrive(&e.arn).is_ok()
+                });
+                format!("{} executions are redriven", redriven.count())
+            }
+        })
+    }
+
+    /// Ends the job tasks on a node with exit code 1; how many those are.
+    fn end_tasks_on(&self, id: &str) -> usize {
+        let Some(view) = self.cloud.fleet.instance(id) else {
+            return 0;
+        };
+        let training = format!(":task-definition/{}:", simulator::cloud::TRAINING);
+        let ended = view.tasks.iter().filter(|arn| {
+            let task = self.cloud.fleet.task(arn).unwrap_or_default();
+            let trains = task["taskDefinitionArn"].as_str();
+            let trains = trains.is_some_and(|definition| definition.contains(&training));
+            if trains && task["lastStatus"] == "RUNNING" {
+                self.cloud.fleet.kill_process(arn, Some(1));
+                return true;
+            }
+            false
+        });
+        ended.count()
+    }
+
+    fn throttle(
+        &self,
+        service: &str,
+        action: &str,
+        burst: f64,
+        per_second: f64,
+    ) -> Result<(), String> {
+        if !limited().any(|known| known == (service, action)) {
+            let known: Vec<String> = limited().map(|(s, a)| format!("{s} {a}")).collect();
+            return Err(format!(
+                "{service} {action} has no rate here; these have: {}",
+                known.join(", ")
+            ));
+        }
+        if !(burst >= 1.0 && per_second > 0.0 && burst.is_finite() && per_second.is_finite()) {
+            return Err(
+                "--burst is 1 or more, --per-second more than 0: at none at all nothing would ever go on"
+                    .to_owned(),
+            );
+        }
+        let limit = Limit { burst, per_second };
+        self.cloud.wire.throttle().set_limit(service, action, limit);
+        Ok(())
+    }
+}
