@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod explain;
 pub mod graph;
 pub mod hand;
+pub mod recoveries;
 pub mod replay;
 pub mod sandbox;
 pub mod shell;
@@ -73,5 +74,29 @@ impl Told {
                 .map(Some),
             None => self.of_file(),
         }
+    }
+}
+
+/// A time as `90s`, `30m`, `24h`, `7d`, in seconds.
+///
+/// # Errors
+/// When it is none.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    let wrong = || format!("'{text}' is no time; give a number and s, m, h or d, as 24h");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let number: f64 = text[..text.len() - unit.len_utf8()]
+        .parse()
+        .map_err(|_| wrong())?;
+    let unit = match unit {
+        's' => 1.0,
+        'm' => 60.0,
+        'h' => 3600.0,
+        'd' => 86400.0,
+        _ => return Err(wrong()),
+    };
+    if number > 0.0 {
+        Ok(number * unit)
+    } else {
+        Err(wrong())
     }
 }

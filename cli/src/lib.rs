@@ -10,7 +10,7 @@ mod history;
 mod output;
 
 use commands::{
-    doctor, explain, graph as draw, hand, replay, sandbox, shell, status, submit, watch,
+    doctor, explain, graph as draw, hand, recoveries, replay, sandbox, shell, status, submit, watch,
 };
 
 use clap::{Parser, Subcommand};
@@ -39,6 +39,7 @@ pub enum Command {
     Adopt(Box<submit::Adopt>),
     Status(Box<status::Arguments>),
     Watch(Box<watch::Arguments>),
+    Recoveries(Box<recoveries::Arguments>),
     Replay(Box<replay::Arguments>),
     Release(Box<hand::Release>),
     Quarantine(Box<hand::Quarantine>),
@@ -85,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Adopt(arguments) => submit::adopt(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
+        Command::Recoveries(arguments) => recoveries::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Release(arguments) => hand::release(&arguments),
         Command::Quarantine(arguments) => hand::quarantine(&arguments),
@@ -113,6 +115,7 @@ pub async fn on(desk: &Desk, command: &Command, output: &Output) -> Result<u8, F
         Command::Adopt(arguments) => submit::adopt_at(arguments, desk, output).await,
         Command::Status(arguments) => status::at(arguments, desk, output).await,
         Command::Watch(arguments) => watch::at(arguments, desk, output).await,
+        Command::Recoveries(arguments) => recoveries::at(arguments, desk, output).await,
         Command::Replay(arguments) => replay::at(arguments, desk, output).await,
         Command::Release(arguments) => hand::put_back(arguments, desk, output).await,
         Command::Quarantine(arguments) => hand::take_out(arguments, desk, output).await,

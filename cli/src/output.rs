@@ -1,6 +1,7 @@
 //! What is written: plain lines, coloured where the reader wants colour, wrapped to the terminal.
 
 mod spinner;
+pub mod table;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::ProgressBar;

@@ -15,7 +15,7 @@ use now::Now;
 use serde::Serialize;
 use serde_json::Value;
 use story::Story;
-pub use story::{decision, headline};
+pub use story::{decision, headline, job};
 
 const AFTER_HELP: &str = "\
 Examples:

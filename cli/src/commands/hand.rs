@@ -7,12 +7,12 @@ use crate::{
 };
 use clap::Args;
 use workers::{
-    ids::{ContainerInstanceArn, InstanceId},
+    ids::{ContainerInstanceArn, InstanceId, TaskArn},
     records::{InstanceRecord, InstanceStatus},
 };
 
 const RELEASE_HELP: &str = "\
-The record becomes AVAILABLE and the instance ACTIVE in ECS. It is refused while a recovery that runs holds the \
+The record becomes AVAILABLE, or IN_PROGRESS where its job runs on it still, and the instance ACTIVE in ECS. It is refused while a recovery that runs holds the \
 instance, and, without --force, when one that ended badly does: replay that instead. To repeat it is safe.
 
 Examples:
@@ -124,9 +124,10 @@ pub async fn put_back(arguments: &Release, desk: &Desk, output: &Output) -> Resu
         return Err(Failure::Refused(why));
     }
     let who = arguments.by.clone().unwrap_or_else(account::whoami);
+    let works = works(desk, &record).await?;
     let released = context
         .instances
-        .release_by_hand(&record, &who, &arguments.reason)
+        .release_by_hand(&record, works, &who, &arguments.reason)
         .await?;
     if released.is_none() {
         return Err(changed(id));
@@ -134,8 +135,12 @@ pub async fn put_back(arguments: &Release, desk: &Desk, output: &Output) -> Resu
     context.fleet.activate(&arn).await?;
     let was = record.quarantine_reason.as_ref();
     let was = was.map_or(String::new(), |reason| format!(" ({reason})"));
+    let now = match record.job_id.as_ref().filter(|_| works) {
+        Some(job) => format!("IN_PROGRESS: job {job} runs on it"),
+        None => "AVAILABLE".to_owned(),
+    };
     let text = format!(
-        "{id} is AVAILABLE, and ACTIVE in ECS; it was {}{was}",
+        "{id} is {now}, and ACTIVE in ECS; it was {}{was}",
         record.status
     );
     output.text("", &paint(output::GOOD, text));
@@ -222,6 +227,27 @@ async fn held_by_running(desk: &Desk, record: &InstanceRecord) -> Result<bool, F
         Some(holder) => Ok(desk.is_running(holder, &record.updated_at).await?),
         None => Ok(false),
     }
+}
+
+/// Whether a rank of the instance's job is on it still, as ECS says: such an instance is not free.
+async fn works(desk: &Desk, record: &InstanceRecord) -> Result<bool, Failure> {
+    let context = &desk.context;
+    let Some(job) = &record.job_id else {
+        return Ok(false);
+    };
+    let Some(found) = context.jobs.get(job).await? else {
+        return Ok(false);
+    };
+    let ranks = context.jobs.ranks(job, found.attempt).await?;
+    let here: Vec<TaskArn> = ranks
+        .into_iter()
+        .filter(|rank| rank.instance_id.as_ref() == Some(&record.instance_id))
+        .map(|rank| rank.task_arn)
+        .collect();
+    let tasks = context.fleet.tasks(&here).await?;
+    Ok(tasks
+        .values()
+        .any(|task| task.last_status() != Some("STOPPED")))
 }
 
 /// A recovery at work is not disturbed.

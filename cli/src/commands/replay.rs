@@ -50,7 +50,7 @@ pub struct Arguments {
     all_failed: bool,
 
     /// With --all-failed: how far back, as 30m, 24h or 7d.
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = seconds, requires = "all_failed")]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = super::seconds, requires = "all_failed")]
     since: f64,
 
     /// Shows what would be done, and does nothing.
@@ -67,27 +67,6 @@ pub struct Arguments {
 
     #[command(flatten)]
     account: Account,
-}
-
-/// `90s`, `30m`, `24h`, `7d`.
-fn seconds(text: &str) -> Result<f64, String> {
-    let wrong = || format!("'{text}' is no time; give a number and s, m, h or d, as 24h");
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let number: f64 = text[..text.len() - unit.len_utf8()]
-        .parse()
-        .map_err(|_| wrong())?;
-    let unit = match unit {
-        's' => 1.0,
-        'm' => 60.0,
-        'h' => 3600.0,
-        'd' => 86400.0,
-        _ => return Err(wrong()),
-    };
-    if number > 0.0 {
-        Ok(number * unit)
-    } else {
-        Err(wrong())
-    }
 }
 
 /// One execution, and what was done about it.

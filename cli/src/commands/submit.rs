@@ -31,10 +31,12 @@ Examples:
 Exit codes:
   0  the job runs and is recorded; its id is on standard output
   1  it was not started, and no task is left running
-  2  bad arguments; standard error says which";
+  2  bad arguments; standard error says which
+  3  refused: an instance that was given is not free";
 
 const ADOPT_HELP: &str = "\
-The tasks run on untouched. Give them in the order of their ranks.
+The tasks run on untouched. Tasks that were started with RANK in their environment overrides have that rank, in whatever \
+order they are given (--rank-variable names another variable); without it, give them in the order of their ranks.
 
 Examples:
   gpu-recovery adopt llama-7b --tasks ARN0,ARN1
@@ -176,9 +178,13 @@ pub struct Adopt {
     #[command(flatten)]
     common: Common,
 
-    /// ARNs of the tasks, rank 0's first.
+    /// ARNs of the tasks; rank 0's first where they do not say their ranks themselves.
     #[arg(long, value_name = "ARN", value_delimiter = ',', required = true)]
     tasks: Vec<TaskArn>,
+
+    /// The variable of a task's overrides that says its rank.
+    #[arg(long, value_name = "NAME", default_value = "RANK")]
+    rank_variable: String,
 
     #[command(flatten)]
     account: Account,
@@ -239,6 +245,7 @@ pub async fn submit_at(arguments: &Submit, desk: &Desk, output: &Output) -> Resu
             launch(arguments, &container, network.clone(), rank, world)?,
         ));
     }
+    pick::refuse_taken(desk, &arguments.instances).await?;
     let submission = Submission {
         job_id: arguments.common.job.clone(),
         ranks,
@@ -269,6 +276,7 @@ pub async fn adopt_at(arguments: &Adopt, desk: &Desk, output: &Output) -> Result
     let adoption = Adoption {
         job_id: arguments.common.job.clone(),
         tasks: arguments.tasks.clone(),
+        rank_variable: arguments.rank_variable.clone(),
         network: arguments.common.network(),
         recovery_attempts: arguments.common.recovery_attempts,
         policies: arguments.common.policies()?,

@@ -25,13 +25,14 @@ async fn an_instance_is_quarantined_and_released_by_hand_with_who_and_why() {
     let line = ["release", BAD, "--reason", "replaced", "--by", "bob"];
     has(
         &world.gives(0, &line).await,
-        &["is AVAILABLE, and ACTIVE in ECS; it was QUARANTINED (ECC errors (ada))"],
+        &[
+            "is IN_PROGRESS: job llama-7b runs on it, and ACTIVE in ECS; it was QUARANTINED (ECC errors (ada))",
+        ],
     );
     assert_eq!(
         (world.instance_status().await, world.ecs_status().as_str()),
-        (InstanceStatus::Available, "ACTIVE")
+        (InstanceStatus::InProgress, "ACTIVE")
     );
-    has(&world.gives(0, &line).await, &["AVAILABLE already"]);
     has(
         &world.gives(0, &["status", BAD]).await,
         &["released by bob", "replaced"],
@@ -74,4 +75,19 @@ async fn an_instance_that_is_wanted_out_during_its_repair_stays_out() {
         &world.gives(0, &["status", BAD]).await,
         &["fan is loud (ann)", "DRAINING"],
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_job_is_gone_from_it_is_released_as_free() {
+    let (world, _) = World::aborted().await;
+    let line = ["release", BAD, "--force", "--reason", "given up"];
+    has(
+        &world.gives(0, &line).await,
+        &["is AVAILABLE, and ACTIVE in ECS"],
+    );
+    assert_eq!(
+        (world.instance_status().await, world.ecs_status().as_str()),
+        (InstanceStatus::Available, "ACTIVE")
+    );
+    has(&world.gives(0, &line).await, &["AVAILABLE already"]);
 }

@@ -6,6 +6,7 @@ mod doctor;
 mod explain;
 mod graph;
 mod hand;
+mod recoveries;
 mod replay;
 mod runbook;
 mod status;

@@ -66,6 +66,11 @@ async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
         "i-0f3a9c5d7e0000003",
     ];
     has(
+        &world.gives(3, &again).await,
+        &["refused: the job was not started: i-0f3a9c5d7e0000003 is QUARANTINED"],
+    );
+    world.gives(0, &["release", "i-0f3a9c5d7e0000003"]).await;
+    has(
         &world.gives(1, &again).await,
         &["job id bert is in the table already"],
     );
@@ -123,7 +128,43 @@ async fn a_submission_that_cannot_work_is_refused_before_anything_starts() {
             .await,
         &["has no container y; it has train"],
     );
+    has(
+        &world.gives(3, &on).await,
+        &["i-0f3a9c5d7e0000001 is IN_PROGRESS for job llama-7b"],
+    );
     assert_eq!(world.cloud.fleet.tasks().len(), tasks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn adopted_tasks_keep_the_ranks_that_they_were_started_with() {
+    let world = World::new().await;
+    let mut tasks = Vec::new();
+    for (nth, rank) in [(7, 1), (8, 0), (9, 0)] {
+        let node = format!("i-0f3a9c5d7e{nth:07x}");
+        world.cloud.fleet.add_instance(NewInstance::p5(&node));
+        let fleet = &world.desk.context.fleet;
+        let (id, token) = (InstanceId::new(node), format!("token-{nth}"));
+        let run = fleet.run(&launch(rank), &id, &token, "somebody").await;
+        let Ok(workers::aws::fleet::Run::Started(arn, _)) = run else {
+            panic!("{run:?}");
+        };
+        tasks.push(arn.to_string());
+    }
+    world.pass(120).await;
+    let twice = world
+        .gives(1, &["adopt", "mine", "--tasks", &tasks.join(",")])
+        .await;
+    has(
+        &twice,
+        &["RANK must be 0 to 2, each once", "nothing was written"],
+    );
+    world
+        .gives(0, &["adopt", "mine", "--tasks", &tasks[..2].join(",")])
+        .await;
+    let job = world.json(&["status", "mine", "--json"]).await;
+    for (rank, task) in [&tasks[1], &tasks[0]].into_iter().enumerate() {
+        assert_eq!(job["ranks"][rank]["task"], task.as_str(), "{job}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

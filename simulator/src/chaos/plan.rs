@@ -386,7 +386,7 @@ fn settings(dice: &Dice) -> BTreeMap<String, String> {
         set("REBOOT_TIMEOUT_SECONDS", dice.pick(&[60, 600]).to_string());
     }
     if dice.chance(0.2) {
-        set("DCGM_TIMEOUT_SECONDS", dice.pick(&[60, 150]).to_string());
+        set("DCGM_TIMEOUT_SECONDS", dice.pick(&[300, 420]).to_string());
     }
     settings
 }

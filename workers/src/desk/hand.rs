@@ -47,23 +47,30 @@ impl Instances {
         .transpose()
     }
 
-    /// A person frees the instance, whatever its record says. Answers `None` when the record is not any more what the
-    /// person has `seen`.
+    /// An operator puts the instance back into service, whatever its record says: to its job where it `works` for that
+    /// still, else free. Answers `None` when the record is not any more what the operator has `seen`.
     pub async fn release_by_hand(
         &self,
         seen: &InstanceRecord,
+        works: bool,
         who: &str,
         why: &str,
     ) -> Result<Option<InstanceRecord>, WorkerError> {
         let hand = self.hand("released", who, why)?;
+        let (status, job) = match works {
+            true => (InstanceStatus::InProgress, ""),
+            false => (InstanceStatus::Available, ", job_id"),
+        };
         let update = self
             .update(
                 &seen.instance_id,
-                "SET #status = :available, cordoned = :false, by_hand = :hand, updated_at = :now \
-                 REMOVE holder, job_id, task_token, quarantine_reason, keep_out",
+                &format!(
+                    "SET #status = :status, cordoned = :false, by_hand = :hand, updated_at = :now \
+                     REMOVE holder, task_token, quarantine_reason, keep_out{job}"
+                ),
             )
             .condition_expression("updated_at = :seen AND #status = :was")
-            .expression_attribute_values(":available", s(InstanceStatus::Available.as_str()))
+            .expression_attribute_values(":status", s(status.as_str()))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":hand", hand)
             .expression_attribute_values(":seen", s(&seen.updated_at))

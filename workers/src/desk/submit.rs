@@ -16,7 +16,11 @@ use crate::{
     },
     settings::JobPolicies,
 };
-use std::{collections::BTreeSet, time::Duration};
+use aws_sdk_ecs::types::Task;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 
 /// How long a launch, or its undoing, may wait for an account whose calls are throttled.
@@ -56,8 +60,10 @@ pub enum SubmitError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adoption {
     pub job_id: JobId,
-    /// Rank 0 first.
+    /// Rank 0 first, unless they say their ranks themselves.
     pub tasks: Vec<TaskArn>,
+    /// The variable of a task's overrides that says its rank.
+    pub rank_variable: String,
     /// Of awsvpc tasks: ECS does not tell their security groups.
     pub network: Option<Network>,
     /// Overrides RECOVERY_ATTEMPTS for this job.
@@ -172,7 +178,8 @@ async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>
     let mut against = Vec::new();
     let mut seen = BTreeSet::new();
     let mut ranks = Vec::with_capacity(adoption.tasks.len());
-    for (rank, arn) in adoption.tasks.iter().enumerate() {
+    let tasks = in_order(&adoption.tasks, &described, &adoption.rank_variable)?;
+    for (rank, arn) in tasks.iter().enumerate() {
         let Some(task) = described.get(arn) else {
             against.push(format!("the cluster does not know task {arn}"));
             continue;
@@ -235,6 +242,53 @@ async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>
     } else {
         Err(SubmitError::NotAdoptable(against.join("; ")))
     }
+}
+
+/// The tasks by the ranks that their overrides say, from 0 on; as they were given where none says one.
+fn in_order(
+    tasks: &[TaskArn],
+    described: &BTreeMap<TaskArn, Task>,
+    variable: &str,
+) -> Result<Vec<TaskArn>, SubmitError> {
+    let said: Vec<Option<&str>> = tasks
+        .iter()
+        .map(|arn| {
+            described
+                .get(arn)
+                .and_then(|task| override_of(task, variable))
+        })
+        .collect();
+    if said.iter().all(Option::is_none) {
+        return Ok(tasks.to_vec());
+    }
+    let mut ranks: Vec<Option<TaskArn>> = vec![None; tasks.len()];
+    for (arn, said) in tasks.iter().zip(&said) {
+        let rank = said.and_then(|rank| rank.parse::<usize>().ok());
+        let place = rank.and_then(|rank| ranks.get_mut(rank));
+        if let Some(place) = place.filter(|place| place.is_none()) {
+            *place = Some(arn.clone());
+        }
+    }
+    ranks.into_iter().collect::<Option<_>>().ok_or_else(|| {
+        let said: Vec<String> = tasks
+            .iter()
+            .zip(&said)
+            .map(|(arn, said)| format!("{arn}: {}", said.unwrap_or("none")))
+            .collect();
+        SubmitError::NotAdoptable(format!(
+            "the tasks' {variable} must be 0 to {}, each once, but is {}",
+            tasks.len() - 1,
+            said.join(", ")
+        ))
+    })
+}
+
+fn override_of<'a>(task: &'a Task, variable: &str) -> Option<&'a str> {
+    let containers = task.overrides()?.container_overrides().iter();
+    containers
+        .flat_map(|container| container.environment())
+        .find(|pair| pair.name() == Some(variable))?
+        .value()
 }
 
 /// What is known of a launch, also of one that fails.

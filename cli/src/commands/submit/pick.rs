@@ -5,7 +5,10 @@ use crate::{
     account::{Desk, refused},
 };
 use aws_sdk_ecs::types::{ContainerInstanceStatus, NetworkMode, Resource, ResourceType};
-use workers::{ids::InstanceId, records::InstanceStatus};
+use workers::{
+    ids::InstanceId,
+    records::{InstanceRecord, InstanceStatus},
+};
 
 /// A task definition.
 pub struct Definition {
@@ -115,7 +118,7 @@ pub async fn instances(
             break;
         }
         let record = context.instances.get(&id).await?;
-        if record.is_none_or(|r| r.status == InstanceStatus::Available && r.holder.is_none()) {
+        if record.as_ref().is_none_or(is_free) {
             picked.push(id);
         }
     }
@@ -128,6 +131,38 @@ pub async fn instances(
         )));
     }
     Ok(picked)
+}
+
+/// Refuses instances that a job or a recovery has, or that are out of service, as their records say.
+///
+/// # Errors
+/// Each of them, with why.
+pub async fn refuse_taken(desk: &Desk, instances: &[InstanceId]) -> Result<(), Failure> {
+    let mut taken = Vec::new();
+    for id in instances {
+        let Some(record) = desk.context.instances.get(id).await? else {
+            continue;
+        };
+        if is_free(&record) {
+            continue;
+        }
+        let job = match &record.job_id {
+            Some(job) => format!(" for job {job}"),
+            None => String::new(),
+        };
+        taken.push(format!("{id} is {}{job}", record.status));
+    }
+    if taken.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "the job was not started: {}; give others, or --nodes to have them chosen",
+        taken.join(", ")
+    )))
+}
+
+fn is_free(record: &InstanceRecord) -> bool {
+    record.status == InstanceStatus::Available && record.holder.is_none()
 }
 
 /// The GPUs among an instance's resources.
