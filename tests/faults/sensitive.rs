@@ -172,7 +172,7 @@ fn a_drill_is_held_to_the_promises_of_the_schedules() {
         set(definition, "/States/RecoverInstances/Items", every);
     });
     drill_breaks("promise 3", "application-fault", "suspects", |definition| {
-        let rule = "/States/GpusHealthy?/Choices/3/Next";
+        let rule = "/States/GpusHealthy?/Default";
         set(definition, rule, json!("NothingToDo"));
     });
     drill_breaks("promise 4", "gpu-fault", "suspects", |definition| {

@@ -101,7 +101,6 @@ instances:
 expect:
   job: FAILED
   attempt: 1
-  reboots: { 3: 1 }
   quarantined: [3]
   notifications: [JobFailed]
 ",

@@ -302,18 +302,6 @@ fn without_a_code(recovery: &Recovery, end: &str) -> Value {
     input
 }
 
-#[tokio::test(start_paused = true)]
-async fn too_few_gpus_are_a_fault_only_while_no_task_holds_one() {
-    let (w, recovery) = stopped_job().await;
-    let task = w.run_alone(TRAINING, 1).await;
-    let detail = refused(&w, without_a_code(&recovery, "not-placed"), "Occupied").await;
-    assert!(detail.contains(&task), "{detail}");
-    w.cloud.fleet.stop(&task, "done");
-    w.pass(60).await;
-    w.outcome(CORDON, without_a_code(&recovery, "not-placed"), "Cordoned")
-        .await;
-}
-
 /// Whose it is nobody knows; it computes all the same.
 #[tokio::test(start_paused = true)]
 async fn an_instance_on_whose_gpus_a_task_of_no_job_runs_is_refused() {

@@ -172,7 +172,7 @@ async fn uncordon(cloud: &Cloud, node: String, done: &mut Done) {
     let ours = record
         .ok()
         .flatten()
-        .is_some_and(|r| r.cordoned || r.holder.is_some());
+        .is_some_and(|r| r.cordoned || r.holder.is_some() || r.status == InstanceStatus::Quarantined);
     if !ours && let Some(view) = cloud.fleet.instance(&node) {
         set_status(cloud, &view.arn, "ACTIVE");
         done.hands.cordoned.remove(&node);

@@ -46,8 +46,6 @@ impl fmt::Display for Verdict {
 pub enum End {
     /// It did not end in time: a fault if it ran at all.
     TimedOut,
-    /// ECS has too few GPUs on the instance: a fault if no task holds one.
-    NotPlaced,
     /// No container that asks for a GPU starts.
     NoGpu,
 }

@@ -23,9 +23,6 @@ pub fn line(check: &Check, settings: &Settings, execution: &ExecutionArn) -> Str
         (Some(0), _) if check.verdict == Verdict::Healthy => {}
         (Some(code), _) => parts.push(format!("exit {code}: {}", code_means(code, settings))),
         (None, Some(End::TimedOut)) => parts.push("the check did not end in time".to_owned()),
-        (None, Some(End::NotPlaced)) => {
-            parts.push("ECS has too few GPUs on it for the check".to_owned());
-        }
         (None, Some(End::NoGpu)) => {
             parts.push("no container that asks for a GPU starts on it".to_owned());
         }
@@ -204,12 +201,12 @@ mod tests {
     #[test]
     fn a_check_without_a_code_says_what_it_rests_on() {
         let found = Check {
-            end: Some(End::NotPlaced),
-            detail: "AmazonECS.Unknown: RESOURCE:GPU".into(),
+            end: Some(End::TimedOut),
+            detail: "States.Timeout: ".into(),
             ..check(Verdict::Faulty, None)
         };
         let line = line(&found, &settings("true"), &execution());
-        assert!(line.contains("too few GPUs"), "{line}");
-        assert!(line.ends_with("RESOURCE:GPU"), "{line}");
+        assert!(line.contains("did not end in time"), "{line}");
+        assert!(line.ends_with("States.Timeout: "), "{line}");
     }
 }

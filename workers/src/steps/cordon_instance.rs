@@ -62,7 +62,7 @@ pub enum Refusal {
     RunsAnotherJob,
     /// A task of this very job still runs on it.
     RunsThisJob,
-    /// Tasks hold GPUs of it, so that the check found too few: that is no fault.
+    /// A task of no job holds a GPU of it.
     Occupied,
     /// The check's task never ran: that it did not end in time is no fault.
     CheckNeverRan,
@@ -232,8 +232,7 @@ fn too_often(ctx: &Context, before: &[i64], now: i64) -> Option<CordonInstanceOu
     })
 }
 
-/// Faults without an exit code are proven by what ECS knows: too few GPUs while no task holds one, and a check that ran
-/// and did not end.
+/// That a check did not end is a fault only if it ran.
 async fn no_fault(
     ctx: &Context,
     arn: &ContainerInstanceArn,
@@ -241,14 +240,6 @@ async fn no_fault(
 ) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
     match input.end {
         None | Some(End::NoGpu) => Ok(None),
-        Some(End::NotPlaced) => {
-            let tasks = ctx.fleet.unstopped_tasks_on(arn).await?;
-            let holder = tasks.values().find(|task| holds_a_gpu(task));
-            Ok(holder.and_then(Task::task_arn).map(|task| {
-                let detail = format!("unchecked: task {task} holds GPUs of it");
-                refuse(Refusal::Occupied, detail)
-            }))
-        }
         Some(End::TimedOut) => {
             let family = &ctx.settings.dcgm_health_check_task;
             let ran = ctx.fleet.last_check_ran(arn, family).await?;

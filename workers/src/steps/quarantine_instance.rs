@@ -107,9 +107,8 @@ impl Step for QuarantineInstance {
                 return Ok(QuarantineInstanceOutcome::HeldByAnother { instance });
             }
         }
-        if found.status() == Some("ACTIVE") {
-            ctx.fleet.drain(&arn).await?;
-        }
+        // Whatever was read above: a cordon that was just taken back may have been read as it was before.
+        ctx.fleet.drain(&arn).await?;
         Ok(QuarantineInstanceOutcome::Quarantined { instance })
     }
 }

@@ -394,7 +394,6 @@ fn verdict(record: &Value) -> Option<String> {
     let code = code(&record["exitCode"]);
     let why = match record["end"].as_str() {
         Some("timed-out") => "it did not end in time".to_owned(),
-        Some("not-placed") => "ECS has too few GPUs on it".to_owned(),
         Some("no-gpu") => "no container that asks for a GPU starts on it".to_owned(),
         _ => code,
     };
