@@ -329,7 +329,7 @@ def the_template_deploys(system):
 def a_gpu_fault_is_recovered_and_told(system):
     job, tasks = system.job(3)
     task, instance = tasks[1]
-    system.mock(RunDcgm=[dcgm(226)], RebootInstance=[SENT], VerifyGpus=[dcgm(0)])
+    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[SENT], VerifyGpus=[dcgm(0)])
     before = system.executions()
     system.send(system.stop_event(task, 1))
     [execution] = system.started(before)
@@ -421,7 +421,7 @@ def healthy_gpus_fail_the_job_and_reboot_nothing(system):
 def a_gpu_that_stays_faulty_is_quarantined(system):
     job, tasks = system.job(2)
     instance = tasks[0][1]
-    system.mock(RunDcgm=[dcgm(226)], RebootInstance=[SENT], VerifyGpus=[dcgm(226)])
+    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[SENT], VerifyGpus=[dcgm(1)])
     before = system.executions()
     system.send(system.stop_event(tasks[0][0], 1))
     [execution] = system.started(before)
@@ -430,7 +430,7 @@ def a_gpu_that_stays_faulty_is_quarantined(system):
     assert end["status"] == "SUCCEEDED", end
     assert system.message()[0]["reason"] == "InstancesNotRecovered"
     held = system.item(INSTANCES, instance_id=instance)
-    assert held["status"] == "QUARANTINED" and "226" in held["quarantine_reason"], held
+    assert held["status"] == "QUARANTINED" and "exit 1" in held["quarantine_reason"], held
     status = [i["status"] for i in system.fleet.instances.values() if i["ec2InstanceId"] == instance]
     assert status == ["DRAINING"], status
     assert system.item(JOBS, job_id=job, record="job")["status"] == "FAILED"
@@ -500,7 +500,7 @@ def a_person_who_stops_a_task_stops_the_job(system):
 def a_recovery_that_breaks_is_told_with_its_replay_command(system):
     job, tasks = system.job(1)
     refused = {"Throw": {"Error": "Ssm.AccessDeniedException", "Cause": "not authorized to perform: ssm:SendCommand"}}
-    system.mock(RunDcgm=[dcgm(226)], RebootInstance=[refused])
+    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[refused])
     before = system.executions()
     system.send(system.stop_event(tasks[0][0], 1))
     [execution] = system.started(before)

@@ -273,7 +273,7 @@ fn a_recovery_is_told_in_plain_sentences_with_times() {
     for part in [
         "Recovery of job llama-7b: recovered, runs as attempt 2",
         "rank 3 on i-0f3a9c5d7e0000003 of job llama-7b (attempt 1, 8 ranks) ended with exit code 1",
-        "DCGM found i-0f3a9c5d7e0000003 (rank 3) faulty (exit 226)",
+        "The check of i-0f3a9c5d7e0000003 (rank 3) says faulty (exit 1)",
         "its reboot is proven",
         "healthy after its reboot",
         "job llama-7b was started again as attempt 2",

@@ -27,7 +27,7 @@ pub use settings::{stand_ins, substitutions};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::task::AbortHandle;
 use workers::{
@@ -137,6 +137,12 @@ impl Cloud {
         let sns = Sns::new(clock, seed);
         let topic = sns.create_topic("gpu-recovery");
         let settings = settings_over_defaults(&settings, &fleet_settings.cluster, &topic)?;
+        let fleet_settings = FleetSettings {
+            own_check: settings
+                .own_health_check
+                .then(|| Duration::from_secs(u64::from(settings.dcgm_timeout_seconds))),
+            ..fleet_settings
+        };
         let fleet = Fleet::new(clock, seed, bus.clone(), fleet_settings);
         let ssm = Ssm::new(clock, seed, bus.clone(), fleet.clone());
         let tables = DynamoDb::new(clock).map_err(|e| CloudError::DynamoDb(e.to_string()))?;

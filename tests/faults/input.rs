@@ -310,7 +310,7 @@ const INSTANCE_FIELDS: [&str; 12] = [
     "job_id",
     "holder",
     "cordoned",
-    "reboots",
+    "faults",
     "reboot_token",
     "command_id",
     "commands",

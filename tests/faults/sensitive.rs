@@ -76,7 +76,7 @@ fn promise_3_a_node_that_nobody_releases_is_noticed() {
             .and_then(Value::as_array_mut)
             .expect("catches");
         for catch in catches {
-            catch["Next"] = json!("InstanceRefused");
+            catch["Next"] = json!("InstanceBack");
         }
     });
 }
@@ -88,7 +88,7 @@ fn promise_3_a_job_that_is_left_half_recovered_is_noticed() {
     breaks("promise 3", &plan, |definition| {
         set(
             definition,
-            "/States/GpusHealthy?/Choices/3/Next",
+            "/States/GpusHealthy?/Default",
             json!("NothingToDo"),
         );
     });
@@ -172,7 +172,7 @@ fn a_drill_is_held_to_the_promises_of_the_schedules() {
         set(definition, "/States/RecoverInstances/Items", every);
     });
     drill_breaks("promise 3", "application-fault", "suspects", |definition| {
-        let rule = "/States/GpusHealthy?/Choices/3/Next";
+        let rule = "/States/GpusHealthy?/Default";
         set(definition, rule, json!("NothingToDo"));
     });
     drill_breaks("promise 4", "gpu-fault", "suspects", |definition| {

@@ -169,7 +169,7 @@ fn the_numbers_bounds_are_those_of_the_settings() {
     for (parameter_name, setting) in [
         ("RecoveryAttempts", "RECOVERY_ATTEMPTS"),
         ("MaxFaultyInstances", "MAX_FAULTY_INSTANCES"),
-        ("MaxRebootsPerDay", "MAX_REBOOTS_PER_DAY"),
+        ("MaxFaultsPerMonth", "MAX_FAULTS_PER_MONTH"),
         ("StopRounds", "STOP_ROUNDS"),
         ("DcgmTimeoutSeconds", "DCGM_TIMEOUT_SECONDS"),
         ("RebootTimeoutSeconds", "REBOOT_TIMEOUT_SECONDS"),

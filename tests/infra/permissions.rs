@@ -102,9 +102,10 @@ fn calls() -> Vec<CallRecord> {
     scenarios.push(
         Scenario::parse(
             "health-check-hangs",
-            "name: health-check-hangs\nabout: DCGM hangs; Step Functions stops it.\n\
+            "name: health-check-hangs\nabout: A check of the user's hangs; Step Functions stops it.\n\
+             settings: { CREATE_DCGM_HEALTH_CHECK_TASK: 'false' }\n\
              ranks: { 3: { exits: { after: 10m, code: 1 } } }\ninstances: { 3: { gpu: dcgm-hangs } }\n\
-             expect: { job: FAILED, attempt: 1, notifications: [JobFailed] }\n",
+             expect: { job: FAILED, attempt: 1, quarantined: [3], notifications: [JobFailed] }\n",
         )
         .expect("the scenario is well"),
     );

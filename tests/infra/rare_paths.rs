@@ -15,6 +15,7 @@ pub fn calls() -> Vec<CallRecord> {
         played(an_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
         played(an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it()),
         played(an_instance_of_a_lost_job_is_taken_back_when_it_is_complete()),
+        played(an_instance_of_a_lost_job_is_taken_back_when_it_has_failed()),
         played(an_instance_that_another_recovery_holds_is_refused()),
         played(a_reboot_that_ended_before_the_token_came("Success")),
         played(a_reboot_that_ended_before_the_token_came("Failed")),
@@ -125,6 +126,18 @@ async fn an_instance_of_a_lost_job_is_taken_back_when_it_is_complete() -> World 
     let input = json!({ "execution": w.running_execution(), "event": event });
     w.outcome("record-completion", input, "JobComplete").await;
     assert_eq!(w.ecs_status(0), "ACTIVE");
+    w
+}
+
+async fn an_instance_of_a_lost_job_is_taken_back_when_it_has_failed() -> World {
+    let w = World::with_job(2).await;
+    let first = w.claim_and_cordon(1).await;
+    w.end(&first.execution);
+    let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
+    let input =
+        second.input(json!({ "reason": "TasksNotStopped", "checks": [], "recoveries": [] }));
+    w.outcome("fail-job", input, "Failed").await;
+    assert_eq!(w.ecs_status(1), "ACTIVE");
     w
 }
 

@@ -109,11 +109,12 @@ fn the_functions_get_every_setting_by_its_name_and_the_parameters_have_its_defau
         }
         let given: BTreeSet<String> = variables.as_object().unwrap().keys().cloned().collect();
         assert_eq!(given, asked);
-        const NO_DEFAULT: [&str; 6] = [
+        const NO_DEFAULT: [&str; 7] = [
             "TRAINING_JOB_TABLE_NAME",
             "CONTAINER_INSTANCE_TABLE_NAME",
             "ECS_CLUSTER_NAME",
             "DCGM_HEALTH_CHECK_TASK",
+            "DCGM_LOG_GROUP",
             "SNS_TOPIC_ARN",
             "STATE_MACHINE_ARN",
         ];

@@ -14,5 +14,6 @@ mod reboot;
 mod report;
 mod said;
 mod tables;
+mod template;
 mod verdict;
 mod wedged;

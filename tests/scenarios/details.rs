@@ -38,7 +38,7 @@ fn the_message_of_a_recovery_says_what_was_done() {
     for words in [
         "Job llama-7b runs again as attempt 2: all 8 ranks run after",
         "rank 3 of 8 on i-0f3a9c5d7e0000003 ended with exit code 1 in attempt 1.",
-        "i-0f3a9c5d7e0000003 (rank 3): faulty, exit 226",
+        "i-0f3a9c5d7e0000003 (rank 3): faulty; exit 1: a GPU error that a reboot can help",
         "in service again - rebooted, DCGM healthy",
         "Nothing now.",
     ] {
@@ -52,9 +52,10 @@ fn a_refused_instance_is_left_alone_and_named() {
     let instance = &report.instances[3];
     assert_eq!(
         (instance.ecs_status.as_str(), instance.reboots),
-        ("ACTIVE", 0)
+        ("DRAINING", 0)
     );
-    assert!(report.notifications[0].message.contains("RunsAnotherJob"));
+    let message = &report.notifications[0].message;
+    assert!(message.contains("RunsAnotherJob"), "{message}");
 }
 
 #[test]

@@ -62,11 +62,6 @@ fn clean_completion() {
 }
 
 #[test]
-fn dcgm_inconclusive() {
-    ends_as_it_says("dcgm-inconclusive");
-}
-
-#[test]
 fn duplicate_and_late_events() {
     ends_as_it_says("duplicate-and-late-events");
 }
@@ -119,6 +114,41 @@ fn two_bad_instances() {
 #[test]
 fn user_stop() {
     ends_as_it_says("user-stop");
+}
+
+#[test]
+fn gpu_off_the_bus() {
+    ends_as_it_says("gpu-off-the-bus");
+}
+
+#[test]
+fn check_hangs() {
+    ends_as_it_says("check-hangs");
+}
+
+#[test]
+fn check_crashes() {
+    ends_as_it_says("check-crashes");
+}
+
+#[test]
+fn one_unclear_one_bad() {
+    ends_as_it_says("one-unclear-one-bad");
+}
+
+#[test]
+fn misconfigured_node() {
+    ends_as_it_says("misconfigured-node");
+}
+
+#[test]
+fn check_broken_everywhere() {
+    ends_as_it_says("check-broken-everywhere");
+}
+
+#[test]
+fn registry_outage() {
+    ends_as_it_says("registry-outage");
 }
 
 #[test]

@@ -101,10 +101,73 @@ instances:
 expect:
   job: FAILED
   attempt: 1
-  reason: no usable answer
+  quarantined: [3]
   notifications: [JobFailed]
 ",
     );
     assert!(report.passed, "{:#?}", report.unmet);
     assert_eq!(report.not_reached, [""; 0]);
+}
+
+/// A lost container says nothing of the node: a minute later the check passes.
+#[test]
+fn a_check_that_is_lost_once_is_tried_again() {
+    let report = drill(
+        "
+name: lost-once
+about: The check's container is lost once.
+ranks:
+  3: { exits: { after: 10m, code: 1 } }
+instances:
+  3: { gpu: check-crashes-once }
+expect:
+  job: FAILED
+  attempt: 1
+  reason: no GPU fault found
+  notifications: [JobFailed]
+",
+    );
+    assert!(report.passed, "{:#?}", report.unmet);
+}
+
+/// A bare `dcgmi diag` cannot tell a setting from a fault, nor a reboot from an isolation; it is believed as far as it goes.
+#[test]
+fn a_task_of_the_users_is_read_by_the_two_sets_of_codes() {
+    for (gpu, ends) in [
+        (
+            "fault-until-reboot",
+            "job: IN_PROGRESS\n  attempt: 2\n  reboots: { 3: 1 }\n  notifications: [JobRecovered]",
+        ),
+        (
+            "isolate",
+            "job: FAILED\n  attempt: 1\n  reboots: { 3: 1 }\n  quarantined: [3]\n  notifications: [JobFailed]",
+        ),
+        (
+            "{ dcgm-exits: 2 }",
+            "job: FAILED\n  attempt: 1\n  quarantined: [3]\n  notifications: [JobFailed]",
+        ),
+        (
+            "{ dcgm-exits: 204 }",
+            "job: FAILED\n  attempt: 1\n  quarantined: [3]\n  notifications: [JobFailed]",
+        ),
+    ] {
+        let report = drill(&format!(
+            "
+name: bare-dcgmi
+about: The check is a task definition of the user's.
+settings: {{ CREATE_DCGM_HEALTH_CHECK_TASK: 'false' }}
+ranks:
+  3: {{ exits: {{ after: 10m, code: 1 }} }}
+instances:
+  3: {{ gpu: {gpu} }}
+expect:
+  {ends}
+"
+        ));
+        assert!(
+            report.passed,
+            "{gpu}: {:#?} {:#?}",
+            report.unmet, report.broken_promises
+        );
+    }
 }

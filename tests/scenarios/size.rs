@@ -94,19 +94,25 @@ fn a_thousand_healthy_suspects_end_as_designed() {
     all_are_suspects(Gpu::Healthy, "no GPU fault found");
 }
 
+const DOUBT: &str = "too many GPU checks failed at once to trust the check";
+
 #[test]
 fn a_thousand_faulty_suspects_end_as_designed() {
-    let doubt = "too many faulty instances at once to trust the check";
-    all_are_suspects(Gpu::FaultForever, doubt);
+    all_are_suspects(Gpu::FaultForever, DOUBT);
 }
 
 /// With a reason of 350 characters each.
 #[test]
 fn a_thousand_suspects_without_an_answer_end_as_designed() {
-    all_are_suspects(Gpu::NoExitCode, "the GPU check gave no usable answer");
+    all_are_suspects(Gpu::NoExitCode, DOUBT);
 }
 
 #[test]
 fn a_thousand_suspects_that_cannot_be_placed_end_as_designed() {
-    all_are_suspects(Gpu::CannotPlace, "the GPU check gave no usable answer");
+    all_are_suspects(Gpu::CannotPlace, DOUBT);
+}
+
+#[test]
+fn a_registry_outage_under_a_thousand_suspects_ends_as_designed() {
+    all_are_suspects(Gpu::ImageUnavailable, DOUBT);
 }

@@ -188,11 +188,17 @@ fn steady(value: &mut Value, names: &[(String, String)]) {
         }
         Value::Array(list) => list.iter_mut().for_each(|v| steady(v, names)),
         Value::Object(members) => {
-            for name in ["created_at", "updated_at", "launch_try", "attempts"] {
+            for name in [
+                "created_at",
+                "updated_at",
+                "last_check_at",
+                "launch_try",
+                "attempts",
+            ] {
                 members.remove(name);
             }
-            if let Some(reboots) = members.get_mut("reboots") {
-                *reboots = json!(reboots.as_array().map_or(0, Vec::len));
+            if let Some(faults) = members.get_mut("faults") {
+                *faults = json!(faults.as_array().map_or(0, Vec::len));
             }
             members.values_mut().for_each(|v| steady(v, names));
         }

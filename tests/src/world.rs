@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use simulator::{
-    cloud::{Cloud, CloudOptions, TRAINING},
+    cloud::{Cloud, CloudOptions, HEALTH_CHECK, TRAINING},
     ecs::NewInstance,
     eventbridge::Delivery,
     wire::{Handler, Wire},
@@ -503,6 +503,30 @@ impl World {
             .fleet
             .api("UpdateContainerInstancesState", &body)
             .expect("ECS takes it");
+    }
+
+    /// Starts a task of no job on an instance; its ARN.
+    pub async fn run_alone(&self, definition: &str, nth: usize) -> String {
+        self.run_task(definition, nth, "a person").await
+    }
+
+    /// Starts the health check on an instance as Step Functions does; its ARN.
+    pub async fn run_check(&self, nth: usize) -> String {
+        self.run_task(HEALTH_CHECK, nth, "AWS Step Functions").await
+    }
+
+    async fn run_task(&self, definition: &str, nth: usize, by: &str) -> String {
+        let body = json!({
+            "cluster": self.cloud.settings.cluster,
+            "taskDefinition": definition,
+            "startedBy": by,
+            "placementConstraints": [
+                { "type": "memberOf", "expression": format!("ec2InstanceId == '{}'", instance_id(nth)) }
+            ],
+        });
+        let answer = self.wire().internal_call("person", "ecs", "RunTask", body);
+        let answer = answer.await.unwrap();
+        answer["tasks"][0]["taskArn"].as_str().unwrap().to_owned()
     }
 
     /// The tasks that have not stopped, by ARN.

@@ -83,15 +83,12 @@ async fn a_faulty_instance_is_drained_and_held_for_one_reboot() {
     assert_eq!(record.status, InstanceStatus::Rebooting);
     assert_eq!(record.holder, Some(World::arn(&recovery.execution)));
     assert!(record.cordoned);
-    assert_eq!(record.reboots.len(), 1);
+    assert_eq!(record.faults.len(), 1);
     assert_eq!(
         record.reboot_token.as_deref(),
         answer["rebootToken"].as_str()
     );
-    assert_eq!(
-        record.last_verdict.as_deref(),
-        Some("faulty (DCGM exit 226)")
-    );
+    assert_eq!(record.last_verdict.as_deref(), Some("faulty (exit 226)"));
     let job = w.job_record().await;
     assert_eq!(job.status, JobStatus::PendingRestart);
     assert_eq!(
@@ -107,7 +104,7 @@ async fn a_redriven_cordon_names_the_same_reboot_and_counts_one() {
     w.pass(3600).await;
     let again = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
     assert_eq!(again, first);
-    assert_eq!(w.instance_record(1).await.reboots.len(), 1);
+    assert_eq!(w.instance_record(1).await.faults.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,7 +117,7 @@ async fn a_later_recovery_of_the_same_instance_is_another_reboot() {
     let answer = w.outcome(CORDON, second.cordon(1), "Cordoned").await;
     assert_ne!(answer["rebootToken"], first["rebootToken"]);
     let record = w.instance_record(1).await;
-    assert_eq!(record.reboots.len(), 2);
+    assert_eq!(record.faults.len(), 2);
     assert_eq!(record.holder, Some(World::arn(&second.execution)));
 }
 
@@ -176,8 +173,8 @@ async fn another_jobs_task_that_is_placed_at_the_last_moment_is_seen_after_the_d
         (before.status, &before.job_id, &None)
     );
     assert_eq!(
-        (after.reboots, after.cordoned),
-        (before.reboots, false),
+        (after.faults, after.cordoned),
+        (before.faults, false),
         "no reboot is counted"
     );
     assert_eq!(w.running_tasks().len(), 1, "the other job's task runs on");
@@ -204,7 +201,7 @@ async fn a_task_that_is_still_stopping_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn daemons_and_tasks_of_no_job_do_not_count() {
+async fn daemons_and_tasks_without_a_gpu_do_not_count() {
     let (w, recovery) = stopped_job().await;
     let daemon = TaskDefinition {
         family: "log-router".to_owned(),
@@ -214,12 +211,7 @@ async fn daemons_and_tasks_of_no_job_do_not_count() {
     };
     w.cloud.fleet.define(daemon);
     w.cloud.fleet.add_daemon(&instance_id(1), "log-router");
-    let body = json!({
-        "cluster": w.cloud.settings.cluster,
-        "taskDefinition": TRAINING,
-        "placementConstraints": [{ "type": "memberOf", "expression": format!("ec2InstanceId == '{}'", instance_id(1)) }],
-    });
-    w.cloud.fleet.api("RunTask", &body).unwrap();
+    w.run_alone("log-router", 1).await;
     w.pass(60).await;
     assert_eq!(w.running_tasks().len(), 2);
     w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
@@ -251,46 +243,83 @@ async fn a_quarantined_instance_is_refused_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_reboot_limit_counts_the_last_day_only() {
-    for (limit, hours_ago, outcome) in [
-        ("3", [1, 2, 3], "Refused"),
-        ("3", [1, 2, 24], "Cordoned"),
-        ("3", [1, 2, 25], "Cordoned"),
-        ("4", [1, 2, 3], "Cordoned"),
+async fn the_third_fault_within_thirty_days_is_refused() {
+    for (limit, days_ago, outcome) in [
+        ("3", [1, 2], "Refused"),
+        ("3", [29, 29], "Refused"),
+        ("3", [1, 30], "Cordoned"),
+        ("4", [1, 2], "Cordoned"),
     ] {
-        let w = World::with(settings(&[("MAX_REBOOTS_PER_DAY", limit)])).await;
+        let w = World::with(settings(&[("MAX_FAULTS_PER_MONTH", limit)])).await;
         w.job(2).await;
         let recovery = w.claim_and_stop(1).await;
         let now = w.context("person").clock.epoch_seconds();
-        let reboots: Vec<_> = hours_ago
+        let faults: Vec<_> = days_ago
             .iter()
-            .map(|h| json!({ "N": (now - h * 3600).to_string() }))
+            .map(|days| json!({ "N": (now - days * 24 * 3600).to_string() }))
             .collect();
-        w.edit_instance(&instance_id(1), "reboots", json!({ "L": reboots }))
+        w.edit_instance(&instance_id(1), "faults", json!({ "L": faults }))
             .await;
         if outcome == "Refused" {
-            let detail = refused(&w, recovery.cordon(1), "RebootLimit").await;
-            assert_eq!(detail, "rebooted 3 times in 24 hours and faulty again");
+            let detail = refused(&w, recovery.cordon(1), "FaultLimit").await;
+            assert_eq!(detail, "faulty 3 times within 30 days");
         } else {
             w.outcome(CORDON, recovery.cordon(1), outcome).await;
-            let kept = w.instance_record(1).await.reboots;
+            let kept = w.instance_record(1).await.faults;
             assert!(
-                kept.iter().all(|at| now - at < 24 * 3600),
+                kept.iter().all(|at| now - at < 30 * 24 * 3600),
                 "older ones are forgotten: {kept:?}"
             );
         }
     }
 }
 
-/// The reboot that this very recovery ordered is none of the earlier ones.
 #[tokio::test(start_paused = true)]
-async fn a_redriven_cordon_at_the_reboot_limit_is_the_same_reboot() {
-    let w = World::with(settings(&[("MAX_REBOOTS_PER_DAY", "1")])).await;
+async fn with_a_limit_of_one_nothing_is_rebooted() {
+    let w = World::with(settings(&[("MAX_FAULTS_PER_MONTH", "1")])).await;
+    w.job(2).await;
+    let recovery = w.claim_and_stop(1).await;
+    w.delete_instance_record(&instance_id(1)).await;
+    refused(&w, recovery.cordon(1), "FaultLimit").await;
+}
+
+/// The fault for which this very recovery holds the instance is none of the earlier ones.
+#[tokio::test(start_paused = true)]
+async fn a_redriven_cordon_at_the_fault_limit_is_the_same_reboot() {
+    let w = World::with(settings(&[("MAX_FAULTS_PER_MONTH", "2")])).await;
     w.job(2).await;
     let recovery = w.claim_and_stop(1).await;
     let first = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
     let again = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
     assert_eq!(again, first);
+}
+
+/// What a check without an exit code rests on.
+fn without_a_code(recovery: &Recovery, end: &str) -> Value {
+    let mut input = recovery.cordon(1);
+    input["exitCode"] = Value::Null;
+    input["end"] = end.into();
+    input
+}
+
+/// Whose it is nobody knows; it computes all the same.
+#[tokio::test(start_paused = true)]
+async fn an_instance_on_whose_gpus_a_task_of_no_job_runs_is_refused() {
+    let (w, recovery) = stopped_job().await;
+    w.run_alone(TRAINING, 1).await;
+    refused(&w, recovery.cordon(1), "Occupied").await;
+    assert_eq!(state_changes(&w), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_did_not_end_is_a_fault_only_if_it_ran() {
+    let (w, recovery) = stopped_job().await;
+    let input = without_a_code(&recovery, "timed-out");
+    refused(&w, input.clone(), "CheckNeverRan").await;
+    w.run_check(1).await;
+    refused(&w, input.clone(), "CheckNeverRan").await;
+    w.pass(60).await;
+    w.outcome(CORDON, input, "Cordoned").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -386,7 +415,7 @@ async fn of_two_recoveries_that_want_one_instance_at_once_one_gets_it() {
             );
         }
     }
-    assert_eq!(w.instance_record(1).await.reboots.len(), 1);
+    assert_eq!(w.instance_record(1).await.faults.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

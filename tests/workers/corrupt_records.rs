@@ -92,7 +92,7 @@ async fn a_corrupt_rank_is_named_with_its_key_and_field() {
 async fn a_corrupt_instance_is_named_with_its_key_and_field() {
     for (field, value) in [
         ("status", json!({ "S": "BROKEN" })),
-        ("reboots", json!({ "S": "yesterday" })),
+        ("faults", json!({ "S": "yesterday" })),
         ("commands", json!({ "L": [] })),
         ("cordoned", json!({ "S": "yes" })),
         ("updated_at", json!({ "N": "5" })),

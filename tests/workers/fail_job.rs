@@ -36,7 +36,7 @@ async fn a_job_with_healthy_gpus_fails_and_sets_its_instances_free() {
         .outcome(FAIL, input(&recovery, "NoGpuFault", &checks, &[]), "Failed")
         .await;
     let expected = json!({
-        "outcome": "Failed", "jobId": JOB, "reason": "NoGpuFault", "quarantined": [], "released": 3,
+        "outcome": "Failed", "jobId": JOB, "reason": "NoGpuFault", "released": 3,
     });
     assert_eq!(answer, expected);
     let job = w.job_record().await;
@@ -54,89 +54,56 @@ async fn a_job_with_healthy_gpus_fails_and_sets_its_instances_free() {
     }
 }
 
-/// Which node that is, the rank knows then; and no other rank's node is taken for it.
 #[tokio::test(start_paused = true)]
-async fn an_instance_whose_item_has_lost_its_container_instance_is_quarantined_all_the_same() {
+async fn what_the_check_said_is_kept_and_nothing_is_quarantined() {
     let (w, recovery) = stopped_job().await;
-    w.edit_instance(&instance_id(1), "container_instance_arn", Value::Null)
-        .await;
-    let checks = [check(1, "isolate", json!(205))];
-    let input = input(&recovery, "GpuNeedsIsolation", &checks, &[]);
-    w.outcome(FAIL, input, "Failed").await;
-    let status = [0, 1, 2].map(|nth| w.ecs_status(nth));
-    assert_eq!(status, ["ACTIVE", "DRAINING", "ACTIVE"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_dcgm_found_faulty_and_nobody_decided_on_is_quarantined() {
-    for (reason, verdict, code, why) in [
-        (
-            "NoRecoveryLeft",
-            "faulty",
-            226,
-            "DCGM found it faulty (exit 226)",
-        ),
-        (
-            "GpuNeedsIsolation",
-            "isolate",
-            205,
-            "DCGM asks for isolation (exit 205)",
-        ),
-        (
-            "DiagnosisInconclusive",
-            "faulty",
-            1,
-            "DCGM found it faulty (exit 1)",
-        ),
-    ] {
-        let (w, recovery) = stopped_job().await;
-        let checks = [
-            check(1, verdict, json!(code)),
-            check(2, "inconclusive", Value::Null),
-        ];
-        let answer = w
-            .outcome(FAIL, input(&recovery, reason, &checks, &[]), "Failed")
-            .await;
-        assert_eq!(answer["quarantined"], json!([instance_id(1)]));
-        assert_eq!(answer["released"], 2);
-        let record = w.instance_record(1).await;
-        assert_eq!(record.status, InstanceStatus::Quarantined);
-        assert_eq!(record.quarantine_reason.as_deref(), Some(why));
-        let found = format!("{verdict} (DCGM exit {code})");
-        assert_eq!(record.last_verdict, Some(found));
-        let found = w.instance_record(2).await.last_verdict;
-        assert_eq!(found.as_deref(), Some("inconclusive (no exit code)"));
-        assert_eq!(w.ecs_status(1), "DRAINING");
-        assert_eq!(
-            w.ecs_status(2),
-            "ACTIVE",
-            "nothing is taken out of service on a guess"
-        );
-        assert_eq!(status_of(&w, 2).await, InstanceStatus::Available);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn too_many_faulty_instances_at_once_are_not_quarantined() {
-    let (w, recovery) = stopped_job().await;
-    let checks = [0, 1, 2].map(|rank| check(rank, "faulty", json!(226)));
+    let mut faulty = check(1, "faulty", json!(1));
+    faulty["bootId"] = json!("4f3c2a1b-0d9e-4c7f-8a6b-5e4d3c2b1a09");
+    let checks = [faulty, check(2, "no-answer", Value::Null)];
     let answer = w
         .outcome(
             FAIL,
-            input(&recovery, "TooManyFaultyInstances", &checks, &[]),
+            input(&recovery, "CheckInDoubt", &checks, &[]),
             "Failed",
         )
         .await;
+    assert_eq!(answer["released"], 3);
+    let record = w.instance_record(1).await;
+    assert_eq!(record.status, InstanceStatus::Available);
+    assert_eq!(record.last_verdict.as_deref(), Some("faulty (exit 1)"));
     assert_eq!(
-        (&answer["quarantined"], &answer["released"]),
-        (&json!([]), &json!(3))
+        record.last_check_boot.as_deref(),
+        Some("4f3c2a1b-0d9e-4c7f-8a6b-5e4d3c2b1a09")
     );
-    assert!(
-        w.cloud
-            .fleet
-            .instances()
-            .iter()
-            .all(|i| i.status == "ACTIVE")
+    assert!(record.last_check_at.is_some());
+    let found = w.instance_record(2).await.last_verdict;
+    assert_eq!(found.as_deref(), Some("no answer (no exit code)"));
+    let fleet = w.cloud.fleet.instances();
+    assert!(fleet.iter().all(|i| i.status == "ACTIVE"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_an_operator_wants_out_is_quarantined_in_place_of_released() {
+    let (w, recovery) = stopped_job().await;
+    w.edit_instance(
+        &instance_id(1),
+        "keep_out",
+        json!({ "S": "fan is loud (ann)" }),
+    )
+    .await;
+    let answer = w
+        .outcome(FAIL, input(&recovery, "NoGpuFault", &[], &[]), "Failed")
+        .await;
+    assert_eq!(answer["released"], 2);
+    let record = w.instance_record(1).await;
+    assert_eq!(record.status, InstanceStatus::Quarantined);
+    assert_eq!(
+        record.quarantine_reason.as_deref(),
+        Some("fan is loud (ann)")
+    );
+    assert_eq!(
+        (record.job_id, record.holder, record.keep_out),
+        (None, None, None)
     );
 }
 
@@ -155,7 +122,7 @@ async fn what_recover_instances_decided_stands() {
         check(2, "faulty", json!(226)),
     ];
     let recoveries = [(1, true), (2, false)].map(|(rank, recovered)| {
-        json!({ "instance": instance_id(rank), "rank": rank, "recovered": recovered, "detail": "" })
+        json!({ "instance": instance_id(rank), "rank": rank, "recovered": recovered, "detail": "rebooted, DCGM healthy" })
     });
     let answer = w
         .outcome(
@@ -164,9 +131,11 @@ async fn what_recover_instances_decided_stands() {
             "Failed",
         )
         .await;
+    assert_eq!(answer["released"], 2);
     assert_eq!(
-        (&answer["quarantined"], &answer["released"]),
-        (&json!([]), &json!(2))
+        w.instance_record(1).await.last_verdict.as_deref(),
+        Some("rebooted, DCGM healthy"),
+        "the word after the repair counts"
     );
     assert_eq!(status_of(&w, 1).await, InstanceStatus::Available);
     assert_eq!(w.ecs_status(1), "ACTIVE");
@@ -234,10 +203,8 @@ async fn a_half_started_relaunch_is_undone_before_the_job_is_failed() {
 async fn every_reason_is_kept_in_plain_words() {
     for reason in [
         "NoGpuFault",
-        "DiagnosisInconclusive",
-        "GpuNeedsIsolation",
+        "CheckInDoubt",
         "NoRecoveryLeft",
-        "TooManyFaultyInstances",
         "InstancesNotRecovered",
         "TasksNotStopped",
         "RelaunchNotPlaced",

@@ -61,7 +61,7 @@ async fn a_recovery_is_told_at_low_severity_with_all_that_was_done() {
             "rank 3 of 8 on {} ended with exit code 1 in attempt 1.",
             instance_id(3)
         ),
-        format!("{} (rank 3): faulty, exit 226", instance_id(3)),
+        format!("{} (rank 3): faulty; exit 226", instance_id(3)),
         format!(
             "{} (rank 3): in service again - rebooted, DCGM healthy",
             instance_id(3)
@@ -100,10 +100,8 @@ async fn every_failure_is_told_as_an_error_with_what_to_do_next() {
     let w = World::new().await;
     let reasons = [
         "NoGpuFault",
-        "DiagnosisInconclusive",
-        "GpuNeedsIsolation",
+        "CheckInDoubt",
         "NoRecoveryLeft",
-        "TooManyFaultyInstances",
         "InstancesNotRecovered",
         "TasksNotStopped",
         "RelaunchNotPlaced",
@@ -149,7 +147,7 @@ async fn stuck_tasks_refused_placements_and_lost_launches_are_told() {
     let mut not_placed = input("RelaunchNotPlaced");
     not_placed["notPlaced"] =
         json!(r#"{"errorType":"NotPlaced","errorMessage":"rank 3 on i-1: RESOURCE:GPU"}"#);
-    let mut no_code = input("DiagnosisInconclusive");
+    let mut no_code = input("CheckInDoubt");
     no_code["failure"]["exitCode"] = Value::Null;
     no_code["failure"]["stopCode"] = json!("TaskFailedToStart");
     no_code["failure"]["instance"] = Value::Null;

@@ -15,7 +15,7 @@ async fn cordoned() -> (World, Recovery) {
 fn input(recovery: &Recovery) -> Value {
     recovery.on(
         1,
-        json!({ "reason": "after the reboot DCGM is faulty (exit 226)" }),
+        json!({ "reason": "after the reboot DCGM is faulty (exit 226)", "fault": true }),
     )
 }
 
@@ -37,9 +37,9 @@ async fn an_instance_is_kept_out_of_service_with_the_reason() {
         (None, None, None)
     );
     assert_eq!(
-        record.reboots.len(),
+        record.faults.len(),
         1,
-        "the reboots stay for whoever looks at it"
+        "the fault that was counted with the hold is counted once"
     );
 }
 
@@ -123,14 +123,34 @@ async fn an_instance_that_is_recorded_nowhere_is_a_persons_to_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_has_left_the_cluster_is_quarantined_without_a_drain() {
+async fn of_an_instance_that_has_left_the_cluster_nothing_is_written() {
     let (w, recovery) = cordoned().await;
     w.cloud.fleet.deregister(&instance_id(1));
+    let before = w.instances_as_they_are().await;
+    w.outcome(QUARANTINE, input(&recovery), "Gone").await;
+    assert_eq!(w.instances_as_they_are().await, before);
+}
+
+/// Two more of these within 30 days, and it is quarantined for good.
+#[tokio::test(start_paused = true)]
+async fn a_fault_without_a_reboot_is_counted_too() {
+    let w = World::with_job(2).await;
+    let recovery = w.claim_and_stop(1).await;
     w.outcome(QUARANTINE, input(&recovery), "Quarantined").await;
-    assert_eq!(
-        w.instance_record(1).await.status,
-        InstanceStatus::Quarantined
-    );
+    w.outcome(QUARANTINE, input(&recovery), "Quarantined").await;
+    assert_eq!(w.instance_record(1).await.faults.len(), 1);
+    let unchecked = recovery.on(0, json!({ "reason": "unchecked" }));
+    w.outcome(QUARANTINE, unchecked, "Quarantined").await;
+    assert!(w.instance_record(0).await.faults.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operators_drain_is_not_taken_for_ours() {
+    let w = World::with_job(2).await;
+    let recovery = w.claim_and_stop(1).await;
+    w.set_ecs_status(1, "DRAINING");
+    w.outcome(QUARANTINE, input(&recovery), "Quarantined").await;
+    assert!(!w.instance_record(1).await.cordoned);
 }
 
 #[tokio::test(start_paused = true)]

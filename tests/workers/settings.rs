@@ -84,8 +84,12 @@ const VARIABLES: [(&str, &[&str], &[&str]); 21] = [
         &["59", "7201"],
     ),
     ("MAX_FAULTY_INSTANCES", &["", "1", "1024"], &["0", "1025"]),
-    ("MAX_REBOOTS_PER_DAY", &["", "1", "100"], &["0", "x"]),
-    ("DCGM_TIMEOUT_SECONDS", &["", "60", "7200"], &["59", "7201"]),
+    ("MAX_FAULTS_PER_MONTH", &["", "1", "100"], &["0", "x"]),
+    (
+        "DCGM_TIMEOUT_SECONDS",
+        &["", "300", "7200"],
+        &["59", "7201"],
+    ),
     ("REBOOT_CHECK_SECONDS", &["", "30", "3600"], &["29", "1h"]),
 ];
 
@@ -162,10 +166,10 @@ fn nothing_set_names_the_five_variables_that_must_be() {
 fn a_code_means_one_thing() {
     let mut pairs: BTreeMap<_, _> = REQUIRED.iter().map(|name| (*name, "x")).collect();
     pairs.insert("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:t");
-    pairs.insert("FAULTY_EXIT_CODES", "1,205");
+    pairs.insert("FAULTY_EXIT_CODES", "1,2");
     let error = read(&pairs).unwrap_err();
     assert!(
-        error.contains("FAULTY_EXIT_CODES and ISOLATE_EXIT_CODES both hold 205"),
+        error.contains("FAULTY_EXIT_CODES and ISOLATE_EXIT_CODES both hold 2"),
         "{error}"
     );
 }

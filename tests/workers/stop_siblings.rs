@@ -250,7 +250,7 @@ async fn what_an_ended_recovery_left_cordoned_is_set_free() {
         (record.status, record.holder, record.cordoned),
         (InstanceStatus::PendingHealthcheck, None, false)
     );
-    assert_eq!(record.reboots.len(), 1, "its reboot stays counted");
+    assert_eq!(record.faults.len(), 1, "its reboot stays counted");
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,6 +46,28 @@ async fn an_instance_that_is_not_held_any_more_stays_cordoned() {
     }
 }
 
+/// ECS does not tell an operator's DRAINING from ours; `gpu-recovery quarantine` does.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_an_operator_wants_out_meanwhile_stays_cordoned() {
+    let (w, recovery) = cordoned().await;
+    let seen = w.instance_record(1).await;
+    let instances = &w.context("person").instances;
+    let asked = instances
+        .ask_to_keep_out(&seen, "ann", "fan is loud")
+        .await
+        .unwrap();
+    assert!(asked.is_some());
+    let error = w
+        .call(UNCORDON, recovery.on(1, json!({})))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.name(), error.to_string().as_str()),
+        ("KeptOut", "fan is loud (ann)")
+    );
+    assert_eq!(w.ecs_status(1), "DRAINING");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_instance_without_a_record_is_not_ours() {
     let (w, recovery) = cordoned().await;

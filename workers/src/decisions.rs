@@ -3,4 +3,5 @@
 pub mod console;
 pub mod diagnosis;
 pub mod exit;
+pub mod findings;
 pub mod message;

@@ -27,6 +27,9 @@ pub enum WorkerError {
     /// The same, because a registry throttles image pulls. Retried with back-off, then the job fails.
     #[error("{0}")]
     PullThrottled(String),
+    /// An operator wants the instance out of service. Not retried; it is quarantined with the operator's reason.
+    #[error("{0}")]
+    KeptOut(String),
     /// The function's time is up before its work is; what is done is written down. Called again at once, it goes on.
     #[error("{0}")]
     OutOfTime(String),
@@ -76,6 +79,7 @@ impl WorkerError {
             Self::NotPlaced(_) => "NotPlaced",
             Self::NotStarted(_) => "NotStarted",
             Self::PullThrottled(_) => "PullThrottled",
+            Self::KeptOut(_) => "KeptOut",
             Self::OutOfTime(_) => "OutOfTime",
             Self::AwsUnavailable(_) => "AwsUnavailable",
             Self::AwsRejected(_) => "AwsRejected",

@@ -378,9 +378,9 @@ pub struct InstanceRecord {
     /// True while the DRAINING that ECS shows is ours.
     #[serde(default)]
     pub cordoned: bool,
-    /// When it was rebooted: seconds since the epoch, oldest first.
+    /// When it was found faulty, with proof: seconds since the epoch, oldest first.
     #[serde(default)]
-    pub reboots: Vec<i64>,
+    pub faults: Vec<i64>,
     /// Names the reboot at hand on the node itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot_token: Option<String>,
@@ -395,6 +395,15 @@ pub struct InstanceRecord {
     pub task_token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verdict: Option<String>,
+    /// When that was: RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check_at: Option<String>,
+    /// The boot that was checked, as the probe named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_check_boot: Option<String>,
+    /// Why an operator wants it out of service, who asked while a recovery held it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_out: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine_reason: Option<String>,
     pub updated_at: String,

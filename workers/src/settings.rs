@@ -19,13 +19,17 @@ pub struct Settings {
     pub dcgm_health_check_task: String,
     /// `SNS_TOPIC_ARN`
     pub topic_arn: String,
+    /// `DCGM_LOG_GROUP`: where the stack's own check writes its report; unset where it writes none to CloudWatch
+    pub dcgm_log_group: Option<String>,
     /// `STATE_MACHINE_ARN`: the recovery's alias; set for the function that starts executions, and for no other
     pub state_machine_arn: Option<String>,
     /// `RECOVERABLE_EXIT_CODES`: a container that ends so is a failure to recover from
     pub recoverable_exit_codes: Vec<i32>,
-    /// `FAULTY_EXIT_CODES`: DCGM exit codes that mean the GPU failed a test
+    /// `CREATE_DCGM_HEALTH_CHECK_TASK`: the check is the stack's own, so that its exit codes are `health-check.sh`'s
+    pub own_health_check: bool,
+    /// `FAULTY_EXIT_CODES`: of a health check of the user's, exit codes that mean the GPU failed a test
     pub faulty_exit_codes: Vec<i32>,
-    /// `ISOLATE_EXIT_CODES`: DCGM exit codes that ask for isolation
+    /// `ISOLATE_EXIT_CODES`: of a health check of the user's, exit codes after which no reboot helps
     pub isolate_exit_codes: Vec<i32>,
     /// `NO_RECOVERY_EXIT_CODES`: by these a trainer asks for no recovery
     pub no_recovery_exit_codes: Vec<i32>,
@@ -45,12 +49,12 @@ pub struct Settings {
     pub recovery_attempts: u32,
     /// `MAX_FAULTY_INSTANCES`: more faulty instances at once than this are not rebooted
     pub max_faulty_instances: u32,
-    /// `MAX_REBOOTS_PER_DAY`: an instance rebooted so often in 24 hours is quarantined instead
-    pub max_reboots_per_day: u32,
     /// `PROGRESS_MINUTES`: an attempt whose ranks all ran so long has made progress
     pub progress_minutes: u32,
     /// `START_TIMEOUT_SECONDS`: bound of a relaunch, from RunTask until every rank is RUNNING
     pub start_timeout_seconds: u32,
+    /// `MAX_FAULTS_PER_MONTH`: an instance that is faulty so often in 30 days is quarantined instead of rebooted
+    pub max_faults_per_month: u32,
     /// `STOP_ROUNDS`: how often StopSiblings is asked (a round is about a minute)
     pub stop_rounds: u32,
     /// `DCGM_TIMEOUT_SECONDS`: bound of one health check
@@ -101,12 +105,17 @@ impl Settings {
             cluster: r.required("ECS_CLUSTER_NAME", "an ECS cluster name"),
             dcgm_health_check_task: r.required("DCGM_HEALTH_CHECK_TASK", "a task definition"),
             topic_arn: r.topic("SNS_TOPIC_ARN"),
+            dcgm_log_group: r.get("DCGM_LOG_GROUP"),
             state_machine_arn: r.get("STATE_MACHINE_ARN"),
             recoverable_exit_codes: r.codes("RECOVERABLE_EXIT_CODES", "1"),
+            own_health_check: r.choice(
+                "CREATE_DCGM_HEALTH_CHECK_TASK",
+                &[("true", true), ("false", false)],
+            ),
             no_recovery_exit_codes: r.codes("NO_RECOVERY_EXIT_CODES", "93"),
             exit_policies: BTreeMap::new(),
             faulty_exit_codes: r.codes("FAULTY_EXIT_CODES", "1,226"),
-            isolate_exit_codes: r.codes("ISOLATE_EXIT_CODES", "205"),
+            isolate_exit_codes: r.codes("ISOLATE_EXIT_CODES", "2"),
             other_exit_policy: r.choice(
                 "OTHER_EXIT_POLICY",
                 &[
@@ -136,11 +145,11 @@ impl Settings {
             ),
             recovery_attempts: r.number("RECOVERY_ATTEMPTS", 1, 0, 100),
             max_faulty_instances: r.number("MAX_FAULTY_INSTANCES", 16, 1, 1024),
-            max_reboots_per_day: r.number("MAX_REBOOTS_PER_DAY", 3, 1, 100),
             progress_minutes: r.number("PROGRESS_MINUTES", 60, 1, 10080),
             start_timeout_seconds: r.number("START_TIMEOUT_SECONDS", 1800, 60, 7200),
+            max_faults_per_month: r.number("MAX_FAULTS_PER_MONTH", 3, 1, 100),
             stop_rounds: r.number("STOP_ROUNDS", 6, 1, 60),
-            dcgm_timeout_seconds: r.number("DCGM_TIMEOUT_SECONDS", 1800, 60, 7200),
+            dcgm_timeout_seconds: r.number("DCGM_TIMEOUT_SECONDS", 1800, 300, 7200),
             reboot_timeout_seconds: r.number("REBOOT_TIMEOUT_SECONDS", 1800, 60, 7200),
             reboot_check_seconds: r.number("REBOOT_CHECK_SECONDS", 360, 30, 3600),
         };
@@ -192,6 +201,7 @@ impl Settings {
             [
                 ("EcsClusterName", self.cluster.clone()),
                 ("DcgmHealthCheckTask", self.dcgm_health_check_task.clone()),
+                ("OwnHealthCheck", self.own_health_check.to_string()),
                 ("FaultyExitCodes", codes(&self.faulty_exit_codes)),
                 ("IsolateExitCodes", codes(&self.isolate_exit_codes)),
                 (
@@ -316,7 +326,8 @@ mod tests {
         let settings = read(&REQUIRED).unwrap();
         assert_eq!(settings.recoverable_exit_codes, [1]);
         assert_eq!(settings.faulty_exit_codes, [1, 226]);
-        assert_eq!(settings.isolate_exit_codes, [205]);
+        assert_eq!(settings.isolate_exit_codes, [2]);
+        assert!(settings.own_health_check);
         assert_eq!(settings.recovery_attempts, 1);
         assert_eq!(settings.instances_to_check, InstancesToCheck::Suspects);
     }

@@ -7,7 +7,7 @@ use crate::{
 };
 use clap::Args;
 use workers::{
-    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, TaskArn},
+    ids::{ContainerInstanceArn, InstanceId, TaskArn},
     records::{InstanceRecord, InstanceStatus},
 };
 
@@ -27,7 +27,7 @@ Exit codes:
 
 const QUARANTINE_HELP: &str = "\
 The record becomes QUARANTINED and the instance DRAINING in ECS: nothing new is placed on it, and no recovery reboots \
-it. Tasks that run on it go on. It is refused while a recovery that runs holds the instance. To repeat it is safe.
+it. Tasks that run on it go on. A recovery that holds the instance goes on too, and then quarantines it. To repeat it is safe.
 
 Examples:
   gpu-recovery quarantine i-0f3a9c5d7e0000003 --reason 'ECC errors in dmesg'
@@ -152,10 +152,12 @@ pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> R
     let id = &arguments.instance;
     let context = &desk.context;
     let record = context.instances.get(id).await?;
-    if let Some(record) = &record {
-        refuse_running(desk, record).await?;
-    }
     let arn = place(desk, id).await?;
+    if let Some(record) = &record
+        && held_by_running(desk, record).await?
+    {
+        return keep_out(arguments, desk, output, record, &arn).await;
+    }
     if let Some(record) = record
         .as_ref()
         .filter(|r| r.status == InstanceStatus::Quarantined)
@@ -199,6 +201,34 @@ pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> R
     Ok(0)
 }
 
+/// A recovery at work goes on; it quarantines the instance in place of setting it ACTIVE again.
+async fn keep_out(
+    arguments: &Quarantine,
+    desk: &Desk,
+    output: &Output,
+    record: &InstanceRecord,
+    arn: &ContainerInstanceArn,
+) -> Result<u8, Failure> {
+    let id = &arguments.instance;
+    let who = arguments.by.clone().unwrap_or_else(account::whoami);
+    let instances = &desk.context.instances;
+    let written = instances.ask_to_keep_out(record, &who, &arguments.reason);
+    if written.await?.is_none() {
+        return Err(changed(id));
+    }
+    desk.context.fleet.drain(arn).await?;
+    let text = format!("{id} is DRAINING, and the recovery that holds it will quarantine it");
+    output.text("", &paint(output::WARNING, text));
+    Ok(0)
+}
+
+async fn held_by_running(desk: &Desk, record: &InstanceRecord) -> Result<bool, Failure> {
+    match &record.holder {
+        Some(holder) => Ok(desk.is_running(holder, &record.updated_at).await?),
+        None => Ok(false),
+    }
+}
+
 /// Whether a rank of the instance's job is on it still, as ECS says: such an instance is not free.
 async fn works(desk: &Desk, record: &InstanceRecord) -> Result<bool, Failure> {
     let context = &desk.context;
@@ -222,9 +252,8 @@ async fn works(desk: &Desk, record: &InstanceRecord) -> Result<bool, Failure> {
 
 /// A recovery at work is not disturbed.
 async fn refuse_running(desk: &Desk, record: &InstanceRecord) -> Result<(), Failure> {
-    let running = async |holder: &ExecutionArn| desk.is_running(holder, &record.updated_at).await;
     match &record.holder {
-        Some(holder) if running(holder).await? => Err(Failure::Refused(format!(
+        Some(holder) if held_by_running(desk, record).await? => Err(Failure::Refused(format!(
             "{} is held by a recovery that runs; follow it: gpu-recovery watch {holder}",
             record.instance_id
         ))),

@@ -73,10 +73,10 @@ mod tests {
             Some("Exit 0, neither interrupted nor killed".to_owned())
         );
         assert_eq!(because("GpusHealthy?", "FailJob", Value::Null), None);
-        let inconclusive = json!({ "reason": "\"DiagnosisInconclusive\"" });
+        let doubt = json!({ "reason": "\"CheckInDoubt\"" });
         assert_eq!(
-            because("GpusHealthy?", "FailJob", inconclusive),
-            Some("Inconclusive".to_owned())
+            because("GpusHealthy?", "FailJob", doubt),
+            Some("Check in doubt".to_owned())
         );
         assert_eq!(machine.widest(), 2 + "WaitForInstanceActive".len());
     }

@@ -218,6 +218,9 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
             QuarantineInstanceOutcome::HeldByAnother { .. } => {
                 Words::new(Tone::Warning, "another recovery holds it; not changed")
             }
+            QuarantineInstanceOutcome::Gone { .. } => {
+                Words::new(Tone::Warning, "it has left the cluster")
+            }
         },
         RelaunchJob::NAME => match read(payload)? {
             RelaunchJobOutcome::Relaunched {
@@ -240,15 +243,11 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
             FailJobOutcome::Failed {
                 job_id,
                 reason,
-                quarantined,
                 released,
             } => {
                 let mut text = format!("job {job_id} is FAILED: {}", reason.words());
                 if released > 0 {
                     text += &format!("; {} released", counted(released as u64, "instance"));
-                }
-                if !quarantined.is_empty() {
-                    text += &format!("; {} quarantined", quarantined.len());
                 }
                 Words::new(Tone::Bad, text)
             }
@@ -385,7 +384,7 @@ pub fn record(output: &Value) -> Option<Words> {
 fn tone(verdict: &str) -> Tone {
     match verdict {
         "healthy" => Tone::Good,
-        "faulty" | "isolate" => Tone::Bad,
+        "faulty" | "no-reboot-helps" => Tone::Bad,
         _ => Tone::Warning,
     }
 }

@@ -44,21 +44,37 @@ async fn an_instance_is_quarantined_and_released_by_hand_with_who_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_running_recovery_is_not_disturbed_by_hand() {
+async fn a_running_recovery_is_not_released_by_hand() {
     let world = World::new().await;
     world
         .until(|world| world.history_has("WaitForInstanceActive"))
         .await;
-    for line in [
-        &["release", BAD, "--force"][..],
-        &["quarantine", BAD, "--reason", "x"],
-    ] {
-        has(
-            &world.gives(3, line).await,
-            &["held by a recovery that runs", "gpu-recovery watch arn:"],
-        );
-    }
+    has(
+        &world.gives(3, &["release", BAD, "--force"]).await,
+        &["held by a recovery that runs", "gpu-recovery watch arn:"],
+    );
     assert_eq!(world.instance_status().await, InstanceStatus::Rebooting);
+}
+
+/// NVIDIA/NVSentinel#141: the repaired node was put back into service under the operator's hands.
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_wanted_out_during_its_repair_stays_out() {
+    let world = World::new().await;
+    world
+        .until(|world| world.history_has("WaitForInstanceActive"))
+        .await;
+    let line = ["quarantine", BAD, "--reason", "fan is loud", "--by", "ann"];
+    has(
+        &world.gives(0, &line).await,
+        &["the recovery that holds it will quarantine it"],
+    );
+    assert_eq!(world.instance_status().await, InstanceStatus::Rebooting);
+    world.pass(3600).await;
+    assert_eq!(world.instance_status().await, InstanceStatus::Quarantined);
+    has(
+        &world.gives(0, &["status", BAD]).await,
+        &["fan is loud (ann)", "DRAINING"],
+    );
 }
 
 #[tokio::test(start_paused = true)]

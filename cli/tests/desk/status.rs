@@ -28,7 +28,7 @@ async fn status_shows_the_state_of_a_recovery_and_who_holds_an_instance() {
             "WaitForInstanceActive for",
             "REBOOTING DRAINING",
             "llama-7b (held) 1",
-            "faulty (DCGM exit",
+            "faulty (exit",
         ],
     );
     let job = world.gives(0, &["status", JOB]).await;
@@ -45,7 +45,7 @@ async fn status_shows_the_state_of_a_recovery_and_who_holds_an_instance() {
         &[
             "REBOOTING",
             "DRAINING",
-            "reboots 2026-01-05",
+            "faults 2026-01-05",
             &world.recovery().arn,
         ],
     );

@@ -365,7 +365,7 @@ fn settings(dice: &Dice) -> BTreeMap<String, String> {
         "RECOVERY_ATTEMPTS",
         dice.weigh(&[(8, 1), (1, 0), (5, 3)]).to_string(),
     );
-    set("MAX_REBOOTS_PER_DAY", dice.between(1, 3).to_string());
+    set("MAX_FAULTS_PER_MONTH", dice.between(1, 3).to_string());
     set("STOP_ROUNDS", dice.pick(&[1, 3, 6]).to_string());
     if dice.chance(0.3) {
         set("OTHER_EXIT_POLICY", "recover".to_owned());
@@ -386,7 +386,7 @@ fn settings(dice: &Dice) -> BTreeMap<String, String> {
         set("REBOOT_TIMEOUT_SECONDS", dice.pick(&[60, 600]).to_string());
     }
     if dice.chance(0.2) {
-        set("DCGM_TIMEOUT_SECONDS", dice.pick(&[60, 150]).to_string());
+        set("DCGM_TIMEOUT_SECONDS", dice.pick(&[300, 420]).to_string());
     }
     settings
 }

@@ -85,6 +85,7 @@ fn default_setting(name: &str, cluster: &str, topic: &str) -> Option<String> {
         "CONTAINER_INSTANCE_TABLE_NAME" => "ecs_container_instance",
         "ECS_CLUSTER_NAME" => cluster,
         "DCGM_HEALTH_CHECK_TASK" => HEALTH_CHECK,
+        "DCGM_LOG_GROUP" => "/ecs/gpu-recovery-dcgm",
         "SNS_TOPIC_ARN" => topic,
         "STATE_MACHINE_ARN" => {
             return Some(format!(

@@ -129,20 +129,28 @@ pub type BehaviourOf = Arc<dyn Fn(&TaskFacts) -> Behaviour + Send + Sync>;
 /// An instance's GPUs, as DCGM sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GpuHealth {
-    /// DCGM exits 0.
+    /// The check ends with 0.
     #[default]
     Healthy,
-    /// DCGM fails a test; a reboot mends it.
+    /// The check fails; a reboot fixes it.
     FaultUntilReboot,
-    /// DCGM fails a test, after a reboot too.
+    /// The check fails, after a reboot too.
     FaultForever,
-    /// DCGM asks to isolate the GPU (205).
+    /// An error after which no reboot helps.
     Isolate,
-    /// DCGM ends with another code: 203 killed, 204 not found, ...
+    /// Only settings are wrong: 3, but from a bare dcgmi 226, as from any error.
+    Misconfigured,
+    /// The check ends with this code: 203 killed, 204 not found, ...
     DcgmCrashes(i32),
-    /// DCGM never ends.
+    /// The diagnosis never ends.
     DcgmHangs,
-    /// No container that asks for a GPU starts: DCGM's has no exit code.
+    /// The check's container is lost: it ends without a code.
+    CheckCrashes,
+    /// The same, the first time on this instance.
+    CheckCrashesOnce,
+    /// The check's image cannot be pulled.
+    ImageUnavailable,
+    /// No container that asks for a GPU starts: the check's has no exit code.
     NoExitCode,
     /// A GPU is gone for ECS too: the check cannot be placed (RESOURCE:GPU).
     CannotPlace,
@@ -221,8 +229,9 @@ pub struct FleetSettings {
     pub reboot_exit_code: Option<i32>,
     /// DCGM level 2.
     pub dcgm: Range<Duration>,
-    /// What DCGM's container exits with when a test failed: 226, or 1 by the original contract.
-    pub dcgm_faulty_code: i32,
+    /// The check is the stack's own (`infra/nodes/health-check.sh`): it ends by its contract, and a minute before this
+    /// bound; `None` is a bare `dcgmi diag`.
+    pub own_check: Option<Duration>,
     /// How long a stopped task can be described ("at least one hour": API_DescribeTasks).
     pub keep_stopped: Duration,
     pub flaps: Option<Flaps>,
@@ -249,7 +258,7 @@ impl Default for FleetSettings {
             hard_reboot_after: Duration::from_secs(240),
             reboot_exit_code: Some(137),
             dcgm: seconds(110, 130),
-            dcgm_faulty_code: 226,
+            own_check: Some(Duration::from_secs(1800)),
             keep_stopped: Duration::from_secs(3600),
             flaps: None,
             shown_after: Duration::ZERO,

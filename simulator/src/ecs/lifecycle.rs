@@ -230,7 +230,10 @@ impl State {
         let definition = &task.revision.definition;
         match definition.kind {
             TaskKind::Daemon => Behaviour::default(),
-            TaskKind::GpuCheck => self.dcgm(instance.gpu_health),
+            TaskKind::GpuCheck => {
+                let starts = instance.starts.get(&definition.family).copied();
+                self.check(instance.gpu_health, starts.unwrap_or_default())
+            }
             TaskKind::Job => (self.behaviour_of)(&TaskFacts {
                 task_arn: task.arn.clone(),
                 family: definition.family.clone(),
@@ -248,28 +251,39 @@ impl State {
         }
     }
 
-    fn dcgm(&self, health: GpuHealth) -> Behaviour {
+    /// What the health check does, as the stack's own script or as a bare `dcgmi diag`.
+    fn check(&self, health: GpuHealth, starts: u32) -> Behaviour {
         let after = self.seeded.within(&self.settings.dcgm);
-        let code = match health {
-            GpuHealth::Healthy => 0,
-            GpuHealth::FaultUntilReboot | GpuHealth::FaultForever | GpuHealth::CannotPlace => {
-                self.settings.dcgm_faulty_code
-            }
-            GpuHealth::Isolate => 205,
-            GpuHealth::DcgmCrashes(code) => code,
-            GpuHealth::DcgmHangs => return Behaviour::default().hanging(),
-            GpuHealth::NoExitCode => {
-                return Behaviour {
-                    run: Run::NotStarted {
-                        reason: NO_DRIVER.to_owned(),
-                    },
-                    ..Behaviour::default()
-                };
-            }
+        let own = self.settings.own_check;
+        let coded = |own_code: i32, bare: i32| {
+            Behaviour::exits(after, if own.is_some() { own_code } else { bare })
         };
-        Behaviour::exits(after, code)
+        match health {
+            GpuHealth::CheckCrashesOnce if starts > 1 => Behaviour::exits(after, 0),
+            GpuHealth::Healthy => Behaviour::exits(after, 0),
+            GpuHealth::FaultUntilReboot | GpuHealth::FaultForever | GpuHealth::CannotPlace => {
+                coded(1, 226)
+            }
+            GpuHealth::Isolate => coded(2, 205),
+            GpuHealth::Misconfigured => coded(3, 226),
+            GpuHealth::DcgmCrashes(code) => Behaviour::exits(after, code),
+            GpuHealth::DcgmHangs => match own {
+                Some(bound) => Behaviour::exits(bound.saturating_sub(Duration::from_secs(60)), 1),
+                None => Behaviour::default().hanging(),
+            },
+            GpuHealth::CheckCrashes | GpuHealth::CheckCrashesOnce => Behaviour {
+                run: Run::EndsWithoutCode { after },
+                ..Behaviour::default()
+            },
+            GpuHealth::ImageUnavailable => Behaviour::not_started(NO_IMAGE),
+            GpuHealth::NoExitCode => Behaviour::not_started(NO_DRIVER),
+        }
     }
 }
+
+/// What a task says whose image the registry does not give (ECS developer guide, stopped-task-error-codes).
+const NO_IMAGE: &str = "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to resolve ref \
+    nvcr.io/nvidia/cloud-native/dcgm:4.5.2-1-ubuntu22.04: failed to do request: Head: dial tcp: i/o timeout";
 
 /// What a container that asks for a GPU ends with where there is no driver or no GPU (NVIDIA/k8s-device-plugin#98 and
 /// others; `TaskFailedToStart`, and no exit code).

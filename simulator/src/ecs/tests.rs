@@ -634,7 +634,7 @@ async fn run_task_sync_succeeds_or_fails_with_the_task_in_pascal_case() {
     let faulty = run(I1).await.unwrap_err();
     assert_eq!(faulty.error, "States.TaskFailed");
     let task: Value = serde_json::from_str(&faulty.cause).unwrap();
-    assert_eq!(task["Containers"][0]["ExitCode"], 226);
+    assert_eq!(task["Containers"][0]["ExitCode"], 1);
     assert_eq!(task["StopCode"], "EssentialContainerExited");
     w.fleet.set_gpu_health(I1, GpuHealth::NoExitCode);
     let lost: Value = serde_json::from_str(&run(I1).await.unwrap_err().cause).unwrap();
@@ -652,7 +652,11 @@ async fn run_task_sync_succeeds_or_fails_with_the_task_in_pascal_case() {
 
 #[tokio::test(start_paused = true)]
 async fn dropping_run_task_sync_stops_the_task() {
-    let w = world();
+    // A check of the user's has no bound of its own.
+    let w = world_with(FleetSettings {
+        own_check: None,
+        ..FleetSettings::default()
+    });
     w.fleet.set_gpu_health(I1, GpuHealth::DcgmHangs);
     let arguments = json!({ "Cluster": CLUSTER, "TaskDefinition": "dcgm",
         "PlacementConstraints": [{ "Type": "memberOf", "Expression": format!("ec2InstanceId == '{I1}'") }] });

@@ -275,7 +275,14 @@ impl Inner {
             .push((self.clock.elapsed(), node.to_owned(), order.to_owned()));
         let faulty = matches!(
             health,
-            Some(GpuHealth::FaultUntilReboot | GpuHealth::FaultForever | GpuHealth::Isolate)
+            Some(
+                GpuHealth::FaultUntilReboot
+                    | GpuHealth::FaultForever
+                    | GpuHealth::Isolate
+                    | GpuHealth::DcgmHangs
+                    | GpuHealth::NoExitCode
+                    | GpuHealth::CannotPlace
+            )
         );
         if !faulty {
             let gpus = health.map_or("not there".to_owned(), |health| health.to_string());

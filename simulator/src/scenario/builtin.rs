@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 27] = [
+const BUILTIN: [(&str, &str); 33] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -15,12 +15,36 @@ const BUILTIN: [(&str, &str); 27] = [
     ),
     ("isolate", include_str!("../../scenarios/isolate.yaml")),
     (
-        "instance-never-returns",
-        include_str!("../../scenarios/instance-never-returns.yaml"),
+        "gpu-off-the-bus",
+        include_str!("../../scenarios/gpu-off-the-bus.yaml"),
     ),
     (
-        "dcgm-inconclusive",
-        include_str!("../../scenarios/dcgm-inconclusive.yaml"),
+        "check-hangs",
+        include_str!("../../scenarios/check-hangs.yaml"),
+    ),
+    (
+        "check-crashes",
+        include_str!("../../scenarios/check-crashes.yaml"),
+    ),
+    (
+        "one-unclear-one-bad",
+        include_str!("../../scenarios/one-unclear-one-bad.yaml"),
+    ),
+    (
+        "misconfigured-node",
+        include_str!("../../scenarios/misconfigured-node.yaml"),
+    ),
+    (
+        "check-broken-everywhere",
+        include_str!("../../scenarios/check-broken-everywhere.yaml"),
+    ),
+    (
+        "registry-outage",
+        include_str!("../../scenarios/registry-outage.yaml"),
+    ),
+    (
+        "instance-never-returns",
+        include_str!("../../scenarios/instance-never-returns.yaml"),
     ),
     (
         "all-ranks-fail-at-once",

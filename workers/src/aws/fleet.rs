@@ -59,6 +59,9 @@ pub enum Run {
     NotPlaced(String),
 }
 
+/// Step Functions starts the checks' tasks so (developer guide, connect-ecs).
+pub const CHECKS_STARTED_BY: &str = "AWS Step Functions";
+
 impl Fleet {
     pub fn new(client: Client, cluster: &str) -> Self {
         Self {
@@ -247,6 +250,33 @@ impl Fleet {
         let mut tasks = self.tasks(&arns).await?;
         tasks.retain(|_, task| task.last_status() != Some("STOPPED"));
         Ok(tasks)
+    }
+
+    /// True when the newest health check on this instance, that ECS still shows, came to RUNNING. ECS lists a stopped
+    /// task for about an hour (API_ListTasks); of one that it does not show nothing is known.
+    pub async fn last_check_ran(
+        &self,
+        arn: &ContainerInstanceArn,
+        definition: &str,
+    ) -> Result<bool, WorkerError> {
+        let family = definition.rsplit('/').next().unwrap_or(definition);
+        let family = family.split(':').next().unwrap_or(family);
+        let mut arns = Vec::new();
+        for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            let call = self
+                .client
+                .list_tasks()
+                .container_instance(arn.as_str())
+                .family(family)
+                .desired_status(desired);
+            arns.extend(self.list(call).await?);
+        }
+        let tasks = self.tasks(&arns).await?;
+        let newest = tasks
+            .values()
+            .filter(|task| task.started_by() == Some(CHECKS_STARTED_BY))
+            .max_by_key(|task| task.created_at().map(|at| at.secs()));
+        Ok(newest.is_some_and(|task| task.started_at().is_some()))
     }
 
     /// The tasks started with this `startedBy` that are meant to run, as far as ECS shows them yet. It is the only

@@ -34,8 +34,20 @@ pub struct Hold<'a> {
     pub previous: Option<&'a ExecutionArn>,
     pub reboot_token: &'a str,
     pub verdict: &'a str,
-    /// When it was rebooted before, this reboot included.
-    pub reboots: &'a [i64],
+    /// When it was found faulty, this time included.
+    pub faults: &'a [i64],
+}
+
+/// An instance that is about to be taken out of service.
+pub struct Quarantine<'a> {
+    pub instance: &'a InstanceId,
+    pub arn: &'a ContainerInstanceArn,
+    pub by: &'a ExecutionArn,
+    pub reason: &'a str,
+    /// The DRAINING in ECS is ours; an operator's is not taken back by us.
+    pub ours: bool,
+    /// When it was found faulty, this time included.
+    pub faults: &'a [i64],
 }
 
 const FREE: &str = "(attribute_not_exists(holder) OR holder = :by)";
@@ -102,15 +114,21 @@ impl Instances {
         Ok(self.send(update).await?.is_some())
     }
 
-    /// Notes what the last health check of an instance of this job said.
+    /// Notes what the last health check of an instance of this job said, and of which boot that is true.
     pub async fn note_verdict(
         &self,
         instance: &InstanceId,
         job: &JobId,
         verdict: &str,
+        boot: Option<&str>,
     ) -> Result<(), WorkerError> {
+        let boot = boot.map_or(AttributeValue::Null(true), s);
         let update = self
-            .update(instance, "SET last_verdict = :verdict, updated_at = :now")
+            .update(
+                instance,
+                "SET last_verdict = :verdict, last_check_at = :now, last_check_boot = :boot, updated_at = :now",
+            )
+            .expression_attribute_values(":boot", boot)
             .condition_expression("job_id = :job")
             .expression_attribute_values(":verdict", s(verdict))
             .expression_attribute_values(":job", s(job.as_str()));
@@ -131,7 +149,7 @@ impl Instances {
                 "SET #status = :available, updated_at = :now REMOVE holder, job_id, task_token",
             )
             .condition_expression(format!(
-                "job_id = :job AND #status <> :quarantined AND {FREE}"
+                "job_id = :job AND #status <> :quarantined AND attribute_not_exists(keep_out) AND {FREE}"
             ))
             .expression_attribute_values(":available", s(InstanceStatus::Available.as_str()))
             .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
@@ -140,15 +158,39 @@ impl Instances {
         Ok(self.send(update).await?.is_some())
     }
 
+    /// Ends the hold of a job that has ended on an instance that an operator wants out of service: QUARANTINED with the
+    /// operator's reason. Answers false for any other instance.
+    pub async fn keep_out(
+        &self,
+        instance: &InstanceId,
+        job: &JobId,
+        by: &ExecutionArn,
+    ) -> Result<bool, WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET #status = :quarantined, cordoned = :true, quarantine_reason = keep_out, updated_at = :now \
+                 REMOVE holder, job_id, task_token, keep_out",
+            )
+            .condition_expression(format!(
+                "job_id = :job AND attribute_exists(keep_out) AND {FREE}"
+            ))
+            .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":job", s(job.as_str()))
+            .expression_attribute_values(":by", s(by.as_str()));
+        Ok(self.send(update).await?.is_some())
+    }
+
     /// Takes the instance for a reboot. Answers `None` when another recovery was faster.
     pub async fn hold(&self, hold: Hold<'_>) -> Result<Option<InstanceRecord>, WorkerError> {
-        let reboots = hold.reboots.iter().map(n).collect();
+        let faults = hold.faults.iter().map(n).collect();
         let update = self
             .update(
                 hold.instance,
                 "SET #status = :rebooting, holder = :by, job_id = :job, container_instance_arn = :arn, \
-                 cordoned = :true, reboots = :reboots, reboot_token = :token, last_verdict = :verdict, \
-                 commands = :none, updated_at = :now \
+                 cordoned = :true, faults = :faults, reboot_token = :token, last_verdict = :verdict, \
+                 last_check_at = :now, commands = :none, updated_at = :now \
                  REMOVE task_token, command_id, quarantine_reason",
             )
             .condition_expression(
@@ -162,7 +204,7 @@ impl Instances {
             .expression_attribute_values(":job", s(hold.job.as_str()))
             .expression_attribute_values(":arn", s(hold.arn.as_str()))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":reboots", AttributeValue::L(reboots))
+            .expression_attribute_values(":faults", AttributeValue::L(faults))
             .expression_attribute_values(":token", s(hold.reboot_token))
             .expression_attribute_values(":verdict", s(hold.verdict))
             .expression_attribute_values(":none", AttributeValue::M(HashMap::new()));
@@ -174,20 +216,20 @@ impl Instances {
         &self,
         instance: &InstanceId,
         by: &ExecutionArn,
-        reboots: &[i64],
+        faults: &[i64],
     ) -> Result<(), WorkerError> {
         let update = self
             .update(
                 instance,
-                "SET #status = :checked, cordoned = :false, reboots = :reboots, updated_at = :now \
+                "SET #status = :checked, cordoned = :false, faults = :faults, updated_at = :now \
                  REMOVE holder, reboot_token, task_token",
             )
             .condition_expression("holder = :by")
             .expression_attribute_values(":checked", s(InstanceStatus::PendingHealthcheck.as_str()))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(
-                ":reboots",
-                AttributeValue::L(reboots.iter().map(n).collect()),
+                ":faults",
+                AttributeValue::L(faults.iter().map(n).collect()),
             )
             .expression_attribute_values(":by", s(by.as_str()));
         self.send(update).await.map(drop)
@@ -306,22 +348,29 @@ impl Instances {
     }
 
     /// Marks the instance as out of service. Answers false when another recovery holds it.
-    pub async fn quarantine(
-        &self,
-        instance: &InstanceId,
-        arn: &ContainerInstanceArn,
-        by: &ExecutionArn,
-        reason: &str,
-    ) -> Result<bool, WorkerError> {
+    pub async fn quarantine(&self, mark: Quarantine<'_>) -> Result<bool, WorkerError> {
+        let Quarantine {
+            instance,
+            arn,
+            by,
+            reason,
+            ours,
+            faults,
+        } = mark;
         let update = self
             .update(
                 instance,
-                "SET #status = :quarantined, cordoned = :true, container_instance_arn = :arn, \
-                 quarantine_reason = :reason, updated_at = :now REMOVE holder, job_id, task_token",
+                "SET #status = :quarantined, cordoned = :ours, container_instance_arn = :arn, faults = :faults, \
+                 quarantine_reason = :reason, last_verdict = :reason, last_check_at = :now, updated_at = :now \
+                 REMOVE holder, job_id, task_token, keep_out",
             )
             .condition_expression(FREE)
             .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":ours", AttributeValue::Bool(ours))
+            .expression_attribute_values(
+                ":faults",
+                AttributeValue::L(faults.iter().map(n).collect()),
+            )
             .expression_attribute_values(":arn", s(arn.as_str()))
             .expression_attribute_values(":reason", s(reason))
             .expression_attribute_values(":by", s(by.as_str()));

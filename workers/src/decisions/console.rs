@@ -2,15 +2,30 @@
 
 use crate::ids::ExecutionArn;
 
-/// The execution's page in the Step Functions console.
-pub fn execution_link(execution: &ExecutionArn) -> String {
+/// The console of the execution's region. Sign-in endpoints by partition: AWS General Reference, "AWS service endpoints".
+fn host(execution: &ExecutionArn) -> String {
     let region = execution.region();
-    // Sign-in endpoints by partition: AWS General Reference, "AWS service endpoints".
-    let host = match execution.partition() {
+    match execution.partition() {
         "aws-cn" => format!("{region}.console.amazonaws.cn"),
         "aws-us-gov" => "console.amazonaws-us-gov.com".to_owned(),
         _ => format!("{region}.console.aws.amazon.com"),
-    };
+    }
+}
+
+/// A log stream in the CloudWatch console, which wants `/` twice encoded, with `$` in place of `%`.
+pub fn log_stream_link(execution: &ExecutionArn, group: &str, stream: &str) -> String {
+    let (host, region) = (host(execution), execution.region());
+    let coded = |name: &str| name.replace('/', "$252F");
+    format!(
+        "https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{}/log-events/{}",
+        coded(group),
+        coded(stream)
+    )
+}
+
+/// The execution's page in the Step Functions console.
+pub fn execution_link(execution: &ExecutionArn) -> String {
+    let (host, region) = (host(execution), execution.region());
     format!("https://{host}/states/home?region={region}#/v2/executions/details/{execution}")
 }
 

@@ -1,4 +1,4 @@
-//! What the state machine tells of instances: DCGM's verdicts and what became of the faulty ones.
+//! What the state machine tells of instances: the check's verdicts and what became of those that were not healthy.
 
 use crate::ids::InstanceId;
 use schemars::JsonSchema;
@@ -14,16 +14,18 @@ pub struct Suspect {
     pub rank: u32,
 }
 
-/// What a DCGM exit code means (docs/design.md, "Diagnosis").
+/// What the end of a health check means (docs/design.md, "The health check").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     Healthy,
+    /// A reboot can help.
     Faulty,
-    /// DCGM asks for isolation: no reboot can help.
-    Isolate,
-    /// No exit code, not placed, or a code that says nothing of the GPU.
-    Inconclusive,
+    NoRebootHelps,
+    /// Only settings are wrong: the GPU was not found bad.
+    Misconfigured,
+    /// The check says nothing of the GPU: it did not start, was lost, or ended with a code that is no verdict.
+    NoAnswer,
 }
 
 impl fmt::Display for Verdict {
@@ -31,27 +33,62 @@ impl fmt::Display for Verdict {
         f.write_str(match self {
             Self::Healthy => "healthy",
             Self::Faulty => "faulty",
-            Self::Isolate => "isolate",
-            Self::Inconclusive => "inconclusive",
+            Self::NoRebootHelps => "faulty, no reboot helps",
+            Self::Misconfigured => "misconfigured",
+            Self::NoAnswer => "no answer",
         })
     }
 }
 
-/// One instance's health check.
+/// How a check ended that has no exit code and is a fault all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// It did not end in time: a fault if it ran at all.
+    TimedOut,
+    /// No container that asks for a GPU starts.
+    NoGpu,
+}
+
+/// One instance's health check. What the probe said of the instance goes on with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Check {
     pub instance: InstanceId,
     pub rank: u32,
-    /// DCGM's exit code, if it came to one.
+    /// The check's exit code, if it came to one.
     pub exit_code: Option<i32>,
     pub verdict: Verdict,
     /// How the task ended, when it was not healthy.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// What a verdict without an exit code rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+    /// The id of the check's task, which its log stream is named by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// The probe's remedy word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+    /// What the probe took its word from, like `xid79`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// How old that is, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<i64>,
+    /// The boot of which the probe speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// Number and digest of the GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<String>,
+    /// Who holds the GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
 }
 
-/// What became of a faulty instance.
+/// What became of an instance that was not healthy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Recovery {
@@ -67,7 +104,7 @@ pub struct Recovery {
 pub enum Reason {
     /// Rebooted, verified, relaunched.
     Recovered,
-    /// Every checked GPU is healthy, and HEALTHY_POLICY is to fail, or no recovery is left.
+    /// Every check is healthy or finds only settings wrong, and HEALTHY_POLICY is to fail, or no recovery is left.
     NoGpuFault,
     /// A trainer asked for no recovery, by its exit code.
     AskedByTrainer,
@@ -77,15 +114,11 @@ pub enum Reason {
     UserStoppedRank,
     /// A rank ended in a way that the policies only tell.
     EndedAndTold,
-    /// DCGM gave no usable answer for an instance.
-    DiagnosisInconclusive,
-    /// DCGM asks to isolate a GPU.
-    GpuNeedsIsolation,
-    /// A GPU is faulty and the job has used up its recoveries.
+    /// Most checks failed, or more than MAX_FAULTY_INSTANCES: the check, its image or the driver is in doubt.
+    CheckInDoubt,
+    /// Every instance is back, and the job has used up its recoveries.
     NoRecoveryLeft,
-    /// More faulty instances at once than MAX_FAULTY_INSTANCES.
-    TooManyFaultyInstances,
-    /// A faulty instance was not rebooted, did not come back, or is still faulty.
+    /// An instance was not rebooted, did not come back, is still faulty, or could not be checked.
     InstancesNotRecovered,
     /// Some task did not stop within the bound.
     TasksNotStopped,
@@ -104,11 +137,11 @@ impl Reason {
             Self::AskedByTrainer => "its trainer asked for no recovery",
             Self::UserStopped | Self::UserStoppedRank => "stopped by an operator",
             Self::EndedAndTold => "nothing was done, as the policies say",
-            Self::DiagnosisInconclusive => "the GPU check gave no usable answer",
-            Self::GpuNeedsIsolation => "a GPU needs isolation, no reboot helps",
-            Self::NoRecoveryLeft => "a GPU is faulty and no recovery is left for this job",
-            Self::TooManyFaultyInstances => "too many faulty instances at once to trust the check",
-            Self::InstancesNotRecovered => "a faulty instance could not be brought back healthy",
+            Self::CheckInDoubt => "too many GPU checks failed at once to trust the check",
+            Self::NoRecoveryLeft => "a GPU was faulty and no recovery is left for this job",
+            Self::InstancesNotRecovered => {
+                "not every instance of the job could be brought back healthy"
+            }
             Self::TasksNotStopped => "some tasks of the job do not stop",
             Self::RelaunchNotPlaced => "ECS could not place every rank again",
             Self::RelaunchDidNotStart => "the relaunched job did not start",

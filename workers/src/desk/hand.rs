@@ -6,7 +6,7 @@ use crate::{
         dynamo::{read, s, write},
         instances::Instances,
     },
-    ids::{ContainerInstanceArn, InstanceId},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId},
     records::{InstanceRecord, InstanceStatus},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -66,7 +66,7 @@ impl Instances {
                 &seen.instance_id,
                 &format!(
                     "SET #status = :status, cordoned = :false, by_hand = :hand, updated_at = :now \
-                     REMOVE holder, task_token, quarantine_reason{job}"
+                     REMOVE holder, task_token, quarantine_reason, keep_out{job}"
                 ),
             )
             .condition_expression("updated_at = :seen AND #status = :was")
@@ -107,6 +107,31 @@ impl Instances {
                 .expression_attribute_values(":was", s(seen.status.as_str())),
             None => update.condition_expression("attribute_not_exists(instance_id)"),
         };
+        self.send(update).await
+    }
+
+    /// An operator wants an instance out of service that a recovery holds: written beside the hold, which goes on.
+    /// Answers `None` when the record is not any more what the operator has `seen`.
+    pub async fn ask_to_keep_out(
+        &self,
+        seen: &InstanceRecord,
+        who: &str,
+        why: &str,
+    ) -> Result<Option<InstanceRecord>, WorkerError> {
+        let hand = self.hand("quarantined", who, why)?;
+        let update = self
+            .update(
+                &seen.instance_id,
+                "SET keep_out = :why, by_hand = :hand, updated_at = :now",
+            )
+            .condition_expression("holder = :holder AND #status = :was")
+            .expression_attribute_values(":why", s(format!("{why} ({who})")))
+            .expression_attribute_values(":hand", hand)
+            .expression_attribute_values(
+                ":holder",
+                s(seen.holder.as_ref().map_or("", ExecutionArn::as_str)),
+            )
+            .expression_attribute_values(":was", s(seen.status.as_str()));
         self.send(update).await
     }
 

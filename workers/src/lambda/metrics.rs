@@ -55,7 +55,8 @@ pub fn line(
             WorkerError::NotSettledYet(_)
             | WorkerError::NotPlaced(_)
             | WorkerError::NotStarted(_)
-            | WorkerError::PullThrottled(_),
+            | WorkerError::PullThrottled(_)
+            | WorkerError::KeptOut(_),
         ) => {}
         Err(_) => figures.push(("WorkerErrors", 1)),
         Ok(outcome) => match (worker, outcome["outcome"].as_str()) {

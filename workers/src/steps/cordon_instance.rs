@@ -3,20 +3,24 @@
 use crate::{
     Context, Step, WorkerError,
     aws::{
+        fleet::CHECKS_STARTED_BY,
         instances::Hold,
         jobs::RankKey,
         launch_names::{digest, is_launch},
     },
+    decisions::diagnosis::End,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{InstanceRecord, InstanceStatus, JobStatus},
 };
+use aws_sdk_ecs::types::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The step.
 pub struct CordonInstance;
 
-const DAY_SECONDS: i64 = 24 * 3600;
+/// How long a fault counts.
+const MONTH_SECONDS: i64 = 30 * 24 * 3600;
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -26,8 +30,14 @@ pub struct CordonInstanceInput {
     pub attempt: u32,
     pub instance: InstanceId,
     pub rank: u32,
-    /// DCGM's exit code, which made the instance faulty.
-    pub exit_code: i32,
+    /// The check's exit code, if it came to one.
+    pub exit_code: Option<i32>,
+    /// What makes it faulty where there is none.
+    #[serde(default)]
+    pub end: Option<End>,
+    /// How the check ended.
+    #[serde(default)]
+    pub detail: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,10 +62,14 @@ pub enum Refusal {
     RunsAnotherJob,
     /// A task of this very job still runs on it.
     RunsThisJob,
-    /// A person set it DRAINING.
+    /// A task of no job holds a GPU of it.
+    Occupied,
+    /// The check's task never ran: that it did not end in time is no fault.
+    CheckNeverRan,
+    /// An operator set it DRAINING.
     CordonedByOperator,
-    /// Rebooted MAX_REBOOTS_PER_DAY times in 24 hours.
-    RebootLimit,
+    /// Faulty for the MAX_FAULTS_PER_MONTH-th time in 30 days.
+    FaultLimit,
     Quarantined,
     /// The cluster does not know it, or its id is not what the job's record says.
     NotInCluster,
@@ -98,9 +112,11 @@ impl Step for CordonInstance {
         };
         let now = ctx.clock.epoch_seconds();
         let before = ctx.instances.get(&input.instance).await?;
-        if let Some(record) = &before
-            && let Some(refusal) = refusal_of(ctx, record, &input, now).await?
-        {
+        let forbidden = match &before {
+            Some(record) => refusal_of(ctx, record, &input, now).await?,
+            None => too_often(ctx, &[], now),
+        };
+        if let Some(refusal) = forbidden {
             return Ok(refusal);
         }
         if let Some(refusal) =
@@ -113,21 +129,28 @@ impl Step for CordonInstance {
             r.holder.as_ref() == Some(&input.execution)
                 && r.reboot_token.as_deref() == Some(reboot_token.as_str())
         });
+        if !held_already && let Some(refusal) = no_fault(ctx, &arn, &input).await? {
+            return Ok(refusal);
+        }
         // Nothing has changed yet. A hold of ours, left by a call that died, is undone below.
         if !held_already && let Some(refusal) = in_use(ctx, &arn, &input.job_id).await? {
             return Ok(refusal);
         }
         let mut earlier = before
             .as_ref()
-            .map(|r| r.reboots.clone())
+            .map(|r| r.faults.clone())
             .unwrap_or_default();
         let this = if held_already { earlier.pop() } else { None }.unwrap_or(now);
-        let reboots: Vec<i64> = earlier
+        let faults: Vec<i64> = earlier
             .iter()
             .copied()
-            .filter(|at| now - at < DAY_SECONDS)
+            .filter(|at| now - at < MONTH_SECONDS)
             .chain([this])
             .collect();
+        let verdict = input.exit_code.map_or_else(
+            || format!("faulty ({})", input.detail),
+            |code| format!("faulty (exit {code})"),
+        );
         let held = ctx
             .instances
             .hold(Hold {
@@ -137,8 +160,8 @@ impl Step for CordonInstance {
                 by: &input.execution,
                 previous: before.as_ref().and_then(|r| r.holder.as_ref()),
                 reboot_token: &reboot_token,
-                verdict: &format!("faulty (DCGM exit {})", input.exit_code),
-                reboots: &reboots,
+                verdict: &verdict,
+                faults: &faults,
             })
             .await?;
         if held.is_none() {
@@ -195,17 +218,37 @@ async fn refusal_of(
         }
         _ => {}
     }
-    let recent = record
-        .reboots
-        .iter()
-        .filter(|at| now - **at < DAY_SECONDS)
-        .count();
-    Ok(
-        (recent >= ctx.settings.max_reboots_per_day as usize).then(|| {
-            let detail = format!("rebooted {recent} times in 24 hours and faulty again");
-            refuse(Refusal::RebootLimit, detail)
-        }),
-    )
+    Ok(too_often(ctx, &record.faults, now))
+}
+
+/// Refuses an instance whose fault at hand is one too many.
+fn too_often(ctx: &Context, before: &[i64], now: i64) -> Option<CordonInstanceOutcome> {
+    let recent = before.iter().filter(|at| now - **at < MONTH_SECONDS);
+    let faults = recent.count() + 1;
+    (faults >= ctx.settings.max_faults_per_month as usize).then(|| {
+        let times = if faults == 1 { "time" } else { "times" };
+        let detail = format!("faulty {faults} {times} within 30 days");
+        refuse(Refusal::FaultLimit, detail)
+    })
+}
+
+/// That a check did not end is a fault only if it ran.
+async fn no_fault(
+    ctx: &Context,
+    arn: &ContainerInstanceArn,
+    input: &CordonInstanceInput,
+) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
+    match input.end {
+        None | Some(End::NoGpu) => Ok(None),
+        Some(End::TimedOut) => {
+            let family = &ctx.settings.dcgm_health_check_task;
+            let ran = ctx.fleet.last_check_ran(arn, family).await?;
+            Ok((!ran).then(|| {
+                let detail = "unchecked: the check's task did not start in time".to_owned();
+                refuse(Refusal::CheckNeverRan, detail)
+            }))
+        }
+    }
 }
 
 /// What ECS forbids before the drain.
@@ -228,7 +271,7 @@ async fn not_ours_to_drain(
         Some("ACTIVE") => None,
         Some("DRAINING") if ours => None,
         Some("DRAINING") => {
-            let detail = "a person set it DRAINING".to_owned();
+            let detail = "an operator set it DRAINING".to_owned();
             Some(refuse(Refusal::CordonedByOperator, detail))
         }
         // A deregistered instance can be described for a while.
@@ -239,7 +282,8 @@ async fn not_ours_to_drain(
     })
 }
 
-/// Refuses an instance on which a job's task runs. Daemon-service tasks and tasks of no job do not count.
+/// Refuses an instance on which a job's task runs, or any task that holds a GPU, but for our own checks. Other tasks, as
+/// those of daemon services, do not count.
 async fn in_use(
     ctx: &Context,
     arn: &ContainerInstanceArn,
@@ -252,6 +296,10 @@ async fn in_use(
                 let detail = format!("task {task} of a job that is being launched runs on it");
                 return Ok(Some(refuse(Refusal::RunsAnotherJob, detail)));
             }
+            if holds_a_gpu(&found) && !is_check(&found) {
+                let detail = format!("task {task} of no job holds a GPU of it");
+                return Ok(Some(refuse(Refusal::Occupied, detail)));
+            }
             continue;
         };
         let detail = format!("task {task} of job {} runs on it", key.job_id);
@@ -262,4 +310,13 @@ async fn in_use(
         }));
     }
     Ok(None)
+}
+
+fn holds_a_gpu(task: &Task) -> bool {
+    task.containers().iter().any(|c| !c.gpu_ids().is_empty())
+}
+
+/// A task that Step Functions started: it sets this itself for `runTask.sync` (developer guide, connect-ecs).
+fn is_check(task: &Task) -> bool {
+    task.started_by() == Some(CHECKS_STARTED_BY)
 }

@@ -7,6 +7,7 @@ use crate::{
     decisions::{
         console::execution_link,
         diagnosis::{Check, Reason, Recovery, Verdict},
+        findings,
         message::{Body, Message, Severity, cut, duration, subject},
     },
     ids::{ExecutionArn, JobId},
@@ -108,7 +109,7 @@ fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Messa
     };
     let mut body = Body::new(&headline);
     body.section("What happened", &what_happened(input));
-    body.section("What DCGM found", &what_was_found(input));
+    body.section("What the check found", &what_was_found(input, settings));
     body.section("What was done", &what_was_done(input));
     body.section("What to do next", &what_to_do(input, settings));
     body.section("Where to look", &where_to_look(input, settings));
@@ -170,35 +171,19 @@ fn how_it_ended(failure: &Failure) -> String {
     }
 }
 
-fn what_was_found(input: &NotifyOperatorsInput) -> Vec<String> {
+fn what_was_found(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
     let (healthy, others): (Vec<&Check>, Vec<&Check>) = input
         .checks
         .iter()
         .partition(|c| c.verdict == Verdict::Healthy);
     let mut lines: Vec<String> = others
         .iter()
-        .map(|c| {
-            let code = c
-                .exit_code
-                .map_or("no exit code".to_owned(), |code| format!("exit {code}"));
-            let detail = if c.detail.is_empty() {
-                String::new()
-            } else {
-                format!(" - {}", c.detail)
-            };
-            format!(
-                "{} (rank {}): {}, {code}{detail}",
-                c.instance, c.rank, c.verdict
-            )
-        })
+        .map(|check| findings::line(check, settings, &input.execution))
         .collect();
     match healthy.as_slice() {
         [] => {}
-        [one] => lines.push(format!(
-            "{} (rank {}): healthy, exit 0",
-            one.instance, one.rank
-        )),
-        many => lines.push(format!("{} instances: healthy, exit 0", many.len())),
+        [one] => lines.push(format!("{} (rank {}): healthy", one.instance, one.rank)),
+        many => lines.push(format!("{} instances: healthy", many.len())),
     }
     lines
 }
@@ -244,17 +229,13 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         Reason::RelaunchNotPlaced | Reason::RelaunchDidNotStart => {
             lines.push("The ranks that ECS had placed were stopped again.".into());
         }
-        Reason::GpuNeedsIsolation | Reason::NoRecoveryLeft => lines.push(
-            "The faulty instances are quarantined: DRAINING, and no recovery touches them.".into(),
-        ),
-        Reason::TooManyFaultyInstances => {
+        Reason::CheckInDoubt => {
             lines.push(
                 "No instance was rebooted or quarantined: the check itself is in doubt.".into(),
             );
         }
-        Reason::NoGpuFault | Reason::DiagnosisInconclusive => {
-            lines.push("Nothing was rebooted.".into());
-        }
+        Reason::NoGpuFault => lines.push("Nothing was rebooted.".into()),
+        Reason::NoRecoveryLeft => {}
         Reason::AskedByTrainer => {
             lines.push("Nothing was checked, rebooted or relaunched.".into());
         }
@@ -264,17 +245,15 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
 }
 
 fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
-    let table = &settings.container_instance_table;
-    let back_in_service = format!(
-        "When the instance is mended: set it ACTIVE in ECS and delete its item in table {table}."
-    );
+    let back_in_service =
+        "Each quarantined instance, once it is repaired: gpu-recovery release INSTANCE --reason '...'".to_owned();
     let again = "Then start the job again with your launcher, under a new job id.".to_owned();
     let mut lines = match input.reason {
         Reason::Recovered => vec![
             "Nothing now.".into(),
             format!(
-                "An instance that needs {} reboots in 24 hours is quarantined instead of rebooted.",
-                settings.max_reboots_per_day
+                "An instance that is faulty {} times within 30 days is quarantined instead of rebooted.",
+                settings.max_faults_per_month
             ),
         ],
         Reason::NoGpuFault => vec![
@@ -301,37 +280,19 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
             "Stop the job's other tasks, if they cannot go on without it.".into(),
             "OTHER_EXIT_POLICY=recover (or submit --on-exit CODE=recover) recovers such a job.".into(),
         ],
-        Reason::DiagnosisInconclusive => {
-            let unsure = input
-                .checks
-                .iter()
-                .filter(|c| c.verdict == Verdict::Inconclusive)
-                .take(3);
-            let mut lines: Vec<String> =
-                vec!["Find out why the check gave no answer, and run it by hand:".into()];
-            lines.extend(unsure.map(|c| check_command(c, settings)));
-            lines.push(again);
-            lines
-        }
-        Reason::GpuNeedsIsolation => vec![
-            "Replace the instance: DCGM says that a GPU must be isolated.".into(),
-            back_in_service,
-            again,
-        ],
         Reason::NoRecoveryLeft => vec![
-            "Have the quarantined instances mended or replaced.".into(),
-            back_in_service,
+            "The instances are back in service.".into(),
             again,
         ],
-        Reason::TooManyFaultyInstances => vec![
+        Reason::CheckInDoubt => vec![
             format!(
-                "Look at what the instances share first: the task definition {}, its image, the driver.",
+                "Look at what the instances share first: the task definition {}, its image, the driver, the registry.",
                 settings.dcgm_health_check_task
             ),
             again,
         ],
         Reason::InstancesNotRecovered => vec![
-            "Look at each instance that was not recovered, above; the reason says what stood in the way.".into(),
+            "Look at each instance that was not recovered, above; the reason says what stands in the way.".into(),
             back_in_service,
             again,
         ],
@@ -351,28 +312,21 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
             again,
         ],
     };
+    if input
+        .checks
+        .iter()
+        .any(|c| c.verdict == Verdict::Misconfigured)
+    {
+        lines.push(
+            "Set right what the check calls misconfigured, above; its report names the setting. Those instances are in service.".into(),
+        );
+    }
     if let Some(why) = &input.failure.not_relaunchable {
         lines.push(format!(
             "The job could not be relaunched in any case: {why}."
         ));
     }
     lines
-}
-
-/// Runs DCGM on one instance by hand. The constraint is JSON: the CLI's shorthand takes no quotation mark within a value.
-fn check_command(check: &Check, settings: &Settings) -> String {
-    format!(
-        "aws ecs run-task --cluster {} --task-definition {} --launch-type {} --placement-constraints \
-         \"[{{\\\"type\\\":\\\"memberOf\\\",\\\"expression\\\":\\\"ec2InstanceId == '{}'\\\"}}]\"",
-        settings.cluster,
-        settings.dcgm_health_check_task,
-        if check.instance.is_hybrid() {
-            "EXTERNAL"
-        } else {
-            "EC2"
-        },
-        check.instance
-    )
 }
 
 /// Lambda's errors arrive as `{"errorType":…,"errorMessage":…}` (Lambda developer guide, rust-exceptions).
@@ -487,6 +441,14 @@ mod tests {
                 exit_code: Some(226),
                 verdict: Verdict::Faulty,
                 detail: String::new(),
+                end: None,
+                task: None,
+                word: None,
+                cause: None,
+                age: None,
+                boot_id: None,
+                gpus: None,
+                held: None,
             }],
             recoveries: vec![],
             relaunch: None,
@@ -518,7 +480,7 @@ mod tests {
         for line in [
             "Job llama-7b runs again as attempt 2: all 8 ranks run after 18 min 20 s.",
             "rank 3 of 8 on i-0123456789abcdef3 ended with exit code 1 in attempt 1.",
-            "i-0123456789abcdef3 (rank 3): faulty, exit 226",
+            "i-0123456789abcdef3 (rank 3): faulty; exit 226",
             "i-0123456789abcdef3 (rank 3): in service again - rebooted, DCGM healthy",
             "https://us-east-1.console.aws.amazon.com/states/home",
         ] {
@@ -535,10 +497,8 @@ mod tests {
     fn every_reason_says_what_to_do_and_fits_sns() {
         for reason in [
             Reason::NoGpuFault,
-            Reason::DiagnosisInconclusive,
-            Reason::GpuNeedsIsolation,
+            Reason::CheckInDoubt,
             Reason::NoRecoveryLeft,
-            Reason::TooManyFaultyInstances,
             Reason::InstancesNotRecovered,
             Reason::TasksNotStopped,
             Reason::RelaunchNotPlaced,
@@ -555,20 +515,6 @@ mod tests {
             assert!(message.attributes.iter().all(|(_, v)| !v.is_empty()));
             assert!(message.attributes.contains(&("severity", "error".into())));
         }
-    }
-
-    #[test]
-    fn an_inconclusive_check_can_be_run_again_by_hand() {
-        let mut input = input(Reason::DiagnosisInconclusive);
-        input.checks[0].verdict = Verdict::Inconclusive;
-        input.checks[0].exit_code = None;
-        input.checks[0].instance = InstanceId::new("mi-0123456789abcdef3");
-        let body = compose(&input, &settings(), NOW).body;
-        assert!(body.contains("--launch-type EXTERNAL"), "{body}");
-        assert!(
-            body.contains(r#""[{\"type\":\"memberOf\",\"expression\":\"ec2InstanceId == 'mi-0123456789abcdef3'\"}]""#),
-            "{body}"
-        );
     }
 
     #[test]

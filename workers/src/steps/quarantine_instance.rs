@@ -2,10 +2,11 @@
 
 use crate::{
     Context, Step, WorkerError,
-    aws::jobs::RankKey,
+    aws::{instances::Quarantine, jobs::RankKey},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::InstanceStatus,
 };
+use aws_sdk_ecs::types::ContainerInstance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub struct QuarantineInstanceInput {
     pub instance: InstanceId,
     pub rank: u32,
     pub reason: String,
+    /// It was found faulty.
+    #[serde(default)]
+    pub fault: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +35,10 @@ pub enum QuarantineInstanceOutcome {
     },
     /// Another recovery holds it; it was not changed.
     HeldByAnother {
+        instance: InstanceId,
+    },
+    /// It has left the cluster: there is nothing to take out of service.
+    Gone {
         instance: InstanceId,
     },
 }
@@ -56,48 +64,79 @@ impl Step for QuarantineInstance {
             .await?
             .and_then(|r| r.container_instance_arn);
         let instance = input.instance;
-        let done = quarantine(
+        quarantine(
             ctx,
             &instance,
             rank_arn.as_ref(),
             &input.execution,
             &input.reason,
+            input.fault,
         )
-        .await?;
-        Ok(if done {
-            QuarantineInstanceOutcome::Quarantined { instance }
-        } else {
-            QuarantineInstanceOutcome::HeldByAnother { instance }
-        })
+        .await
     }
 }
 
-/// Marks the instance and drains it. The mark comes first: it is what keeps every recovery away from the node.
+/// Marks the instance and drains it, whatever a call before this one has done.
+///
+/// `rank_arn` is where the job found it; the instance's own record is believed first.
 pub(super) async fn quarantine(
     ctx: &Context,
     instance: &InstanceId,
     rank_arn: Option<&ContainerInstanceArn>,
     by: &ExecutionArn,
     reason: &str,
-) -> Result<bool, WorkerError> {
+    fault: bool,
+) -> Result<QuarantineInstanceOutcome, WorkerError> {
     let record = ctx.instances.get(instance).await?;
-    let arn = record
+    let recorded = record
         .as_ref()
-        .and_then(|r| r.container_instance_arn.clone())
-        .or_else(|| rank_arn.cloned());
-    let Some(arn) = arn else {
+        .and_then(|r| r.container_instance_arn.clone());
+    let Some(arn) = recorded.or_else(|| rank_arn.cloned()) else {
         return Err(WorkerError::CorruptRecord(format!(
-            "the container instance of {instance} is recorded nowhere; set it DRAINING by hand"
+            "the container instance of {instance} is recorded nowhere; gpu-recovery quarantine {instance} finds it"
         )));
     };
-    let already = record.is_some_and(|r| r.status == InstanceStatus::Quarantined);
-    if !already && !ctx.instances.quarantine(instance, &arn, by, reason).await? {
-        return Ok(false);
-    }
-    // An instance that has left the cluster needs no drain; ECS describes it for a while yet.
+    // An instance that has left the cluster is described as INACTIVE for a while (API_ContainerInstance).
     let found = ctx.fleet.container_instance(&arn).await?;
-    if found.is_some_and(|i| i.status() == Some("ACTIVE")) {
-        ctx.fleet.drain(&arn).await?;
+    let here = |i: &ContainerInstance| {
+        i.status() != Some("INACTIVE") && i.ec2_instance_id() == Some(instance.as_str())
+    };
+    let Some(found) = found.filter(here) else {
+        return Ok(QuarantineInstanceOutcome::Gone {
+            instance: instance.clone(),
+        });
+    };
+    // The mark comes first: it is what keeps every recovery away from the node.
+    let already = record
+        .as_ref()
+        .is_some_and(|r| r.status == InstanceStatus::Quarantined);
+    if !already {
+        let cordoned = record.as_ref().is_some_and(|r| r.cordoned);
+        let counted = record
+            .as_ref()
+            .is_some_and(|r| r.holder.as_ref() == Some(by));
+        let mut faults = record.map(|r| r.faults).unwrap_or_default();
+        // A hold has counted it; of a node that was not rebooted nobody has.
+        if fault && !counted {
+            faults.push(ctx.clock.epoch_seconds());
+        }
+        let mark = Quarantine {
+            instance,
+            arn: &arn,
+            by,
+            reason,
+            ours: cordoned || found.status() != Some("DRAINING"),
+            faults: &faults,
+        };
+        if !ctx.instances.quarantine(mark).await? {
+            return Ok(QuarantineInstanceOutcome::HeldByAnother {
+                instance: instance.clone(),
+            });
+        }
     }
-    Ok(true)
+    // Whatever was read above: a cordon that was just taken back may have been read as it was before.
+    ctx.fleet.drain(&arn).await?;
+    Ok(QuarantineInstanceOutcome::Quarantined {
+        instance: instance.clone(),
+    })
 }

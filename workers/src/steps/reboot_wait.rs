@@ -100,7 +100,7 @@ fn proof(record: &InstanceRecord, now: i64) -> Proof {
                 "TimedOut" | "DeliveryTimedOut" | "Undeliverable" | "Terminated"
             );
             let soon = record
-                .reboots
+                .faults
                 .last()
                 .is_some_and(|held| now - held < NOT_TAKEN_WITHIN_SECONDS);
             if given_up && soon {
@@ -122,7 +122,7 @@ mod tests {
         serde_json::from_value(json!({
             "instance_id": "i-00000001",
             "status": "REBOOTING",
-            "reboots": [HELD - 7200, HELD],
+            "faults": [HELD - 7200, HELD],
             "command_id": "the-command",
             "commands": { command: status },
             "updated_at": "",

@@ -12,7 +12,7 @@ use crate::{
         pace,
     },
     decisions::exit::TaskEnd,
-    ids::{ExecutionArn, JobId},
+    ids::{ExecutionArn, InstanceId, JobId},
     records::{JobStatus, RankStatus},
 };
 use schemars::JsonSchema;
@@ -155,12 +155,26 @@ pub(super) async fn release_all(
         .filter_map(|rank| rank.instance_id)
         .collect();
     let freed = pace::DYNAMODB
-        .each(&instances, |i| async {
-            Ok(ctx.instances.release(i, job, by).await?
-                || (take_back(ctx, i, job, by).await? && ctx.instances.release(i, job, by).await?))
-        })
+        .each(&instances, |i| release(ctx, i, job, by))
         .await
         .into_iter()
         .collect::<Result<Vec<bool>, WorkerError>>()?;
     Ok(freed.into_iter().filter(|freed| *freed).count())
+}
+
+/// Frees one, unless an operator wants it out of service: then it is quarantined.
+async fn release(
+    ctx: &Context,
+    instance: &InstanceId,
+    job: &JobId,
+    by: &ExecutionArn,
+) -> Result<bool, WorkerError> {
+    if ctx.instances.release(instance, job, by).await? {
+        return Ok(true);
+    }
+    take_back(ctx, instance, job, by).await?;
+    if ctx.instances.keep_out(instance, job, by).await? {
+        return Ok(false);
+    }
+    ctx.instances.release(instance, job, by).await
 }

@@ -132,9 +132,9 @@ async fn relaunch(
         None => {
             undo(ctx, job, execution, Launch::Unknown, until).await?;
             for instance in &input.instances {
-                let verdict = "healthy after its reboot (DCGM exit 0)";
+                let verdict = "healthy after its reboot";
                 ctx.instances
-                    .note_verdict(instance, job_id, verdict)
+                    .note_verdict(instance, job_id, verdict, None)
                     .await?;
             }
             let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;

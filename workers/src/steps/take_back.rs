@@ -26,12 +26,11 @@ pub(super) async fn take_back(
         return Ok(false);
     }
     if left.cordoned
+        && left.keep_out.is_none()
         && let Some(arn) = &left.container_instance_arn
     {
         ctx.fleet.activate(arn).await?;
     }
-    ctx.instances
-        .let_go(instance, holder, &left.reboots)
-        .await?;
+    ctx.instances.let_go(instance, holder, &left.faults).await?;
     Ok(true)
 }

@@ -38,6 +38,9 @@ impl Step for UncordonInstance {
         let held = record.filter(|r| {
             r.holder.as_ref() == Some(&input.execution) && r.status != InstanceStatus::Quarantined
         });
+        if let Some(why) = held.as_ref().and_then(|r| r.keep_out.clone()) {
+            return Err(WorkerError::KeptOut(why));
+        }
         let Some(arn) = held.and_then(|r| r.container_instance_arn) else {
             return Err(WorkerError::ClaimLost(format!(
                 "execution {} does not hold instance {} any more",

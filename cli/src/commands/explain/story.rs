@@ -179,6 +179,7 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         "ClaimJob" => Said::new(claimed(&payload(visit)?)),
         "StopSiblings" => stopped(&payload(visit)?, seconds),
         "RunDcgm" => Some(checked(&visit.output)?.after(seconds)),
+        "ReadVerdict" => checked(&visit.output),
         "CordonInstance" => match payload(visit)? {
             CordonInstanceOutcome::Cordoned { .. } => {
                 Said::new("{} was cordoned: ECS places nothing new on it")
@@ -201,6 +202,7 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         ),
         "UncordonInstance" => Said::new("{} was set ACTIVE again, still held for its check"),
         "VerifyGpus" => Some(verified(visit)?.after(seconds)),
+        "ReadVerdictAgain" => checked_again(&visit.output),
         "QuarantineInstance" => match payload(visit)? {
             QuarantineInstanceOutcome::Quarantined { .. } => {
                 let detail = words::cut(visit.output["detail"].as_str().unwrap_or_default());
@@ -209,6 +211,7 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
             QuarantineInstanceOutcome::HeldByAnother { .. } => {
                 Said::new("{} is held by another recovery and was not changed")
             }
+            QuarantineInstanceOutcome::Gone { .. } => Said::new("{} has left the cluster"),
         },
         "RelaunchJob" if visit.unwell => {
             let why = visit.failures.last().map(named).unwrap_or_default();
@@ -233,16 +236,11 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
             let FailJobOutcome::Failed {
                 job_id,
                 reason,
-                quarantined,
                 released,
             } = payload(visit)?;
             let mut text = format!("job {job_id} was declared FAILED: {}", reason.words());
             if released > 0 {
                 text += &format!("; {} released", counted(released as u64, "instance"));
-            }
-            if !quarantined.is_empty() {
-                let names: Vec<&str> = quarantined.iter().map(|id| id.as_str()).collect();
-                text += &format!("; quarantined: {}", names.join(", "));
             }
             Said::new(text)
         }
@@ -390,32 +388,42 @@ fn code(value: &Value) -> String {
 }
 
 fn checked(record: &Value) -> Option<Said> {
-    let code = code(&record["exitCode"]);
-    match record["verdict"].as_str()? {
-        "healthy" => Said::new("DCGM found {} healthy"),
-        "faulty" => Said::new(format!("DCGM found {{}} faulty ({code})")),
-        "isolate" => Said::new(format!(
-            "DCGM found {{}} faulty ({code}) and asks for its isolation: no reboot helps"
-        )),
-        _ => {
-            let detail = words::cut(record["detail"].as_str().unwrap_or_default());
-            Said::new(format!(
-                "the check of {{}} was inconclusive ({code}): {detail}"
-            ))
-        }
+    if record["verdict"] == "healthy" {
+        return Said::new("the check found {} healthy");
     }
+    Said::new(format!("the check of {{}} {}", verdict(record)?))
+}
+
+fn checked_again(record: &Value) -> Option<Said> {
+    Said::new(format!(
+        "the check of {{}} after its reboot {}",
+        verdict(record)?
+    ))
+}
+
+/// What a check that did not pass says.
+fn verdict(record: &Value) -> Option<String> {
+    let code = code(&record["exitCode"]);
+    let why = match record["end"].as_str() {
+        Some("timed-out") => "it did not end in time".to_owned(),
+        Some("no-gpu") => "no container that asks for a GPU starts on it".to_owned(),
+        _ => code,
+    };
+    Some(match record["verdict"].as_str()? {
+        "healthy" => "says healthy".to_owned(),
+        "faulty" => format!("says faulty ({why})"),
+        "no-reboot-helps" => format!("says faulty, and that no reboot helps ({why})"),
+        "misconfigured" => format!("says that only settings are wrong ({why})"),
+        _ => format!("gave no answer ({why})"),
+    })
 }
 
 fn verified(visit: &Visit) -> Option<Said> {
     if visit.output["recovered"] == true {
-        return Said::new("DCGM found {} healthy after its reboot");
+        return Said::new("the check found {} healthy after its reboot");
     }
-    let failed = visit.failures.last()?;
-    let words = words::failure(&visit.parameters, &failed.error, &failed.cause);
-    Said::new(format!(
-        "after its reboot {{}} was checked again: {}",
-        words.text
-    ))
+    // ReadVerdictAgain tells the rest.
+    None
 }
 
 fn completed(outcome: &RecordCompletionOutcome) -> String {

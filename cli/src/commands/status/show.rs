@@ -11,7 +11,8 @@ use workers::{
     records::{InstanceStatus, JobStatus, RankStatus},
 };
 
-const DAY: i64 = 24 * 3600;
+/// How long a fault counts (MAX_FAULTS_PER_MONTH).
+const MONTH: i64 = 30 * 24 * 3600;
 
 /// Jobs and instances.
 pub fn everything(output: &Output, all: &Everything, now: f64) {
@@ -70,7 +71,7 @@ pub fn everything(output: &Output, all: &Everything, now: f64) {
     });
     table(
         output,
-        ["instance", "record", "ECS", "job", "reboots", "last check"],
+        ["instance", "record", "ECS", "job", "faults", "last check"],
         &[2, 5],
         rows.collect(),
     );
@@ -209,17 +210,17 @@ pub fn instance(output: &Output, closely: &InstanceClosely) {
     let job = instance.job_id.as_ref();
     output.text("  job       ", job.map_or("none", |job| job.as_str()));
     output.text("  checked   ", &verdict(instance));
-    let reboots: Vec<String> = instance
-        .reboots
+    let faults: Vec<String> = instance
+        .faults
         .iter()
         .map(|at| history::date_and_clock(*at as f64))
         .collect();
     output.text(
-        "  reboots   ",
-        &if reboots.is_empty() {
+        "  faults    ",
+        &if faults.is_empty() {
             "none".to_owned()
         } else {
-            reboots.join(", ")
+            faults.join(", ")
         },
     );
     output.text(
@@ -285,9 +286,9 @@ fn holder(instance: &Instance) -> String {
 
 fn recent(instance: &Instance, now: i64) -> usize {
     instance
-        .reboots
+        .faults
         .iter()
-        .filter(|at| now - **at < DAY)
+        .filter(|at| now - **at < MONTH)
         .count()
 }
 

@@ -42,7 +42,7 @@ fn payload(value: Value) -> Value {
 }
 
 fn mocks() -> Value {
-    let dcgm = json!({ "Containers": [ { "ExitCode": 226 } ], "StoppedReason": "Essential container in task exited" });
+    let dcgm = json!({ "Containers": [ { "ExitCode": 1 } ], "StoppedReason": "Essential container in task exited" });
     json!({
         "ClaimJob": payload(json!({
             "outcome": "Claimed", "jobId": "j", "attempt": 1, "nodes": 2, "recoveriesLeft": 3, "failure": {} })),
@@ -88,8 +88,10 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
             "CheckGroup",
             "RunDcgm",
             "ReadVerdict",
+            "CheckAgain?",
             "GpusHealthy?",
             "RecoverInstances",
+            "RebootHelps?",
             "CordonInstance",
             "Cordoned?",
             "RebootInstance",
@@ -107,12 +109,19 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
 async fn a_diagnosis_that_says_nothing_fails_the_job_and_tells() {
     let mut mocks = mocks();
     mocks["RunDcgm"] =
-        json!({ "0": { "Throw": { "Error": "States.TaskFailed", "Cause": "no JSON" } } });
+        json!({ "0-1": { "Throw": { "Error": "States.TaskFailed", "Cause": "no JSON" } } });
     let (sfn, view) = play(mocks).await;
     assert_eq!(view.status, ExecutionStatus::Succeeded);
     let states = entered(&sfn, &view.arn);
     assert_eq!(
-        states[states.len() - 3..],
-        ["GpusHealthy?", "FailJob", "NotifyOperators"]
+        states[states.len() - 6..],
+        [
+            "RecoverInstances",
+            "RebootHelps?",
+            "QuarantineInstance",
+            "InstancesRecovered?",
+            "FailJob",
+            "NotifyOperators"
+        ]
     );
 }

@@ -1,0 +1,212 @@
+//! What a health check and the probe found, in words for operators.
+
+use super::{
+    console::log_stream_link,
+    diagnosis::{Check, End, Verdict},
+};
+use crate::{Settings, ids::ExecutionArn};
+use std::fmt::Write;
+
+/// Xids with their names: the table that the probe judges by.
+const XIDS: &str = include_str!("../../../infra/nodes/xids.csv");
+
+/// One line on an instance's check: verdict, why, and where the report stands.
+pub fn line(check: &Check, settings: &Settings, execution: &ExecutionArn) -> String {
+    let mut parts = vec![format!(
+        "{} (rank {}): {}",
+        check.instance, check.rank, check.verdict
+    )];
+    if let Some(word) = hardware(check) {
+        parts.push(word);
+    }
+    match (check.exit_code, check.end) {
+        (Some(0), _) if check.verdict == Verdict::Healthy => {}
+        (Some(code), _) => parts.push(format!("exit {code}: {}", code_means(code, settings))),
+        (None, Some(End::TimedOut)) => parts.push("the check did not end in time".to_owned()),
+        (None, Some(End::NoGpu)) => {
+            parts.push("no container that asks for a GPU starts on it".to_owned());
+        }
+        (None, None) => parts.push("the check came to no exit code".to_owned()),
+    }
+    if check.exit_code.is_none() && !check.detail.is_empty() {
+        parts.push(check.detail.clone());
+    }
+    let mut line = parts.join("; ");
+    if let (Some(group), Some(task)) = (&settings.dcgm_log_group, &check.task) {
+        // prefix/container/task id (ECS developer guide, specify-log-config).
+        let link = log_stream_link(execution, group, &format!("dcgm/dcgm/{task}"));
+        let _ = write!(line, "; report: {link}");
+    }
+    line
+}
+
+/// The probe's hardware word with its cause, which outweighs a check that passed.
+fn hardware(check: &Check) -> Option<String> {
+    let word = check.word.as_deref()?;
+    if !matches!(word, "reset" | "reboot" | "no-reboot-helps") {
+        return None;
+    }
+    let cause = check.cause.as_deref().map(cause_means);
+    Some(format!(
+        "the node says {word}{}",
+        cause.map_or(String::new(), |cause| format!(" ({cause})"))
+    ))
+}
+
+/// What stands behind the probe's cause word (docs/node-scripts.md, "probe.sh").
+fn cause_means(cause: &str) -> String {
+    if let Some(xid) = cause.strip_prefix("xid") {
+        let name = xid_name(xid).map_or(String::new(), |name| format!(": {name}"));
+        return format!("Xid {xid}{name}");
+    }
+    if let Some(sxid) = cause.strip_prefix("sxid") {
+        return format!("SXid {sxid} of an NVSwitch");
+    }
+    if let Some(action) = cause.strip_prefix("act") {
+        return format!("the driver's recovery action {action}");
+    }
+    if let Some(code) = cause.strip_prefix("smi") {
+        return format!("nvidia-smi ended with {code}");
+    }
+    match cause {
+        "hung" => "nvidia-smi hangs".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn xid_name(xid: &str) -> Option<&'static str> {
+    XIDS.lines()
+        .filter_map(|line| line.split_once(','))
+        .find(|(known, _)| *known == xid)
+        .and_then(|(_, rest)| rest.split(',').next())
+}
+
+/// What the check's exit code means, by the contract that applies.
+pub fn code_means(code: i32, settings: &Settings) -> String {
+    let killed = match code {
+        126 | 127 => Some("its program cannot be run in this image".to_owned()),
+        137 => Some("killed, by want of memory or by a stop".to_owned()),
+        129..=159 => Some(format!("ended by signal {}", code - 128)),
+        _ => None,
+    };
+    if settings.own_health_check {
+        let own = match code {
+            0 => "passed",
+            1 => "a GPU error that a reboot can help, or a diagnosis that hung",
+            2 => "a GPU error after which NVIDIA takes the GPU out for good",
+            3 => "only settings are wrong, the GPU was not found bad",
+            4 => "the diagnosis could not do its work",
+            _ => return killed.unwrap_or_else(|| "not a code of the stack's check".to_owned()),
+        };
+        return own.to_owned();
+    }
+    let of = |codes: &[i32]| codes.contains(&code);
+    if code == 0 {
+        "passed".to_owned()
+    } else if of(&settings.isolate_exit_codes) {
+        "in ISOLATE_EXIT_CODES: no reboot helps".to_owned()
+    } else if code == 226 && of(&settings.faulty_exit_codes) {
+        "dcgmi diag found an error, which may also be a setting".to_owned()
+    } else if code == 205 {
+        "dcgmi diag found an error to isolate or to reboot for".to_owned()
+    } else if of(&settings.faulty_exit_codes) {
+        "in FAULTY_EXIT_CODES".to_owned()
+    } else {
+        killed.unwrap_or_else(|| "in neither FAULTY_EXIT_CODES nor ISOLATE_EXIT_CODES".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::InstanceId;
+
+    fn settings(own: &str) -> Settings {
+        Settings::read(|name| {
+            Some(
+                match name {
+                    "TRAINING_JOB_TABLE_NAME" => "jobs",
+                    "CONTAINER_INSTANCE_TABLE_NAME" => "instances",
+                    "ECS_CLUSTER_NAME" => "training",
+                    "DCGM_HEALTH_CHECK_TASK" => "dcgm-health-check",
+                    "SNS_TOPIC_ARN" => "arn:aws:sns:us-east-1:123456789012:gpu-recovery",
+                    "CREATE_DCGM_HEALTH_CHECK_TASK" => own,
+                    "DCGM_LOG_GROUP" => "/ecs/gpu-recovery-dcgm",
+                    _ => return None,
+                }
+                .to_owned(),
+            )
+        })
+        .unwrap()
+    }
+
+    fn execution() -> ExecutionArn {
+        ExecutionArn::new("arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:e-1")
+    }
+
+    fn check(verdict: Verdict, exit_code: Option<i32>) -> Check {
+        Check {
+            instance: InstanceId::new("i-0123456789abcdef3"),
+            rank: 3,
+            exit_code,
+            verdict,
+            detail: String::new(),
+            end: None,
+            task: None,
+            word: None,
+            cause: None,
+            age: None,
+            boot_id: None,
+            gpus: None,
+            held: None,
+        }
+    }
+
+    #[test]
+    fn a_code_means_what_its_contract_says() {
+        let (own, plain) = (settings("true"), settings("false"));
+        assert!(code_means(1, &own).contains("a reboot can help"));
+        assert!(code_means(3, &own).contains("settings"));
+        assert!(code_means(226, &own).contains("not a code of the stack's check"));
+        assert!(code_means(226, &plain).contains("may also be a setting"));
+        assert!(code_means(205, &plain).contains("to reboot for"));
+        assert!(code_means(2, &plain).contains("no reboot helps"));
+        for settings in [&own, &plain] {
+            assert!(code_means(137, settings).contains("want of memory"));
+            assert_eq!(code_means(139, settings), "ended by signal 11");
+        }
+    }
+
+    #[test]
+    fn a_line_names_the_xid_and_links_the_report() {
+        let found = Check {
+            word: Some("reboot".into()),
+            cause: Some("xid79".into()),
+            task: Some("0123abcd".into()),
+            ..check(Verdict::Faulty, Some(0))
+        };
+        let line = line(&found, &settings("true"), &execution());
+        assert!(
+            line.contains("Xid 79: GPU has fallen off the bus"),
+            "{line}"
+        );
+        assert!(
+            line.contains(
+                "log-group/$252Fecs$252Fgpu-recovery-dcgm/log-events/dcgm$252Fdcgm$252F0123abcd"
+            ),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_check_without_a_code_says_what_it_rests_on() {
+        let found = Check {
+            end: Some(End::TimedOut),
+            detail: "States.Timeout: ".into(),
+            ..check(Verdict::Faulty, None)
+        };
+        let line = line(&found, &settings("true"), &execution());
+        assert!(line.contains("did not end in time"), "{line}");
+        assert!(line.ends_with("States.Timeout: "), "{line}");
+    }
+}
