@@ -75,15 +75,19 @@ pub fn with_one_bad() -> Result<Vec<Row>, SiteError> {
     sizes.map(|ranks| measure(ranks, 1, 0)).collect()
 }
 
-/// A row for each size above one, with as many bad instances as are rebooted at once.
+/// A row for each size above one, with as many bad instances as are repaired at once, where every rank aborts with them: of
+/// bad ones alone, or of more than half, the check would be in doubt.
 ///
 /// # Errors
 /// [`SiteError`].
 pub fn with_many_bad() -> Result<Vec<Row>, SiteError> {
+    let plan = |ranks: u32| Plan {
+        faulty: (ranks / 2).min(MANY),
+        all_abort: true,
+        ..Plan::job(ranks)
+    };
     let sizes = SIZES.into_iter().filter(|ranks| *ranks > 1);
-    sizes
-        .map(|ranks| measure(ranks, ranks.min(MANY), 0))
-        .collect()
+    sizes.map(|ranks| played(&plan(ranks))).collect()
 }
 
 /// What is counted.

@@ -68,7 +68,7 @@ fn within_bounds(row: &Row) {
     assert!(!usage.calls.contains_key("dynamodb:Scan"), "{what}");
     assert_eq!(usage.throttled, 0, "{what}");
     assert!(usage.largest_payload < 256 * 1024, "{what}");
-    assert!(usage.history_events < 10_000, "{what}");
+    assert!(usage.history_events < 20_000, "{what}");
 }
 
 #[test]
@@ -109,8 +109,9 @@ fn a_storm_loses_nothing() {
         assert_eq!(storm.recovered, storm.jobs, "{:?}", storm.others);
         assert_eq!(storm.messages, storm.jobs);
         assert!(storm.concurrency <= storm.jobs);
-        // Of one job: some 75 calls; what is throttled is called again.
-        assert!(storm.usage.calls_to("") <= 85 * u64::from(storm.jobs));
+        // Of one job: some 90 calls, a few of them looks whether the ranks run; what is throttled is called again.
+        let (calls, jobs) = (storm.usage.calls_to(""), u64::from(storm.jobs));
+        assert!(calls <= 110 * jobs, "{calls} calls of {jobs} jobs");
     }
     agrees("small storms", &storm::growth_table(&storms));
 }
