@@ -487,13 +487,16 @@ def our_own_stops_and_health_checks_start_nothing(system):
     assert len(system.executions()) == len(before)
 
 
-def a_person_who_stops_a_task_stops_the_job(system):
+def an_operator_who_stops_a_task_stops_the_job(system):
     job, tasks = system.job(2)
     before = system.executions()
     system.send(system.stop_event(tasks[0][0], 143, "UserInitiated", "enough"))
     [execution] = system.started(before)
     assert system.ended(execution)["status"] == "SUCCEEDED"
-    assert system.path(execution) == ["Classify", "RecordUserStop"]
+    path = system.path(execution)
+    assert path[:4] == ["Classify", "RecordUserStop", "JobClaimed?", "StopSiblings"], path
+    assert path[-2:] == ["TellOnly", "NotifyOperators"], path
+    assert system.message()[0]["event"] == "JobStopped"
     assert system.item(JOBS, job_id=job, record="job")["status"] == "USER_STOPPED"
 
 
@@ -530,7 +533,7 @@ TESTS = [
     every_rank_done_completes_the_job,
     a_stop_that_nobody_was_told_of_is_found_by_looking,
     our_own_stops_and_health_checks_start_nothing,
-    a_person_who_stops_a_task_stops_the_job,
+    an_operator_who_stops_a_task_stops_the_job,
     a_recovery_that_breaks_is_told_with_its_replay_command,
     nothing_was_left_undelivered,
 ]
