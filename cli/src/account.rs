@@ -22,8 +22,8 @@ use workers::{
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Account")]
 pub struct Account {
-    /// Profile of the AWS configuration.
-    #[arg(long, env = "AWS_PROFILE", value_name = "NAME", hide_env_values = true)]
+    /// Profile of the AWS configuration, before any credentials of the environment; AWS_PROFILE as usual.
+    #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
 
     /// Region; the profile's when left out.
@@ -35,13 +35,8 @@ pub struct Account {
     )]
     pub region: Option<String>,
 
-    /// Another endpoint for every call.
-    #[arg(
-        long,
-        env = "AWS_ENDPOINT_URL",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    /// Another endpoint for every call; AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_ECS and their like as usual.
+    #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
 
     /// The ECS cluster.
@@ -118,7 +113,10 @@ impl Desk {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let mut config = clients::defaults();
         if let Some(profile) = given(&account.profile) {
-            config = config.profile_name(profile);
+            let region = given(&account.region).map(Region::new);
+            config = config
+                .credentials_provider(clients::credentials_of(&profile, region))
+                .profile_name(profile);
         }
         if let Some(region) = given(&account.region) {
             config = config.region(Region::new(region));
@@ -133,7 +131,7 @@ impl Desk {
                 "no cluster is given; give --cluster NAME or set ECS_CLUSTER_NAME".to_owned(),
             ));
         }
-        let time = clock(account).await;
+        let time = clock(config.endpoint_url()).await;
         let settings = settings(account)?;
         let clients = clients::clients(&config);
         Ok(Self::new(
@@ -236,8 +234,8 @@ impl Desk {
 }
 
 /// This machine's clock; of a sandbox, its own.
-async fn clock(account: &Account) -> SharedTimeSource {
-    let sandbox = match &account.endpoint_url {
+async fn clock(endpoint: Option<&str>) -> SharedTimeSource {
+    let sandbox = match endpoint {
         Some(url) => SandboxClock::of(url).await,
         None => None,
     };

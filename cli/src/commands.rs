@@ -9,6 +9,7 @@ pub mod replay;
 pub mod sandbox;
 pub mod shell;
 pub mod status;
+pub mod stop;
 pub mod submit;
 pub mod watch;
 

@@ -10,7 +10,8 @@ mod history;
 mod output;
 
 use commands::{
-    doctor, explain, graph as draw, hand, recoveries, replay, sandbox, shell, status, submit, watch,
+    doctor, explain, graph as draw, hand, recoveries, replay, sandbox, shell, status, stop, submit,
+    watch,
 };
 
 use clap::{Parser, Subcommand};
@@ -37,6 +38,7 @@ pub enum Command {
     Explain(Box<explain::Arguments>),
     Submit(Box<submit::Submit>),
     Adopt(Box<submit::Adopt>),
+    Stop(Box<stop::Arguments>),
     Status(Box<status::Arguments>),
     Watch(Box<watch::Arguments>),
     Recoveries(Box<recoveries::Arguments>),
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Submit(arguments) => submit::submit(&arguments),
         Command::Adopt(arguments) => submit::adopt(&arguments),
+        Command::Stop(arguments) => stop::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Recoveries(arguments) => recoveries::run(&arguments),
@@ -113,6 +116,7 @@ pub async fn on(desk: &Desk, command: &Command, output: &Output) -> Result<u8, F
         Command::Explain(arguments) => explain::at(arguments, desk, output).await,
         Command::Submit(arguments) => submit::submit_at(arguments, desk, output).await,
         Command::Adopt(arguments) => submit::adopt_at(arguments, desk, output).await,
+        Command::Stop(arguments) => stop::at(arguments, desk, output).await,
         Command::Status(arguments) => status::at(arguments, desk, output).await,
         Command::Watch(arguments) => watch::at(arguments, desk, output).await,
         Command::Recoveries(arguments) => recoveries::at(arguments, desk, output).await,

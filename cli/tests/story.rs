@@ -4,6 +4,8 @@
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpListener,
     path::PathBuf,
     process::{Command, Output},
 };
@@ -47,14 +49,101 @@ fn unanswered(arguments: &[&str]) -> String {
 #[test]
 fn an_account_that_does_not_answer_is_told_in_plain_words() {
     let arn = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:x";
-    for line in [&["explain", arn][..], &["status", "--cluster", "training"]] {
+    for line in [
+        &["explain", arn][..],
+        &["status", "--cluster", "training"],
+        &["doctor", "--cluster", "training"],
+    ] {
         let error = unanswered(line);
         assert!(
             error.contains("check the network, --region and --endpoint-url"),
             "{error}"
         );
         assert!(!error.contains('{'), "{error}");
+        // Once is enough.
+        assert_eq!(error.matches("check the network").count(), 1, "{error}");
     }
+}
+
+/// A DynamoDB on this machine that refuses everything and says whose key asked; its address.
+fn dynamodb() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0; 8192];
+            let read = stream.read(&mut request).expect("a request");
+            let request = String::from_utf8_lossy(&request[..read]);
+            // What asks whether this is a sandbox signs nothing.
+            let key = request
+                .split_once("Credential=")
+                .map_or("nobody", |(_, key)| key);
+            let key = key.split('/').next().expect("the key's id");
+            let body = format!(
+                r#"{{"__type":"x#AccessDeniedException","message":"{key} asked the own endpoint"}}"#
+            );
+            let head = format!(
+                "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\nconnection: close\r\n\
+                 content-length: {}\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_services_own_endpoint_comes_before_that_of_all() {
+    let output = Command::new(env!("CARGO_BIN_EXE_gpu-recovery"))
+        .args(["status", "--cluster", "training", "--region", "us-east-1"])
+        .env("AWS_ACCESS_KEY_ID", "simulated")
+        .env("AWS_SECRET_ACCESS_KEY", "simulated")
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("AWS_ENDPOINT_URL_DYNAMODB", dynamodb())
+        .output()
+        .expect("the program runs");
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("simulated asked the own endpoint"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_profile_that_is_named_wins_over_the_environment() {
+    let files = [path("profiles"), path("no-credentials")];
+    fs::write(
+        &files[0],
+        "[profile ops]\nregion = us-east-1\naws_access_key_id = OPS\naws_secret_access_key = simulated\n",
+    )
+    .expect("it can be written");
+    fs::write(&files[1], "").expect("it can be written");
+    let asked = |profile: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_gpu-recovery"))
+            .args(["status", "--cluster", "training", "--profile", profile])
+            .env("AWS_CONFIG_FILE", &files[0])
+            .env("AWS_SHARED_CREDENTIALS_FILE", &files[1])
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL", dynamodb())
+            .env("AWS_ACCESS_KEY_ID", "simulated")
+            .env("AWS_SECRET_ACCESS_KEY", "simulated")
+            .output()
+            .expect("the program runs");
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, error) = asked("ops");
+    assert!(
+        code == Some(1) && error.contains("OPS asked the own endpoint"),
+        "{error}"
+    );
+    let (code, error) = asked("nosuch");
+    assert_eq!(code, Some(2), "{error}");
+    assert!(
+        error.contains("no AWS credentials can be used") && error.contains("nosuch"),
+        "{error}"
+    );
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -157,7 +246,7 @@ fn the_format_of_a_picture_is_what_is_asked_for_and_else_what_the_file_is_called
     };
     assert!(drawn("a.SVG", &[]).starts_with("<svg"));
     assert!(drawn("a.mmd", &[]).starts_with("flowchart"));
-    assert!(drawn("a.txt", &[]).starts_with("<svg"));
+    assert!(drawn("a.txt", &["--format", "svg"]).starts_with("<svg"));
     assert!(drawn("b.png", &["--format", "svg"]).starts_with("<svg"));
     refused(
         &["graph", "--format", "mermaid", "--theme", "dark"],
@@ -254,6 +343,10 @@ fn what_cannot_be_used_is_refused_with_the_mend() {
     fs::write(&file, "{}").expect("it can be written");
     refused(&["explain", "--history", &file], "is no execution history");
     refused(&["graph", "arn:llama-7b"], "one reads arn:aws:states:");
+    refused(
+        &["graph", "-o", "recovery.gif"],
+        "recovery.gif does not say what to write",
+    );
     let arn = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:x";
     refused(&["explain", arn], "no AWS region is set; give --region");
     refused(

@@ -46,6 +46,8 @@ pub enum AccountError {
 }
 
 pub struct Account {
+    /// Where it answers.
+    pub url: String,
     pub cloud: Cloud,
     pub logs: Logs,
     scenario: Scenario,
@@ -64,7 +66,11 @@ impl Account {
     ///
     /// # Errors
     /// When the settings are refused, or the job cannot be started.
-    pub async fn make(furniture: &Furniture, start: SystemTime) -> Result<Self, AccountError> {
+    pub async fn make(
+        furniture: &Furniture,
+        start: SystemTime,
+        url: &str,
+    ) -> Result<Self, AccountError> {
         let scenario = furniture.scenario.clone();
         let cloud = Cloud::new(CloudOptions {
             seed: furniture.seed,
@@ -94,6 +100,7 @@ impl Account {
             cloud.fleet.add_instance(NewInstance::p5(&id));
         }
         let account = Self {
+            url: url.to_owned(),
             logs: Logs::new(cloud.clock),
             cloud,
             refusals: Arc::default(),

@@ -46,6 +46,15 @@ pub struct Time {
     pub behind: f64,
 }
 
+/// A message that went to the operators' topic.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Message {
+    /// RFC 3339.
+    pub at: String,
+    pub subject: Option<String>,
+    pub message: String,
+}
+
 /// A sandbox at an address.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -80,6 +89,15 @@ impl Client {
     pub async fn time(&self) -> Result<Time, ClientError> {
         let answer = self.ask(Method::GET, "time", None, PATIENCE).await?;
         serde_json::from_value(answer).map_err(|error| self.away(&error))
+    }
+
+    /// What the operators were told, oldest first.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn messages(&self) -> Result<Vec<Message>, ClientError> {
+        let mut answer = self.ask(Method::GET, "messages", None, PATIENCE).await?;
+        serde_json::from_value(answer["messages"].take()).map_err(|error| self.away(&error))
     }
 
     /// Lets time go on as `turn` says; the answer is its clock then.

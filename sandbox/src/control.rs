@@ -29,6 +29,10 @@ pub const PASS: std::ops::RangeInclusive<f64> = 0.001..=7.0 * 86_400.0;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
+    /// What it offers.
+    Operations,
+    /// What the operators were told.
+    Messages,
     Time,
     Turn(Turn),
     Do(Deed),
@@ -40,6 +44,8 @@ impl Order {
     pub fn read(method: &Method, path: &str, body: &[u8]) -> Result<Self, (StatusCode, String)> {
         let bad = |error: serde_json::Error| (StatusCode::BAD_REQUEST, error.to_string());
         match (method, path) {
+            (&Method::GET, "operations") => Ok(Self::Operations),
+            (&Method::GET, "messages") => Ok(Self::Messages),
             (&Method::GET, "time") => Ok(Self::Time),
             (&Method::POST, "time") => {
                 let turn: Turn = serde_json::from_slice(body).map_err(bad)?;
@@ -51,7 +57,9 @@ impl Order {
             (&Method::POST, "do") => serde_json::from_slice(body).map(Self::Do).map_err(bad),
             _ => Err((
                 StatusCode::NOT_FOUND,
-                format!("the sandbox has GET and POST {PATH}time and POST {PATH}do"),
+                format!(
+                    "the sandbox has GET {PATH}operations, {PATH}messages and {PATH}time, and POST {PATH}time and {PATH}do"
+                ),
             )),
         }
     }

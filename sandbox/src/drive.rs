@@ -11,14 +11,14 @@ use crate::{
     control::{Order, Turn},
     http::{self, Ask},
     journal::{Done, Entry, Journal, JournalError, Past},
-    operations::reads,
+    operations::{SERVICES, reads},
     pace::Pace,
     protocol::Call,
     services,
 };
 use serde_json::{Value, json};
 use simulator::{
-    clock::{epoch_seconds, in_virtual_time},
+    clock::{epoch_seconds, in_virtual_time, rfc3339_seconds},
     scenario,
 };
 use std::{
@@ -144,7 +144,8 @@ impl Sandbox {
                 (Some(journal), furniture, start, Some(past))
             }
         };
-        let account = Arc::new(Account::make(&furniture, start).await?);
+        let url = format!("http://127.0.0.1:{port}");
+        let account = Arc::new(Account::make(&furniture, start, &url).await?);
         let lines = account.logs.subscriber();
         let _logs = tracing::dispatcher::set_default(&lines);
         tokio::spawn(actions(account.clone()));
@@ -182,6 +183,12 @@ async fn actions(account: Arc<Account>) {
         // What it finds nothing to do to is no news here; a drill of the scenario tells it.
         drop(scenario::act(&account.cloud, account.scenario(), &action).await);
     }
+}
+
+fn operations() -> Value {
+    let services = SERVICES.iter();
+    let services = services.map(|service| (service.name.to_owned(), json!(service.operations)));
+    Value::Object(services.collect())
 }
 
 struct Driver {
@@ -325,6 +332,8 @@ impl Driver {
         stop: &AtomicBool,
     ) -> Result<Result<Value, String>, SandboxError> {
         match order {
+            Order::Operations => return Ok(Ok(operations())),
+            Order::Messages => return Ok(Ok(self.messages())),
             Order::Time => {}
             Order::Do(deed) => {
                 self.write(Done::Deed(deed.clone()))?;
@@ -343,6 +352,20 @@ impl Driver {
             behind: self.pace.behind().as_secs_f64(),
         };
         Ok(serde_json::to_value(time).map_err(|error| error.to_string()))
+    }
+
+    /// What was published to the operators' topic, oldest first.
+    fn messages(&self) -> Value {
+        let published = self.account.cloud.sns.published();
+        let messages = published.iter().map(|message| {
+            json!({
+                "at": rfc3339_seconds(message.at),
+                "subject": message.subject,
+                "message": message.message,
+                "attributes": message.attributes,
+            })
+        });
+        json!({ "messages": messages.collect::<Vec<_>>() })
     }
 
     async fn turn(&mut self, turn: Turn, stop: &AtomicBool) {

@@ -8,7 +8,7 @@ use control::Order;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     header,
     server::conn::http1,
     service::service_fn,
@@ -132,13 +132,17 @@ impl Endpoint {
         if let Some(why) = guard::refusal(&parts.headers, self.port) {
             return plain(StatusCode::FORBIDDEN, &why, &id);
         }
+        let too_large = || {
+            let says = format!("a request has {BODY} bytes at the most");
+            plain(StatusCode::PAYLOAD_TOO_LARGE, &says, &id)
+        };
+        if body.size_hint().lower() > BODY as u64 {
+            return too_large();
+        }
         let body = Limited::new(body, BODY).collect();
         let body = match timeout(PATIENCE, body).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let says = format!("a request has {BODY} bytes at the most");
-                return plain(StatusCode::PAYLOAD_TOO_LARGE, &says, &id);
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
             Ok(Err(_)) => {
                 return plain(StatusCode::BAD_REQUEST, "the body cannot be read", &id);
             }

@@ -33,6 +33,8 @@ pub(crate) struct Hands {
     pub cordoned: BTreeSet<String>,
     /// Jobs of which a person has stopped a task.
     pub stopped: BTreeSet<String>,
+    /// Those whose other ranks were to be left alone.
+    pub left: BTreeSet<String>,
     /// Nodes that a person has deregistered.
     pub deregistered: BTreeSet<String>,
     pub redrives: u32,

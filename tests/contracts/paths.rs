@@ -35,6 +35,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
     let relaunches = json!({ "outcome": "Claimed", "jobId": "job", "attempt": 1, "nodes": 8, "recoveriesLeft": 1,
         "healthyPolicy": "relaunch", "failure": failure });
     let stale = json!({ "outcome": "Stale", "jobId": "job", "why": "late" });
+    let by_operator = |outcome: &str| json!({ "outcome": outcome, "jobId": "job", "attempt": 1, "nodes": 8, "failure": failure });
     let not_managed = json!({ "outcome": "NotManaged" });
     let refused =
         |refusal: &str| json!({ "outcome": "Refused", "refusal": refusal, "detail": "why" });
@@ -46,7 +47,8 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             not_managed,
         ],
         "record-user-stop" => vec![
-            json!({ "outcome": "Recorded", "jobId": "job" }),
+            by_operator("StopOthers"),
+            by_operator("RankStopped"),
             stale,
             not_managed,
         ],
@@ -65,7 +67,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             json!({ "outcome": "Stopped", "toCheck": [] }),
             json!({ "outcome": "StillStopping", "runningTasks": 1, "running": [
                 { "rank": 4, "instance": null, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/2" }] }),
-            json!({ "outcome": "StoppedByUser", "rank": 2 }),
+            json!({ "outcome": "StoppedByUser", "failure": failure }),
             json!({ "outcome": "NotToRecover", "rank": 2, "exitCode": 93 }),
         ],
         "cordon-instance" => {
@@ -93,7 +95,15 @@ fn outcomes(worker: &str) -> Vec<Reply> {
         "relaunch-job" => {
             let cause = json!({ "errorType": "NotPlaced", "errorMessage": "RESOURCE:GPU" });
             return vec![
-                Ok(json!({ "outcome": "Relaunched", "jobId": "job", "attempt": 2, "ranks": 8 })),
+                Ok(
+                    json!({ "outcome": "Relaunched", "jobId": "job", "attempt": 2, "ranks": 8, "recoveriesInADay": 1 }),
+                ),
+                Ok(json!({ "outcome": "StoppedByUser", "failure": failure })),
+                Err((
+                    "NotStarted",
+                    json!({ "errorType": "NotStarted", "errorMessage": "rank 3 ended" })
+                        .to_string(),
+                )),
                 Err(("NotPlaced", cause.to_string())),
             ];
         }
@@ -385,15 +395,16 @@ fn check_end(status: &str, states: &[String]) {
     // Even a refused RunTask is a verdict (inconclusive): States.TaskFailed stands for every error of a task but a
     // time-out (Step Functions developer guide, concepts-error-handling).
     assert_eq!(status, "SUCCEEDED", "{states:?}");
-    let decided = count("RelaunchJob") + count("FailJob") + count("TellOnly") > 0;
-    assert_eq!(
-        told,
-        usize::from(decided),
-        "a decision is told once: {states:?}"
-    );
-    if count("StopSiblings") > 0 {
-        let ends = told + count("RecordUserStop");
-        assert_eq!(ends, 1, "a claimed job is decided on: {states:?}");
+    assert!(told <= 1, "told once: {states:?}");
+    // What RecordUserStop finds may be stale.
+    if count("RecordUserStop") == 0 {
+        let decided = count("RelaunchJob") + count("FailJob") + count("TellOnly") > 0;
+        let claimed = count("StopSiblings") > 0;
+        assert_eq!(
+            told == 1,
+            decided || claimed,
+            "a decision is told: {states:?}"
+        );
     }
     assert!(
         count("RebootInstance") <= 1 && count("RebootByEc2") <= 1,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::{faults::Fault, wire::CallRecord};
 use std::future::Future;
-use tests::{Recovery, World, fixtures, instance_id};
+use tests::{JOB, Recovery, World, fixtures, instance_id};
 
 /// Every call of all of them.
 pub fn calls() -> Vec<CallRecord> {
@@ -105,9 +105,11 @@ async fn an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it() 
     let first = w.claim_and_cordon(1).await;
     w.end(&first.execution);
     let event = w.stop_event(&w.task(1).await);
-    let second = w.claim_with(event.clone()).await;
-    let input = json!({ "execution": second.execution, "event": event });
-    w.outcome("record-user-stop", input, "Recorded").await;
+    let second = w.claim_with(event).await;
+    w.edit_job(JOB, "job", "status", json!({ "S": "USER_STOPPED" }))
+        .await;
+    w.outcome("stop-siblings", second.input(json!({})), "StoppedByUser")
+        .await;
     assert_eq!(w.ecs_status(1), "ACTIVE");
     w
 }

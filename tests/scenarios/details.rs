@@ -36,7 +36,7 @@ fn the_message_of_a_recovery_says_what_was_done() {
     let report = played("gpu-fault");
     let message = &report.notifications[0].message;
     for words in [
-        "Job llama-7b runs again as attempt 2: all 8 ranks were relaunched after",
+        "Job llama-7b runs again as attempt 2: all 8 ranks run after",
         "rank 3 of 8 on i-0f3a9c5d7e0000003 ended with exit code 1 in attempt 1.",
         "i-0f3a9c5d7e0000003 (rank 3): faulty; exit 1: a GPU error that a reboot can help",
         "in service again - rebooted, DCGM healthy",

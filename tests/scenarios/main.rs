@@ -180,3 +180,28 @@ fn no_recovery_93() {
 fn tell_only() {
     ends_as_it_says("tell-only");
 }
+
+#[test]
+fn person_stops_one_rank() {
+    ends_as_it_says("person-stops-one-rank");
+}
+
+#[test]
+fn keep_others() {
+    ends_as_it_says("keep-others");
+}
+
+#[test]
+fn operator_stops_a_recovery() {
+    ends_as_it_says("operator-stops-a-recovery");
+}
+
+#[test]
+fn second_fault_later() {
+    ends_as_it_says("second-fault-later");
+}
+
+#[test]
+fn crash_loop() {
+    ends_as_it_says("crash-loop");
+}

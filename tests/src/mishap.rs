@@ -188,7 +188,13 @@ fn steady(value: &mut Value, names: &[(String, String)]) {
         }
         Value::Array(list) => list.iter_mut().for_each(|v| steady(v, names)),
         Value::Object(members) => {
-            for name in ["created_at", "updated_at", "last_check_at", "launch_try"] {
+            for name in [
+                "created_at",
+                "updated_at",
+                "last_check_at",
+                "launch_try",
+                "attempts",
+            ] {
                 members.remove(name);
             }
             if let Some(faults) = members.get_mut("faults") {

@@ -344,7 +344,7 @@ async fn a_rank_that_is_recorded_before_its_job_is_not_settled_yet() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_of_an_attempt_being_launched_waits_for_the_launch_and_of_a_given_up_one_is_stale() {
+async fn the_end_of_a_task_of_an_attempt_being_launched_is_noted_for_its_relaunch() {
     let w = job_of_three().await;
     let event = w.exit(1, 1).await;
     // The task is of attempt 2, which is not committed.
@@ -358,8 +358,9 @@ async fn a_task_of_an_attempt_being_launched_waits_for_the_launch_and_of_a_given
     for (name, value) in [
         ("task_arn", event["detail"]["taskArn"].clone()),
         ("attempt", json!("2")),
+        ("rank", json!("1")),
     ] {
-        let tagged = if name == "attempt" {
+        let tagged = if name != "task_arn" {
             json!({ "N": value })
         } else {
             json!({ "S": value })
@@ -368,11 +369,12 @@ async fn a_task_of_an_attempt_being_launched_waits_for_the_launch_and_of_a_given
     }
     w.edit_job(JOB, "job", "status", json!({ "S": "RESTARTING" }))
         .await;
-    let error = w
-        .call("claim-job", input(&w.running_execution(), &event))
-        .await
-        .unwrap_err();
-    assert_eq!(error.name(), "NotSettledYet");
+    w.edit_job(JOB, "job", "launching", json!({ "BOOL": true }))
+        .await;
+    // RelaunchJob reads it before it commits, and decides.
+    w.outcome("claim-job", input(&w.running_execution(), &event), "Stale")
+        .await;
+    assert_eq!(w.job_record().await.launch_ended, [1].into());
     w.edit_job(JOB, "job", "status", json!({ "S": "FAILED" }))
         .await;
     w.outcome("claim-job", input(&w.running_execution(), &event), "Stale")

@@ -56,8 +56,7 @@ async fn a_recovery_is_told_at_low_severity_with_all_that_was_done() {
         Some("[gpu-recovery] RECOVERED llama-7b: rank 3, recovered")
     );
     for line in [
-        "Job llama-7b runs again as attempt 2: all 8 ranks were relaunched after 18 min 20 s."
-            .to_owned(),
+        "Job llama-7b runs again as attempt 2: all 8 ranks run after 18 min 20 s.".to_owned(),
         format!(
             "rank 3 of 8 on {} ended with exit code 1 in attempt 1.",
             instance_id(3)

@@ -23,34 +23,82 @@ fn input(execution: &str, event: &Value) -> Value {
 async fn a_job_that_a_person_stops_is_user_stopped_and_its_instances_are_free() {
     let w = World::with_job(2).await;
     let event = stopped_by_person(&w, 1).await;
+    let execution = w.running_execution();
     let answer = w
-        .outcome(STOP, input(&w.running_execution(), &event), "Recorded")
+        .outcome(STOP, input(&execution, &event), "StopOthers")
         .await;
-    assert_eq!(answer["jobId"], JOB);
+    assert_eq!(
+        (&answer["jobId"], &answer["failure"]["rank"]),
+        (&json!(JOB), &json!(1))
+    );
     let job = w.job_record().await;
     assert_eq!(job.status, JobStatus::UserStopped);
-    assert_eq!(job.reason.as_deref(), Some("a person stopped rank 1"));
+    assert_eq!(job.reason.as_deref(), Some("stopped by an operator"));
+    assert_eq!(w.running_tasks().len(), 1);
+    let stop = json!({ "execution": execution, "jobId": JOB, "attempt": 1 });
+    let stopped = w.outcome("stop-siblings", stop, "StoppedByUser").await;
+    assert_eq!(stopped["failure"]["rank"], 1);
+    assert!(w.running_tasks().is_empty());
+    assert_eq!(w.job_record().await.holder, None);
     for nth in 0..2 {
         assert_eq!(
             w.instance_record(nth).await.status,
             InstanceStatus::Available
         );
     }
-    // It is not recovered any more, whatever the other ranks do.
-    let failed = w.exit(0, 1).await;
-    w.outcome("claim-job", input(&w.running_execution(), &failed), "Stale")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_other_ranks_run_on_when_the_operator_or_the_job_says_so() {
+    for keep in [true, false] {
+        let w = World::with_job(3).await;
+        let task = w.task(1).await;
+        let reason = if keep {
+            "keep-others: this node"
+        } else {
+            "this node"
+        };
+        if !keep {
+            let leave = json!({ "M": { "person_stop": { "S": "leave" } } });
+            w.edit_job(JOB, "job", "policies", leave).await;
+        }
+        w.cloud.fleet.stop(&task, reason);
+        w.pass(15).await;
+        let event = w.stop_event(&task);
+        w.outcome(STOP, input(&w.running_execution(), &event), "RankStopped")
+            .await;
+        let job = w.job_record().await;
+        assert_eq!((job.status, job.holder), (JobStatus::UserStopped, None));
+        assert_eq!(w.running_tasks().len(), 2);
+        let status = async |nth| w.instance_record(nth).await.status;
+        assert_eq!(status(1).await, InstanceStatus::Available);
+        assert_eq!(status(0).await, InstanceStatus::InProgress);
+        // It is not recovered any more, whatever the other ranks do; each one's instance is free when it has ended.
+        let failed = w.exit(0, 1).await;
+        w.outcome("claim-job", input(&w.running_execution(), &failed), "Stale")
+            .await;
+        assert_eq!(status(0).await, InstanceStatus::Available);
+        let done = w.exit(2, 0).await;
+        w.outcome(
+            "record-completion",
+            input(&w.running_execution(), &done),
+            "Stale",
+        )
         .await;
+        assert_eq!(status(2).await, InstanceStatus::Available);
+        assert_eq!(w.job_record().await.status, JobStatus::UserStopped);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_stop_of_every_further_rank_changes_nothing() {
     let w = World::with_job(2).await;
     let first = stopped_by_person(&w, 1).await;
-    w.outcome(STOP, input(&w.running_execution(), &first), "Recorded")
+    w.outcome(STOP, input(&w.running_execution(), &first), "StopOthers")
         .await;
     let before = w.job_record().await;
     let second = stopped_by_person(&w, 0).await;
-    w.outcome(STOP, input(&w.running_execution(), &second), "Recorded")
+    w.outcome(STOP, input(&w.running_execution(), &second), "Stale")
         .await;
     assert_eq!(w.job_record().await, before);
 }
@@ -71,12 +119,11 @@ async fn a_stop_during_a_recovery_is_left_to_that_recovery() {
             .contains(&recovery.execution)
     );
     assert_eq!(w.job_record().await, before);
-    // StopSiblings sees it and hands the job over to this step.
-    w.outcome("stop-siblings", recovery.input(json!({})), "StoppedByUser")
+    // StopSiblings sees it.
+    let stopped = w
+        .outcome("stop-siblings", recovery.input(json!({})), "StoppedByUser")
         .await;
-    let own = w.stop_event(&w.task(1).await);
-    w.outcome(STOP, input(&recovery.execution, &own), "Recorded")
-        .await;
+    assert_eq!(stopped["failure"]["rank"], 0);
     let job = w.job_record().await;
     assert_eq!((job.status, job.holder), (JobStatus::UserStopped, None));
 }

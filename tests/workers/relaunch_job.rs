@@ -48,7 +48,7 @@ async fn every_rank_runs_again_on_its_own_instance() {
     let answer = w.outcome(RELAUNCH, input(&recovery), "Relaunched").await;
     assert_eq!(
         answer,
-        json!({ "outcome": "Relaunched", "jobId": JOB, "attempt": 2, "ranks": 3 })
+        json!({ "outcome": "Relaunched", "jobId": JOB, "attempt": 2, "ranks": 3, "recoveriesInADay": 1 })
     );
     let job = w.job_record().await;
     assert_eq!(

@@ -13,7 +13,7 @@ const REQUIRED: [&str; 5] = [
 ];
 
 /// Each variable with good values and bad ones.
-const VARIABLES: [(&str, &[&str], &[&str]); 19] = [
+const VARIABLES: [(&str, &[&str], &[&str]); 21] = [
     (
         "TRAINING_JOB_TABLE_NAME",
         &["hybrid-gpu-training-job"],
@@ -76,6 +76,12 @@ const VARIABLES: [(&str, &[&str], &[&str]); 19] = [
         "RECOVERY_ATTEMPTS",
         &["", "0", "100"],
         &["-1", "101", "one", "1.5"],
+    ),
+    ("PROGRESS_MINUTES", &["", "1", "10080"], &["0", "1h"]),
+    (
+        "START_TIMEOUT_SECONDS",
+        &["", "60", "7200"],
+        &["59", "7201"],
     ),
     ("MAX_FAULTY_INSTANCES", &["", "1", "1024"], &["0", "1025"]),
     ("MAX_FAULTS_PER_MONTH", &["", "1", "100"], &["0", "x"]),

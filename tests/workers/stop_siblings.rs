@@ -178,7 +178,7 @@ async fn a_person_who_stops_a_task_meanwhile_gets_the_job() {
     let recovery = w.claim(0).await;
     w.cloud.fleet.stop(&w.task(2).await, "Task stopped by user");
     let answer = stop(&w, &recovery, "StoppedByUser").await;
-    assert_eq!(answer["rank"], 2);
+    assert_eq!(answer["failure"]["rank"], 2);
     assert!(w.running_tasks().is_empty());
 }
 

@@ -2,4 +2,5 @@
 
 pub mod hand;
 pub mod scan;
+pub mod stop;
 pub mod submit;

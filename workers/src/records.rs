@@ -151,6 +151,9 @@ pub struct JobRecord {
     /// The execution that declared the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_by: Option<ExecutionArn>,
+    /// The execution that saw an operator stop the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<ExecutionArn>,
     /// When all tasks of the next attempt were started: seconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<i64>,
@@ -204,6 +207,7 @@ impl JobRecord {
             running: Some(Self::RUNNING.to_owned()),
             relaunched_by: None,
             failed_by: None,
+            stopped_by: None,
             launched_at: None,
             launch_ended: BTreeSet::new(),
             attempts: Vec::new(),
@@ -215,6 +219,45 @@ impl JobRecord {
     pub const SORT_KEY: &'static str = "job";
     /// What [`running`](Self::running) holds.
     pub const RUNNING: &'static str = "yes";
+
+    /// How many recoveries have let the job run again since then (seconds since the epoch).
+    pub fn recoveries_since(&self, since: i64) -> u32 {
+        let recent = self.attempts.iter().filter(|attempt| {
+            attempt.attempt > 1 && attempt.running_at.is_some_and(|at| at >= since)
+        });
+        u32::try_from(recent.count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many relaunches there were up to this attempt without one that made progress: that ran so many seconds.
+    pub fn relaunches_in_vain(&self, progress_seconds: i64) -> u32 {
+        let mut in_vain = self.attempt.saturating_sub(1);
+        for known in &self.attempts {
+            let ran = known.running_at.zip(known.ended_at);
+            if ran.is_some_and(|(from, to)| to - from >= progress_seconds) {
+                // Only what came after it counts.
+                in_vain = self.attempt.saturating_sub(known.attempt);
+            }
+        }
+        in_vain
+    }
+
+    /// The attempts with the current one as it ran; only the last hundred are kept.
+    pub fn attempts_with(&self, running_at: Option<i64>, ended_at: i64) -> Vec<AttemptRecord> {
+        let mut attempts = self.attempts.clone();
+        match attempts.iter_mut().find(|a| a.attempt == self.attempt) {
+            Some(known) => {
+                known.running_at = known.running_at.or(running_at);
+                known.ended_at = Some(known.ended_at.unwrap_or(ended_at));
+            }
+            None => attempts.push(AttemptRecord {
+                attempt: self.attempt,
+                running_at,
+                ended_at: Some(ended_at),
+            }),
+        }
+        let surplus = attempts.len().saturating_sub(100);
+        attempts.split_off(surplus)
+    }
 
     /// True when this execution has declared this attempt failed.
     pub fn was_failed_by(&self, execution: &ExecutionArn, attempt: u32) -> bool {
@@ -271,6 +314,11 @@ impl RankRecord {
         } else {
             RankStatus::Stopped
         };
+    }
+
+    /// True while the rank's task is not known to have stopped.
+    pub fn may_run(&self) -> bool {
+        self.status == RankStatus::Running
     }
 
     /// How the rank's task ended, as [`note_end`](Self::note_end) has kept it; `None` while it runs, or when ECS had

@@ -18,7 +18,9 @@ pub mod uncordon_instance;
 mod find;
 mod partial_launch;
 mod reboot_wait;
+mod starting;
 mod take_back;
+mod user_stop;
 
 use crate::{Step, Worker};
 

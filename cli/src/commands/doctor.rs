@@ -29,7 +29,7 @@ Examples:
 
 Exit codes:
   0  nothing is bad
-  1  something is bad; its fix is beside it
+  1  something is bad; its fix is beside it; or AWS gave no answer
   2  bad arguments; standard error says which";
 
 /// Checks a deployment before it is needed; each finding comes with its fix.
@@ -143,6 +143,7 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
     let settings = &desk.context.settings;
     let mut found = Vec::new();
     output.progress("looking at the tables");
+    check::reached(desk, &settings.training_job_table).await?;
     found.extend(check::jobs_table(desk, &settings.training_job_table).await);
     found.extend(check::instances_table(desk, &settings.container_instance_table).await);
     output.progress("looking at the state machine");

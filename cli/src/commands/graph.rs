@@ -42,7 +42,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     definition: Option<PathBuf>,
 
-    /// What to write; when left out, what the name of --output ends in says, and svg otherwise.
+    /// What to write; when left out, what the name of --output ends in says, and svg on standard output.
     #[arg(long, value_enum)]
     format: Option<Format>,
 
@@ -87,6 +87,15 @@ impl Arguments {
     /// Refuses early what cannot be written.
     fn check(&self) -> Result<(), Failure> {
         let file = self.output.as_deref();
+        if let Some(file) = file.filter(|file| !files::is_standard(file))
+            && self.format.is_none()
+            && Format::of(file).is_none()
+        {
+            return Err(Failure::BadInput(format!(
+                "{} does not say what to write: name it .svg, .png, .mmd or .mermaid, or give --format",
+                files::name(file)
+            )));
+        }
         let standard = file.is_none_or(files::is_standard);
         if self.format() == Format::Png && standard && std::io::stdout().is_terminal() {
             return Err(Failure::BadInput(

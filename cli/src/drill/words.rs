@@ -187,9 +187,11 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                     format!("told to stop; {tasks} not stopped yet"),
                 )
             }
-            StopSiblingsOutcome::StoppedByUser { rank } => Words::plain(format!(
-                "an operator stopped rank {rank}: the job is theirs"
-            )),
+            StopSiblingsOutcome::StoppedByUser { failure } => Words::plain(format!(
+                "all stopped; an operator stopped rank {}: the job is USER_STOPPED",
+                failure.rank
+            ))
+            .mattering(),
             StopSiblingsOutcome::NotToRecover { rank, exit_code } => {
                 let code = exit_code.map_or(String::new(), |code| format!(" (exit code {code})"));
                 Words::plain(format!("rank {rank}'s trainer asked for no recovery{code}"))
@@ -225,11 +227,17 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                 job_id,
                 attempt,
                 ranks,
+                ..
             } => {
                 let ranks = output::all(u64::from(ranks), "rank");
                 let text = format!("job {job_id} runs as attempt {attempt}, {ranks}");
                 Words::new(Tone::Good, text)
             }
+            RelaunchJobOutcome::StoppedByUser { failure } => Words::plain(format!(
+                "an operator stopped rank {} while the ranks started: the job is USER_STOPPED",
+                failure.rank
+            ))
+            .mattering(),
         },
         FailJob::NAME => match read(payload)? {
             FailJobOutcome::Failed {
@@ -261,9 +269,20 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
             RecordCompletionOutcome::NotManaged => Words::plain("the task belongs to no job"),
         },
         RecordUserStop::NAME => match read(payload)? {
-            RecordUserStopOutcome::Recorded { job_id } => {
-                Words::plain(format!("job {job_id} is USER_STOPPED")).mattering()
-            }
+            RecordUserStopOutcome::StopOthers {
+                job_id, failure, ..
+            } => Words::plain(format!(
+                "an operator stopped rank {} of job {job_id}: the others are stopped too",
+                failure.rank
+            ))
+            .mattering(),
+            RecordUserStopOutcome::RankStopped {
+                job_id, failure, ..
+            } => Words::plain(format!(
+                "job {job_id} is USER_STOPPED: rank {} was stopped, the others run on",
+                failure.rank
+            ))
+            .mattering(),
             RecordUserStopOutcome::Stale { why, .. } => Words::plain(format!("too late: {why}")),
             RecordUserStopOutcome::NotManaged => Words::plain("the task belongs to no job"),
         },

@@ -10,6 +10,7 @@ mod recoveries;
 mod replay;
 mod runbook;
 mod status;
+mod stop;
 mod submit;
 mod watch;
 

@@ -130,3 +130,50 @@ fn a_desk_without_a_sandbox_is_told_how_to_start_one() {
     assert_eq!(done.status.code(), Some(2), "{errors}");
     assert!(errors.contains("is no address of a sandbox"), "{errors}");
 }
+
+/// Bytes of a good request, damaged in every place.
+#[test]
+fn damaged_requests_are_answered_or_hung_up_on_and_the_endpoint_lives() {
+    let sandbox = Sandbox::start(&["--paused", "--nodes", "1"]);
+    let port = sandbox.port();
+    let good = format!(
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Amz-Target: AWSStepFunctions.ListStateMachines\r\nAuthorization: \
+         AWS4-HMAC-SHA256 x\r\nContent-Type: application/x-amz-json-1.0\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
+    );
+    assert!(asked(port, good.as_bytes()).starts_with("HTTP/1.1 200 "));
+    for place in 0..good.len() {
+        let mut bytes = good.clone().into_bytes();
+        bytes[place] = [0, b' ', b'\n', 0xff][place % 4];
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(&bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1."),
+            "{place}: {answer}"
+        );
+        assert!(!answer.contains(" 500 "), "{place}: {answer}");
+    }
+    let large = format!(
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n"
+    );
+    let answer = asked(port, large.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nX: {}\r\n\r\n",
+        "x".repeat(1_000_000)
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    // It hangs up before it has read all of it.
+    drop(stream.write_all(head.as_bytes()));
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer));
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
+    sandbox.well(&["status"]);
+}

@@ -13,6 +13,8 @@ fn a_gpu_that_is_broken_by_hand_is_recovered_and_told() {
     );
     sandbox.until(|sandbox| sandbox.job()["attempt"] == 2);
     assert_eq!(sandbox.job()["status"], "IN_PROGRESS");
+    let told = sandbox.well(&["sandbox", "messages"]);
+    assert!(told.contains("RECOVERED llama-7b"), "{told}");
     let story = sandbox.well(&["status"]);
     assert!(story.contains("healthy after its reboot"), "{story}");
 }

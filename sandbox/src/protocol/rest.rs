@@ -9,14 +9,24 @@ use simulator::wire::ApiError;
 /// All of its operations that are offered are of this version of its API.
 const FUNCTIONS: &str = "/2015-03-31/functions";
 
+/// Its paths begin with the date of a version of its API: `/2015-03-31/`.
 pub fn is_for_lambda(path: &str) -> bool {
-    path.strip_prefix(FUNCTIONS)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let first = path.split('/').nth(1).unwrap_or_default();
+    let date = |(place, letter): (usize, char)| match place {
+        4 | 7 => letter == '-',
+        _ => letter.is_ascii_digit(),
+    };
+    first.len() == 10 && first.chars().enumerate().all(date)
 }
 
 pub fn read(request: &Request<'_>) -> Result<Call, Reply> {
-    let rest = request.path.strip_prefix(FUNCTIONS).unwrap_or_default();
+    let rest = request
+        .path
+        .strip_prefix(FUNCTIONS)
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let known = rest.is_some();
     let parts: Vec<String> = rest
+        .unwrap_or_default()
         .split('/')
         .filter(|part| !part.is_empty())
         .map(decoded)
@@ -26,10 +36,10 @@ pub fn read(request: &Request<'_>) -> Result<Call, Reply> {
             .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
             .collect();
     let names: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let (action, function) = match (request.method, names.as_slice()) {
-        (&Method::GET, []) => ("ListFunctions", None),
-        (&Method::GET, [name]) => ("GetFunction", Some(*name)),
-        (&Method::GET, [name, "configuration"]) => ("GetFunctionConfiguration", Some(*name)),
+    let (action, function) = match (request.method, known, names.as_slice()) {
+        (&Method::GET, true, []) => ("ListFunctions", None),
+        (&Method::GET, true, [name]) => ("GetFunction", Some(*name)),
+        (&Method::GET, true, [name, "configuration"]) => ("GetFunctionConfiguration", Some(*name)),
         _ => ("", None),
     };
     if let Some(name) = function {

@@ -1,12 +1,12 @@
 //! CloudFormation: the one stack, with the outputs that docs/deploy.md reads.
 
-use super::{PREFIX, text};
+use super::{PREFIX, events::start_role, text};
 use crate::account::Account;
 use serde_json::{Value, json};
 use simulator::{ACCOUNT, REGION, clock::rfc3339, cloud::ALIAS, wire::ApiError};
 
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>; what the template makes and
-/// the sandbox has not (dead letters, dashboard, roles) is no output here.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html>; the links into the
+/// console are no outputs here. Nothing answers at the queue's address, but it is an address of this machine.
 pub fn answer(account: &Account, body: &Value) -> Result<Value, ApiError> {
     let id = format!(
         "arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{PREFIX}/00000000-0000-4000-8000-000000000001"
@@ -22,10 +22,14 @@ pub fn answer(account: &Account, body: &Value) -> Result<Value, ApiError> {
     let cloud = &account.cloud;
     let machine = &cloud.state_machine_arn;
     let alias = format!("{machine}:{ALIAS}");
+    let queue = format!("{}/{ACCOUNT}/{PREFIX}-dead-letters", account.url);
+    let starts = start_role();
     let tag = format!("gpu-recovery-cluster={}", cloud.settings.cluster);
     let outputs = [
         ("StateMachineArn", machine.as_str()),
         ("StateMachineAliasArn", alias.as_str()),
+        ("StartRecoveryRoleArn", starts.as_str()),
+        ("DeadLettersUrl", queue.as_str()),
         ("TopicArn", cloud.settings.topic_arn.as_str()),
         (
             "TrainingJobTableName",

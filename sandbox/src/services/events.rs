@@ -17,6 +17,11 @@ const ENTRIES: usize = 10;
 /// The rule of a schedule, which is not on the simulated bus, and how often it fires.
 const LOOK: (&str, &str) = ("look-for-lost-stops", "rate(5 minutes)");
 
+/// The role by which EventBridge starts a recovery.
+pub fn start_role() -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/{PREFIX}-start")
+}
+
 /// What the template lets each rule call: a function, or the state machine.
 fn target(account: &Account, rule: &str) -> Option<Value> {
     let function = match rule {
@@ -24,7 +29,7 @@ fn target(account: &Account, rule: &str) -> Option<Value> {
             return Some(json!({
                 "Id": "Recovery",
                 "Arn": format!("{}:{ALIAS}", account.cloud.state_machine_arn),
-                "RoleArn": format!("arn:aws:iam::{ACCOUNT}:role/{PREFIX}-start"),
+                "RoleArn": start_role(),
             }));
         }
         "instance-changed" | "command-ended" => "instance-events",

@@ -67,7 +67,14 @@ pub(super) async fn act(
             let job = &plan.jobs[job % plan.jobs.len()];
             if let Some(task) = task_of(cloud, job, *rank).await {
                 done.hands.stopped.insert(job.id.clone());
-                cloud.fleet.stop(&task, "enough for today");
+                // One in five leaves the others alone; drawn by the rank, so that old seeds stay what they were.
+                let reason = if rank % 5 == 4 {
+                    done.hands.left.insert(job.id.clone());
+                    "keep-others: I look at this one"
+                } else {
+                    "enough for today"
+                };
+                cloud.fleet.stop(&task, reason);
             }
         }
         Deed::Kill { job, rank, code } => {

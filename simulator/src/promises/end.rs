@@ -12,7 +12,7 @@ use workers::{
     decisions::exit::Exit,
     ids::{InstanceId, JobId},
     records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus},
-    settings::ExitPolicy,
+    settings::{ExitPolicy, PersonStop},
 };
 
 /// What was found.
@@ -215,6 +215,20 @@ impl End<'_> {
                         "promise 3: {id} is USER_STOPPED, and no user stopped it"
                     ));
                 }
+                if !self.told("JobStopped", &[("job_id", id)]) {
+                    broken.push(format!(
+                        "promise 4: {id} is USER_STOPPED and nobody was told"
+                    ));
+                }
+                let policies = self.scene.cloud.settings.of_job(&job.policies);
+                let left =
+                    policies.person_stop == PersonStop::Leave || self.scene.hands.left.contains(id);
+                if !running.is_empty() && !left {
+                    broken.push(format!(
+                        "promise 3: {id} is USER_STOPPED, {} of its tasks run",
+                        running.len()
+                    ));
+                }
             }
         }
         let ended = matches!(
@@ -317,9 +331,13 @@ impl End<'_> {
                 breaks("is left REBOOTING".to_owned());
             }
             let job = record.job_id.as_ref().map(JobId::as_str);
+            // A rank that an operator left running has its instance until it ends.
+            let runs = self.tasks.values().any(|life| {
+                life.instance == view.id && !life.stopped && Some(life.job.as_str()) == job
+            });
             let works = job
                 .and_then(|job| jobs.get(job))
-                .is_none_or(|status| *status == JobStatus::InProgress);
+                .is_none_or(|status| *status == JobStatus::InProgress || runs);
             if !works && !quarantined && !gone {
                 breaks(format!(
                     "is left {} for {}, which has ended",

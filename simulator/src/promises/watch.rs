@@ -23,6 +23,8 @@ pub(crate) struct Life {
     pub attempt: u32,
     pub rank: u32,
     pub instance: String,
+    /// It was RUNNING once.
+    pub ran: bool,
     pub stopped: bool,
     /// How it ended, as ECS tells.
     pub end: TaskEnd,
@@ -155,6 +157,7 @@ impl Inner {
         let stopped = text("lastStatus") == "STOPPED";
         if let Some(life) = self.tasks.get_mut(arn) {
             life.stopped |= stopped;
+            life.ran |= text("lastStatus") == "RUNNING";
             if let Ok(told) = serde_json::from_value::<TaskDetail>(detail.clone()) {
                 life.end = told.end();
             }
@@ -166,6 +169,7 @@ impl Inner {
             instance: instance.unwrap_or_default(),
             job,
             attempt,
+            ran: text("lastStatus") == "RUNNING",
             stopped,
             end: TaskEnd::default(),
         };
@@ -223,6 +227,16 @@ impl Inner {
                 recorded.len()
             );
             self.breaks(1, &what);
+        }
+        let starting = recorded
+            .iter()
+            .filter(|arn| self.tasks.get(*arn).is_some_and(|life| !life.ran));
+        let starting = starting.count();
+        if starting > 0 {
+            let what = format!(
+                "{job} counts as running in attempt {attempt}, and {starting} of its ranks have not run"
+            );
+            self.breaks(4, &what);
         }
         let stray: Vec<String> = self
             .tasks

@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 28] = [
+const BUILTIN: [(&str, &str); 33] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -101,6 +101,26 @@ const BUILTIN: [(&str, &str); 28] = [
         include_str!("../../scenarios/no-recovery-93.yaml"),
     ),
     ("tell-only", include_str!("../../scenarios/tell-only.yaml")),
+    (
+        "person-stops-one-rank",
+        include_str!("../../scenarios/person-stops-one-rank.yaml"),
+    ),
+    (
+        "keep-others",
+        include_str!("../../scenarios/keep-others.yaml"),
+    ),
+    (
+        "operator-stops-a-recovery",
+        include_str!("../../scenarios/operator-stops-a-recovery.yaml"),
+    ),
+    (
+        "second-fault-later",
+        include_str!("../../scenarios/second-fault-later.yaml"),
+    ),
+    (
+        "crash-loop",
+        include_str!("../../scenarios/crash-loop.yaml"),
+    ),
 ];
 
 /// Their names.

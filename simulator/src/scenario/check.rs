@@ -7,9 +7,10 @@ use crate::{stepfunctions::nearest, throttle};
 const MAX_NODES: u32 = 1024;
 
 /// What the operators are told of: the attribute `event` of a message.
-const EVENTS: [&str; 4] = [
+const EVENTS: [&str; 5] = [
     "JobRecovered",
     "JobFailed",
+    "JobStopped",
     "RankEnded",
     "ExecutionEndedBadly",
 ];

@@ -20,7 +20,7 @@ use crate::{
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
-use workers::{desk::submit::SubmitError, ids::JobId};
+use workers::{decisions::exit::KEEP_OTHERS, desk::submit::SubmitError, ids::JobId};
 
 /// Sees the history events of every execution as they are written: virtual time since the job's start, execution ARN,
 /// event.
@@ -180,8 +180,11 @@ pub async fn enter(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitError
 
 impl Hands {
     fn note(&mut self, scenario: &Scenario, action: &Action) {
-        if action.stop_task.is_some() {
+        if let Some(stop) = &action.stop_task {
             self.stopped.insert(launcher::JOB.to_owned());
+            if stop.reason.starts_with(KEEP_OTHERS) {
+                self.left.insert(launcher::JOB.to_owned());
+            }
         }
         let cordoned = action.cordon.map(|node| instance_id(scenario, node));
         self.cordoned.extend(cordoned);

@@ -2,9 +2,10 @@
 
 use crate::context::Clients;
 use aws_config::{
-    BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, ConfigLoader, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig, retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_sdk_dynamodb::config::ProvideCredentials as _;
+use aws_sdk_dynamodb::config::{ProvideCredentials as _, SharedHttpClient};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use std::time::Duration;
 
@@ -17,17 +18,32 @@ const CALL_ATTEMPTS: u32 = 5;
 
 /// The configuration of this machine: rustls, standard retries, a bound on every call.
 pub fn defaults() -> ConfigLoader {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https();
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http())
         .retry_config(RetryConfig::standard().with_max_attempts(CALL_ATTEMPTS))
         .timeout_config(
             TimeoutConfig::builder()
                 .operation_attempt_timeout(CALL_TIMEOUT)
                 .build(),
         )
+}
+
+fn http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+/// The credentials of a profile and no others: those of the environment, which come first by default, belong to another
+/// account as likely as not.
+pub fn credentials_of(profile: &str, region: Option<Region>) -> ProfileFileCredentialsProvider {
+    let config = ProviderConfig::default()
+        .with_http_client(http())
+        .with_region(region);
+    ProfileFileCredentialsProvider::builder()
+        .configure(&config)
+        .profile_name(profile)
+        .build()
 }
 
 /// Whether this machine has credentials.

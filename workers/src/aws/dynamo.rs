@@ -18,6 +18,15 @@ pub fn n(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
+/// Anything as one attribute.
+///
+/// # Errors
+/// [`WorkerError::CorruptRecord`] when DynamoDB has no form for it.
+pub fn to_attribute<T: Serialize + ?Sized>(value: &T) -> Result<AttributeValue, WorkerError> {
+    serde_dynamo::to_attribute_value(value)
+        .map_err(|e| WorkerError::CorruptRecord(format!("the record cannot be written: {e}")))
+}
+
 /// Reads an item as a record.
 ///
 /// # Errors

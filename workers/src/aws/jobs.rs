@@ -6,13 +6,15 @@
 use crate::{
     WorkerError,
     aws::{
-        dynamo::{Item, n, read, s, write},
+        dynamo::{Item, n, read, s, to_attribute, write},
         pace,
         update::Update,
     },
     context::Clock,
     ids::{ExecutionArn, JobId, TaskArn},
-    records::{JobRecord, JobStatus, RankRecord, parse_rank_key, rank_key, rank_prefix},
+    records::{
+        AttemptRecord, JobRecord, JobStatus, RankRecord, parse_rank_key, rank_key, rank_prefix,
+    },
 };
 use aws_sdk_dynamodb::{
     Client,
@@ -20,7 +22,10 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest},
 };
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 /// The index that finds a rank by its task.
 pub const TASK_INDEX: &str = "task_arn-index";
@@ -33,6 +38,9 @@ const WRITE_BATCH: usize = 25;
 
 /// Ends of a job that follow a message within so long are told with it: a gang's ranks all end within seconds.
 const TELL_AGAIN_SECONDS: i64 = 600;
+
+const LAUNCHING: &str =
+    "holder = :by AND attempt = :attempt AND launching = :true AND launch_try = :try";
 
 const HELD: &str = "holder = :by AND attempt = :attempt";
 
@@ -382,7 +390,10 @@ impl Jobs {
                 )
                 .expression_attribute_values(":running", s(JobStatus::InProgress.as_str())),
             Some(previous) => update
-                .condition_expression("attempt = :attempt AND holder = :previous")
+                .condition_expression(
+                    "attempt = :attempt AND holder = :previous AND #status <> :stopped",
+                )
+                .expression_attribute_values(":stopped", s(JobStatus::UserStopped.as_str()))
                 .expression_attribute_values(":previous", s(previous.as_str())),
         };
         self.send(update).await
@@ -446,7 +457,8 @@ impl Jobs {
             .update(
                 job,
                 "SET #status = :status, launching = :true, \
-                 launch_try = if_not_exists(launch_try, :zero), updated_at = :now",
+                 launch_try = if_not_exists(launch_try, :zero), updated_at = :now \
+                 REMOVE launched_at, launch_ended",
             )
             .condition_expression(
                 "holder = :by AND attempt = :attempt AND \
@@ -523,7 +535,8 @@ impl Jobs {
         let update = self
             .update(
                 &job.job_id,
-                "SET launching = :false, updated_at = :now REMOVE undo_since, undo_tasks",
+                "SET launching = :false, updated_at = :now \
+                 REMOVE undo_since, undo_tasks, launched_at, launch_ended",
             )
             .condition_expression("holder = :by AND attempt = :attempt AND launch_try = :try")
             .expression_attribute_values(":false", AttributeValue::Bool(false))
@@ -531,34 +544,135 @@ impl Jobs {
         self.send_launch(update, &job.job_id, job.attempt, by).await
     }
 
-    /// Makes the next attempt the current one: the one write that relaunches the job.
+    /// Notes since when every task of a launch is started.
+    pub async fn all_launched(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+    ) -> Result<JobRecord, WorkerError> {
+        let update = self
+            .update(
+                &job.job_id,
+                "SET launched_at = if_not_exists(launched_at, :at), updated_at = :now",
+            )
+            .condition_expression(LAUNCHING)
+            .expression_attribute_values(":at", n(self.clock.epoch_seconds()))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":try", n(job.launch_try));
+        self.send_launch(update, &job.job_id, job.attempt, by).await
+    }
+
+    /// Notes that a task of an attempt that is being launched has ended: RelaunchJob reads it before it commits. Refused
+    /// when the launch was committed before that, or is undone.
+    pub async fn note_launch_ended(
+        &self,
+        key: &RankKey,
+        launch_try: u32,
+    ) -> Result<Write, WorkerError> {
+        let update = self
+            .update(&key.job_id, "ADD launch_ended :rank")
+            .condition_expression("attempt = :attempt AND launching = :true AND launch_try = :try")
+            .expression_attribute_values(":rank", AttributeValue::Ns(vec![key.rank.to_string()]))
+            .expression_attribute_values(":attempt", n(key.attempt.saturating_sub(1)))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":try", n(launch_try));
+        self.send(update).await
+    }
+
+    /// Makes the next attempt the current one: the one write that relaunches the job. `done` are ranks that have completed
+    /// already, `told` those whose ends were known; `None` when another end has become known since.
     ///
     /// # Errors
     /// [`WorkerError::NotSettledYet`] when another call has fenced this launch off.
     pub async fn commit_launch(
         &self,
         job: &JobRecord,
+        done: &[u32],
+        told: &BTreeSet<u32>,
         by: &ExecutionArn,
-    ) -> Result<JobRecord, WorkerError> {
+    ) -> Result<Option<JobRecord>, WorkerError> {
         let next = job.attempt + 1;
-        let update = self
+        let set = |ranks: Vec<String>| AttributeValue::Ns(ranks);
+        let now = self.clock.epoch_seconds();
+        let mut attempts = job.attempts.clone();
+        attempts.push(AttemptRecord {
+            attempt: next,
+            running_at: Some(now),
+            ended_at: None,
+        });
+        let attempts = to_attribute(&attempts)?;
+        let (set_done, remove_done) = if done.is_empty() {
+            ("", ", done_ranks")
+        } else {
+            (", done_ranks = :done", "")
+        };
+        let unchanged = if told.is_empty() {
+            "attribute_not_exists(launch_ended)"
+        } else {
+            "launch_ended = :told"
+        };
+        let mut update = self
             .update(
                 &job.job_id,
-                "SET #status = :status, attempt = :next, relaunched_by = :by, \
-                 launching = :false, running = :yes, reason = :reason, updated_at = :now \
-                 REMOVE holder, failed_rank, done_ranks, told_at, told_by",
+                &format!(
+                    "SET #status = :status, attempt = :next, relaunched_by = :by, attempts = :attempts, \
+                     launching = :false, running = :yes, reason = :reason, updated_at = :now{set_done} \
+                     REMOVE holder, failed_rank, told_at, told_by, launched_at, launch_ended{remove_done}"
+                ),
             )
-            .condition_expression(
-                "holder = :by AND attempt = :attempt AND launching = :true AND launch_try = :try",
-            )
+            .condition_expression(format!("{LAUNCHING} AND {unchanged}"))
             .expression_attribute_values(":status", s(JobStatus::InProgress.as_str()))
             .expression_attribute_values(":next", n(next))
             .expression_attribute_values(":yes", s(JobRecord::RUNNING))
+            .expression_attribute_values(":attempts", attempts)
             .expression_attribute_values(":false", AttributeValue::Bool(false))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":try", n(job.launch_try))
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":attempt", n(job.attempt))
             .expression_attribute_values(":reason", s(format!("relaunched as attempt {next}")));
-        self.send_launch(update, &job.job_id, job.attempt, by).await
+        if !done.is_empty() {
+            let done = done.iter().map(u32::to_string).collect();
+            update = update.expression_attribute_values(":done", set(done));
+        }
+        if !told.is_empty() {
+            let told = told.iter().map(u32::to_string).collect();
+            update = update.expression_attribute_values(":told", set(told));
+        }
+        match self.send(update).await? {
+            Write::Done(record) => Ok(Some(*record)),
+            Write::Refused(Some(found))
+                if found.holder.as_ref() == Some(by)
+                    && found.attempt == job.attempt
+                    && found.launching
+                    && found.launch_try == job.launch_try
+                    && found.launch_ended != *told =>
+            {
+                Ok(None)
+            }
+            Write::Refused(Some(found))
+                if found.holder.as_ref() == Some(by) && found.attempt == job.attempt =>
+            {
+                Err(WorkerError::NotSettledYet(format!(
+                    "another call of this execution is launching job {}",
+                    job.job_id
+                )))
+            }
+            Write::Refused(found) => Err(lost(&job.job_id, job.attempt, found.as_deref())),
+        }
+    }
+
+    /// Keeps how the attempts of a held job ran.
+    pub async fn note_attempts(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+        attempts: &[AttemptRecord],
+    ) -> Result<JobRecord, WorkerError> {
+        let update = self
+            .update(&job.job_id, "SET attempts = :attempts, updated_at = :now")
+            .expression_attribute_values(":attempts", to_attribute(attempts)?);
+        self.send_held(update, &job.job_id, job.attempt, by).await
     }
 
     /// Declares a held job failed and lets go of it.
@@ -590,22 +704,83 @@ impl Jobs {
         }
     }
 
-    /// Marks the job as stopped by a person: if nobody recovers it, or this execution does.
+    /// Marks the job as stopped by an operator, for good: if nobody is at work on it, or this execution is.
     pub async fn user_stop(&self, key: &RankKey, by: &ExecutionArn) -> Result<Write, WorkerError> {
-        let update = self
-            .update(
-                &key.job_id,
-                "SET #status = :stopped, reason = :reason, updated_at = :now REMOVE holder, running",
-            )
+        let update = self.update(
+            &key.job_id,
+            "SET #status = :stopped, stopped_by = :by, reason = :reason, updated_at = :now \
+             REMOVE holder, running",
+        );
+        self.send_user_stop(update, key, by).await
+    }
+
+    /// The same, and takes the job for this execution, which stops the other ranks.
+    pub async fn claim_user_stop(
+        &self,
+        key: &RankKey,
+        by: &ExecutionArn,
+    ) -> Result<Write, WorkerError> {
+        let update = self.update(
+            &key.job_id,
+            "SET #status = :stopped, stopped_by = :by, holder = :by, failed_rank = :rank, reason = :reason, \
+             updated_at = :now REMOVE running",
+        );
+        self.send_user_stop(update, key, by).await
+    }
+
+    async fn send_user_stop(
+        &self,
+        update: Update,
+        key: &RankKey,
+        by: &ExecutionArn,
+    ) -> Result<Write, WorkerError> {
+        let update = update
             .condition_expression(
                 "attempt = :attempt AND ((#status = :running AND attribute_not_exists(holder)) OR holder = :by)",
             )
             .expression_attribute_values(":stopped", s(JobStatus::UserStopped.as_str()))
             .expression_attribute_values(":running", s(JobStatus::InProgress.as_str()))
             .expression_attribute_values(":attempt", n(key.attempt))
+            .expression_attribute_values(":rank", n(key.rank))
             .expression_attribute_values(":by", s(by.as_str()))
-            .expression_attribute_values(":reason", s(format!("a person stopped rank {}", key.rank)));
-        self.send(update).await
+            .expression_attribute_values(":reason", s("stopped by an operator"));
+        match self.send(update).await? {
+            // The answer to this very write was lost, and the SDK sent it again.
+            Write::Refused(Some(found))
+                if found.status == JobStatus::UserStopped
+                    && found.stopped_by.as_ref() == Some(by)
+                    && found.attempt == key.attempt =>
+            {
+                Ok(Write::Done(found))
+            }
+            written => Ok(written),
+        }
+    }
+
+    /// Lets go of a job that an operator stopped.
+    ///
+    /// # Errors
+    /// [`WorkerError::ClaimLost`] when another execution holds it.
+    pub async fn end_user_stop(
+        &self,
+        job: &JobRecord,
+        by: &ExecutionArn,
+    ) -> Result<(), WorkerError> {
+        let update = self
+            .update(&job.job_id, "SET updated_at = :now REMOVE holder")
+            .condition_expression(HELD)
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":attempt", n(job.attempt));
+        match self.send(update).await? {
+            Write::Done(_) => Ok(()),
+            // The answer to this very write was lost, and the SDK sent it again.
+            Write::Refused(Some(found))
+                if found.holder.is_none() && found.stopped_by.as_ref() == Some(by) =>
+            {
+                Ok(())
+            }
+            Write::Refused(found) => Err(lost(&job.job_id, job.attempt, found.as_deref())),
+        }
     }
 
     /// Notes that a rank of the running attempt ended with exit 0; the answer says which ranks are done.
@@ -636,12 +811,12 @@ impl Jobs {
         self.send(update).await
     }
 
-    fn update(&self, job: &JobId, expression: &str) -> Update {
+    pub(crate) fn update(&self, job: &JobId, expression: &str) -> Update {
         let key = [("job_id", job.as_str()), ("record", JobRecord::SORT_KEY)];
         Update::new(key, self.clock.rfc3339(), expression)
     }
 
-    async fn send(&self, update: Update) -> Result<Write, WorkerError> {
+    pub(crate) async fn send(&self, update: Update) -> Result<Write, WorkerError> {
         match update.call(&self.client, &self.table).send().await {
             Ok(answer) => {
                 let item = answer.attributes.unwrap_or_default();

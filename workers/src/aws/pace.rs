@@ -142,7 +142,7 @@ pub fn deadline(timeout_seconds: u32) -> Instant {
 /// One call with all its tries: five of at most 10 s with the pauses between them (`aws::defaults`).
 const LAST_CALLS: Duration = Duration::from_secs(60);
 
-fn out_of_time() -> WorkerError {
+pub(crate) fn out_of_time() -> WorkerError {
     WorkerError::OutOfTime(
         "AWS answers too slowly to do all of it in one call; what is done is kept, the next call goes on".to_owned(),
     )

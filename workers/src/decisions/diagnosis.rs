@@ -108,6 +108,10 @@ pub enum Reason {
     NoGpuFault,
     /// A trainer asked for no recovery, by its exit code.
     AskedByTrainer,
+    /// An operator stopped a task of the job, and its other ranks were stopped too.
+    UserStopped,
+    /// An operator stopped a task of the job, and its other ranks run on.
+    UserStoppedRank,
     /// A rank ended in a way that the policies only tell.
     EndedAndTold,
     /// Most checks failed, or more than MAX_FAULTY_INSTANCES: the check, its image or the driver is in doubt.
@@ -120,6 +124,8 @@ pub enum Reason {
     TasksNotStopped,
     /// ECS did not place every rank of the next attempt.
     RelaunchNotPlaced,
+    /// A rank of the next attempt ended while the others started, or did not run in time.
+    RelaunchDidNotStart,
 }
 
 impl Reason {
@@ -129,6 +135,7 @@ impl Reason {
             Self::Recovered => "recovered",
             Self::NoGpuFault => "no GPU fault found",
             Self::AskedByTrainer => "its trainer asked for no recovery",
+            Self::UserStopped | Self::UserStoppedRank => "stopped by an operator",
             Self::EndedAndTold => "nothing was done, as the policies say",
             Self::CheckInDoubt => "too many GPU checks failed at once to trust the check",
             Self::NoRecoveryLeft => "a GPU was faulty and no recovery is left for this job",
@@ -137,6 +144,7 @@ impl Reason {
             }
             Self::TasksNotStopped => "some tasks of the job do not stop",
             Self::RelaunchNotPlaced => "ECS could not place every rank again",
+            Self::RelaunchDidNotStart => "the relaunched job did not start",
         }
     }
 }

@@ -52,7 +52,11 @@ pub fn line(
     match answer {
         // Asked again by design.
         Err(
-            WorkerError::NotSettledYet(_) | WorkerError::NotPlaced(_) | WorkerError::KeptOut(_),
+            WorkerError::NotSettledYet(_)
+            | WorkerError::NotPlaced(_)
+            | WorkerError::NotStarted(_)
+            | WorkerError::PullThrottled(_)
+            | WorkerError::KeptOut(_),
         ) => {}
         Err(_) => figures.push(("WorkerErrors", 1)),
         Ok(outcome) => match (worker, outcome["outcome"].as_str()) {
@@ -66,7 +70,7 @@ pub fn line(
                         figures.extend(took);
                     }
                     // The job is as it was, or its own step counts it.
-                    Some("EndedAndTold" | "UserStopped") => {}
+                    Some("EndedAndTold" | "UserStopped" | "UserStoppedRank") => {}
                     failed => {
                         reason = failed;
                         figures.push(("JobsFailed", 1));
@@ -74,7 +78,10 @@ pub fn line(
                 }
             }
             ("record-completion", Some("JobComplete")) => figures.push(("JobsCompleted", 1)),
-            ("record-user-stop", Some("Recorded")) => figures.push(("JobsStoppedByUser", 1)),
+            ("record-user-stop", Some("RankStopped"))
+            | ("stop-siblings", Some("StoppedByUser")) => {
+                figures.push(("JobsStoppedByUser", 1));
+            }
             ("cordon-instance", Some("Cordoned")) => figures.push(("Reboots", 1)),
             ("quarantine-instance", Some("Quarantined")) => {
                 figures.push(("InstancesQuarantined", 1));

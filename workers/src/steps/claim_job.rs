@@ -1,7 +1,10 @@
 //! ClaimJob: takes the job for this execution by one conditional write, and keeps what a relaunch needs while ECS
 //! still describes the stopped tasks (about an hour: a reboot may take longer than what is left of it).
 
-use super::find::{Found, rank_of};
+use super::{
+    find::{Found, rank_of},
+    record_completion::release_one,
+};
 use crate::{
     Context, Settings, Step, WorkerError,
     aws::{
@@ -9,6 +12,7 @@ use crate::{
         fleet::end_of,
         jobs::{RankKey, Write},
     },
+    context::parse_time,
     decisions::exit::TaskEnd,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     records::{JobRecord, JobStatus, RankRecord, launch::LaunchSpec},
@@ -96,6 +100,13 @@ impl Step for ClaimJob {
             Found::Current { key, job } => {
                 let settings = ctx.settings.of_job(&job.policies);
                 let detail = &input.event.detail;
+                if job.status == JobStatus::UserStopped {
+                    if job.holder.is_none() {
+                        // An operator stopped another rank and left this one running until now.
+                        release_one(ctx, &key, &detail.end(), &settings, &input.execution).await?;
+                    }
+                    return Ok(stale(&key, &job));
+                }
                 match detail.end().policy(&settings) {
                     ExitPolicy::Recover | ExitPolicy::Fail => key,
                     policy => {
@@ -141,13 +152,24 @@ impl Step for ClaimJob {
                     )
                 })
             });
+        let ended_at = detail
+            .stopped_at
+            .as_deref()
+            .and_then(parse_time)
+            .unwrap_or_else(|| ctx.clock.epoch_seconds());
+        let attempts = job.attempts_with(running_since(&job, &tasks), ended_at);
+        let job = ctx
+            .jobs
+            .note_attempts(&job, &input.execution, &attempts)
+            .await?;
         let allowed = job
             .recovery_attempts
             .unwrap_or(ctx.settings.recovery_attempts);
+        let progress = i64::from(ctx.settings.progress_minutes) * 60;
         let recoveries_left = if not_relaunchable.is_some() {
             0
         } else {
-            (allowed + 1).saturating_sub(job.attempt)
+            allowed.saturating_sub(job.relaunches_in_vain(progress))
         };
         let failed = ranks.iter().find(|r| r.rank == key.rank);
         Ok(ClaimJobOutcome::Claimed {
@@ -285,6 +307,23 @@ fn stale(key: &RankKey, job: &JobRecord) -> ClaimJobOutcome {
     ClaimJobOutcome::Stale {
         job_id: key.job_id.clone(),
         why,
+    }
+}
+
+/// Since when all ranks of a first attempt were RUNNING, as far as ECS still tells; else since it was submitted.
+fn running_since(job: &JobRecord, tasks: &BTreeMap<TaskArn, Task>) -> Option<i64> {
+    if job.attempt > 1 {
+        return None;
+    }
+    let started: Option<Vec<i64>> = tasks
+        .values()
+        .map(|task| task.started_at().map(|at| at.secs()))
+        .collect();
+    match started {
+        Some(all) if all.len() == job.nodes as usize => all.into_iter().max(),
+        // A rank that ECS has forgotten ran long ago; one that never started did not run at all.
+        Some(_) => parse_time(&job.created_at),
+        None => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     partial_launch::{Launch, undo},
+    quarantine_instance::{Order, quarantine},
     record_completion::release_all,
 };
 use crate::{
@@ -60,6 +61,21 @@ impl Step for FailJob {
             let job = ctx.jobs.held(job_id, *attempt, execution).await?;
             undo(ctx, job, execution, Launch::Unknown, until).await?;
             note_verdicts(ctx, job_id, &input.checks, &input.recoveries).await?;
+            // A task that does not stop still has its node: AVAILABLE, the next job would get it.
+            let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
+            for rank in ranks.iter().filter(|rank| rank.may_run()) {
+                let Some(instance) = &rank.instance_id else {
+                    continue;
+                };
+                let order = Order {
+                    instance,
+                    rank_arn: rank.container_instance_arn.as_ref(),
+                    by: execution,
+                    reason: "its task could not be stopped",
+                    fault: false,
+                };
+                quarantine(ctx, order).await?;
+            }
             ctx.jobs
                 .fail(job_id, *attempt, execution, reason.words())
                 .await?;

@@ -2,7 +2,10 @@
 
 use crate::{
     Context, WorkerError,
-    aws::{events::TaskDetail, jobs::RankKey},
+    aws::{
+        events::TaskDetail,
+        jobs::{RankKey, Write},
+    },
     records::JobRecord,
 };
 
@@ -43,13 +46,25 @@ pub(super) async fn rank_of(ctx: &Context, task: &TaskDetail) -> Result<Found, W
     match key.attempt.cmp(&job.attempt) {
         std::cmp::Ordering::Equal => Ok(Found::Current { key, job }),
         std::cmp::Ordering::Less => Ok(Found::OlderAttempt { key, job }),
-        std::cmp::Ordering::Greater if job.status.is_recovering() => {
-            Err(WorkerError::NotSettledYet(format!(
-                "attempt {} of job {} is being launched right now",
-                key.attempt, key.job_id
-            )))
-        }
+        std::cmp::Ordering::Greater if job.status.is_recovering() => launching(ctx, key, job).await,
         // That launch was given up, the job with it: nothing is left to do for its tasks.
         std::cmp::Ordering::Greater => Ok(Found::OlderAttempt { key, job }),
     }
+}
+
+/// A task of an attempt that is being launched has ended: RelaunchJob, which waits for all of them, decides. What it knows
+/// of it goes into the job's item by one write; when that comes after the commit, the attempt is the current one.
+async fn launching(ctx: &Context, key: RankKey, job: Box<JobRecord>) -> Result<Found, WorkerError> {
+    let Some(rank) = ctx.jobs.rank(&key).await? else {
+        return Ok(Found::NotManaged);
+    };
+    Ok(
+        match ctx.jobs.note_launch_ended(&key, rank.launch_try).await? {
+            Write::Refused(Some(now)) if now.attempt == key.attempt => {
+                Found::Current { key, job: now }
+            }
+            Write::Done(job) | Write::Refused(Some(job)) => Found::OlderAttempt { key, job },
+            Write::Refused(None) => Found::OlderAttempt { key, job },
+        },
+    )
 }

@@ -62,31 +62,50 @@ impl Step for NotifyOperators {
     }
 }
 
+/// From so many recoveries of a job in 24 hours on, the message says so.
+const OFTEN: u32 = 3;
+
 /// The message; `now` in seconds since the Unix epoch.
 fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Message {
     let (event, severity, word) = match input.reason {
         Reason::Recovered => ("JobRecovered", Severity::Info, "RECOVERED"),
         Reason::EndedAndTold => ("RankEnded", Severity::Error, "ENDED"),
+        Reason::UserStopped | Reason::UserStoppedRank => ("JobStopped", Severity::Info, "STOPPED"),
         _ => ("JobFailed", Severity::Error, "FAILED"),
     };
     let took = parse_time(&input.started_at).map(|start| (now - start).max(0));
     let took_words = took.map_or(String::new(), |s| format!(" after {}", duration(s)));
-    let headline = match &input.relaunch {
-        Some(RelaunchJobOutcome::Relaunched { attempt, ranks, .. }) => format!(
-            "Job {} runs again as attempt {attempt}: all {ranks} ranks were relaunched{took_words}.",
-            input.job_id
-        ),
-        None if input.reason == Reason::EndedAndTold => format!(
-            "Rank {} of job {} {}; the policies say to tell it only.",
-            input.failure.rank,
-            input.job_id,
+    let (job, rank) = (&input.job_id, input.failure.rank);
+    let headline = match (input.reason, &input.relaunch) {
+        (Reason::EndedAndTold, _) => format!(
+            "Rank {rank} of job {job} {}; the policies say to tell it only.",
             how_it_ended(&input.failure)
         ),
-        None => format!(
-            "Job {} is FAILED{took_words}: {}.",
-            input.job_id,
-            input.reason.words()
+        (Reason::UserStopped, _) => format!(
+            "Job {job} is USER_STOPPED: an operator stopped rank {rank}, and the others were stopped too."
         ),
+        (Reason::UserStoppedRank, _) => format!(
+            "Job {job} is USER_STOPPED: an operator stopped rank {rank}; its other ranks run on, and no recovery looks after them."
+        ),
+        (
+            Reason::Recovered,
+            Some(RelaunchJobOutcome::Relaunched {
+                attempt,
+                ranks,
+                recoveries_in_a_day,
+                ..
+            }),
+        ) => {
+            let often = if *recoveries_in_a_day >= OFTEN {
+                format!(" It is its recovery number {recoveries_in_a_day} in 24 hours.")
+            } else {
+                String::new()
+            };
+            format!(
+                "Job {job} runs again as attempt {attempt}: all {ranks} ranks run{took_words}.{often}"
+            )
+        }
+        (reason, _) => format!("Job {job} is FAILED{took_words}: {}.", reason.words()),
     };
     let mut body = Body::new(&headline);
     body.section("What happened", &what_happened(input));
@@ -145,6 +164,7 @@ fn what_happened(input: &NotifyOperatorsInput) -> Vec<String> {
 
 fn how_it_ended(failure: &Failure) -> String {
     match (failure.exit_code, failure.stop_code.as_deref()) {
+        (_, Some("UserInitiated")) => "was stopped by an operator".to_owned(),
         (Some(code), _) => format!("ended with exit code {code}"),
         (None, Some("TaskFailedToStart")) => "did not start".to_owned(),
         (None, _) => "ended without an exit code".to_owned(),
@@ -177,6 +197,12 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         lines.push("Ends of its other ranks within ten minutes are told with this one.".into());
         return lines;
     }
+    if input.reason == Reason::UserStoppedRank {
+        lines.push(
+            "Nothing: PERSON_STOP is leave, or the stop's reason begins with keep-others.".into(),
+        );
+        return lines;
+    }
     if input.reason == Reason::TasksNotStopped {
         lines.push(
             "Every task of the job was told to stop; nothing was checked or rebooted.".into(),
@@ -193,8 +219,14 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         format!("{} (rank {}): {end} - {}", r.instance, r.rank, r.detail)
     }));
     match input.reason {
-        Reason::Recovered | Reason::TasksNotStopped | Reason::EndedAndTold => {}
-        Reason::RelaunchNotPlaced => {
+        Reason::Recovered
+        | Reason::EndedAndTold
+        | Reason::UserStopped
+        | Reason::UserStoppedRank => {}
+        Reason::TasksNotStopped => lines.push(
+            "The instances of tasks that do not stop are quarantined: DRAINING, and no job gets them.".into(),
+        ),
+        Reason::RelaunchNotPlaced | Reason::RelaunchDidNotStart => {
             lines.push("The ranks that ECS had placed were stopped again.".into());
         }
         Reason::CheckInDoubt => {
@@ -236,6 +268,13 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
             format!("Read the log of rank {}: its trainer says why.", input.failure.rank),
             again,
         ],
+        Reason::UserStopped => vec![
+            "Nothing now: its instances are free, nothing was checked or relaunched.".into(),
+            "Start the job again with your launcher, under a new job id, when it is to go on.".into(),
+        ],
+        Reason::UserStoppedRank => vec![
+            "Look after the job's other tasks: when one ends, its instance is released, and no more is done.".into(),
+        ],
         Reason::EndedAndTold => vec![
             format!("Read the log of rank {}.", input.failure.rank),
             "Stop the job's other tasks, if they cannot go on without it.".into(),
@@ -260,6 +299,11 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
         Reason::TasksNotStopped => vec![
             "See whether the hosts of those tasks live: a dead host's tasks stay RUNNING in ECS for ever.".into(),
             "Terminate a dead host or deregister it by force; its GPUs are not free before that.".into(),
+            again,
+        ],
+        Reason::RelaunchDidNotStart => vec![
+            format!("ECS said: {}", error_message(input.not_placed.as_deref().unwrap_or_default())),
+            "It was started again before it was given up; START_TIMEOUT_SECONDS bounds the wait.".into(),
             again,
         ],
         Reason::RelaunchNotPlaced => vec![
@@ -426,6 +470,7 @@ mod tests {
             job_id: JobId::new("llama-7b"),
             attempt: 2,
             ranks: 8,
+            recoveries_in_a_day: 1,
         });
         let message = compose(&input, &settings(), NOW);
         assert_eq!(
@@ -433,7 +478,7 @@ mod tests {
             "[gpu-recovery] RECOVERED llama-7b: rank 3, recovered"
         );
         for line in [
-            "Job llama-7b runs again as attempt 2: all 8 ranks were relaunched after 18 min 20 s.",
+            "Job llama-7b runs again as attempt 2: all 8 ranks run after 18 min 20 s.",
             "rank 3 of 8 on i-0123456789abcdef3 ended with exit code 1 in attempt 1.",
             "i-0123456789abcdef3 (rank 3): faulty; exit 226",
             "i-0123456789abcdef3 (rank 3): in service again - rebooted, DCGM healthy",

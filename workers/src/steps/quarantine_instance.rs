@@ -3,7 +3,7 @@
 use crate::{
     Context, Step, WorkerError,
     aws::{instances::Quarantine, jobs::RankKey},
-    ids::{ExecutionArn, InstanceId, JobId},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::InstanceStatus,
 };
 use aws_sdk_ecs::types::ContainerInstance;
@@ -63,12 +63,39 @@ impl Step for QuarantineInstance {
             .rank(&key)
             .await?
             .and_then(|r| r.container_instance_arn);
-        let instance = input.instance;
+        let order = Order {
+            instance: &input.instance,
+            rank_arn: rank_arn.as_ref(),
+            by: &input.execution,
+            reason: &input.reason,
+            fault: input.fault,
+        };
+        quarantine(ctx, order).await
+    }
+}
+
+/// What is to be taken out of service, and why.
+pub(super) struct Order<'a> {
+    pub instance: &'a InstanceId,
+    /// Where the rank ran, for an instance whose item does not say.
+    pub rank_arn: Option<&'a ContainerInstanceArn>,
+    pub by: &'a ExecutionArn,
+    pub reason: &'a str,
+    /// It was found faulty.
+    pub fault: bool,
+}
+
+/// Marks the instance and drains it.
+pub(super) async fn quarantine(
+    ctx: &Context,
+    order: Order<'_>,
+) -> Result<QuarantineInstanceOutcome, WorkerError> {
+    let instance = order.instance.clone();
         let record = ctx.instances.get(&instance).await?;
         let recorded = record
             .as_ref()
             .and_then(|r| r.container_instance_arn.clone());
-        let Some(arn) = recorded.or(rank_arn) else {
+        let Some(arn) = recorded.or(order.rank_arn.cloned()) else {
             return Err(WorkerError::CorruptRecord(format!(
                 "the container instance of {instance} is recorded nowhere; gpu-recovery quarantine {instance} finds it"
             )));
@@ -89,17 +116,17 @@ impl Step for QuarantineInstance {
             let cordoned = record.as_ref().is_some_and(|r| r.cordoned);
             let counted = record
                 .as_ref()
-                .is_some_and(|r| r.holder.as_ref() == Some(&input.execution));
+                .is_some_and(|r| r.holder.as_ref() == Some(order.by));
             let mut faults = record.map(|r| r.faults).unwrap_or_default();
             // A hold has counted it; of a node that was not rebooted nobody has.
-            if input.fault && !counted {
+            if order.fault && !counted {
                 faults.push(ctx.clock.epoch_seconds());
             }
             let mark = Quarantine {
                 instance: &instance,
                 arn: &arn,
-                by: &input.execution,
-                reason: &input.reason,
+                by: order.by,
+                reason: order.reason,
                 ours: cordoned || found.status() != Some("DRAINING"),
                 faults: &faults,
             };
@@ -110,5 +137,4 @@ impl Step for QuarantineInstance {
         // Whatever was read above: a cordon that was just taken back may have been read as it was before.
         ctx.fleet.drain(&arn).await?;
         Ok(QuarantineInstanceOutcome::Quarantined { instance })
-    }
 }

@@ -5,8 +5,13 @@ use super::{
     take_back::take_back,
 };
 use crate::{
-    Context, Step, WorkerError,
-    aws::{events::TaskStateChange, jobs::Write, pace},
+    Context, Settings, Step, WorkerError,
+    aws::{
+        events::TaskStateChange,
+        jobs::{RankKey, Write},
+        pace,
+    },
+    decisions::exit::TaskEnd,
     ids::{ExecutionArn, InstanceId, JobId},
     records::{JobStatus, RankStatus},
 };
@@ -62,7 +67,19 @@ impl Step for RecordCompletion {
                     ),
                 });
             }
-            Found::Current { key, .. } => key,
+            Found::Current { key, job } => {
+                if job.status == JobStatus::UserStopped && job.holder.is_none() {
+                    // An operator stopped another rank and left this one running until now.
+                    let settings = ctx.settings.of_job(&job.policies);
+                    let end = input.event.detail.end();
+                    release_one(ctx, &key, &end, &settings, &input.execution).await?;
+                    return Ok(RecordCompletionOutcome::Stale {
+                        job_id: key.job_id,
+                        why: format!("the job is {} in attempt {}", job.status, job.attempt),
+                    });
+                }
+                key
+            }
         };
         if let Some(mut rank) = ctx.jobs.rank(&key).await? {
             rank.status = RankStatus::Complete;
@@ -105,7 +122,26 @@ impl Step for RecordCompletion {
     }
 }
 
-/// Frees every instance of an attempt whose job has ended, also those that an execution holds which has lost the job.
+/// Writes down the end of a rank whose job is an operator's, and frees its instance.
+pub(super) async fn release_one(
+    ctx: &Context,
+    key: &RankKey,
+    end: &TaskEnd,
+    settings: &Settings,
+    by: &ExecutionArn,
+) -> Result<(), WorkerError> {
+    let Some(mut rank) = ctx.jobs.rank(key).await? else {
+        return Ok(());
+    };
+    rank.note_end(Some(end), settings);
+    ctx.jobs.put_rank_of_task(&rank).await?;
+    if let Some(instance) = &rank.instance_id {
+        ctx.instances.release(instance, &key.job_id, by).await?;
+    }
+    Ok(())
+}
+
+/// Frees every instance of an attempt whose job has ended and on which none of its ranks runs, also those that an execution holds which has lost the job.
 pub(super) async fn release_all(
     ctx: &Context,
     job: &JobId,
@@ -113,8 +149,11 @@ pub(super) async fn release_all(
     by: &ExecutionArn,
 ) -> Result<usize, WorkerError> {
     let ranks = ctx.jobs.ranks(job, attempt).await?;
-    let instances: std::collections::BTreeSet<_> =
-        ranks.into_iter().filter_map(|r| r.instance_id).collect();
+    let instances: std::collections::BTreeSet<_> = ranks
+        .into_iter()
+        .filter(|rank| !rank.may_run())
+        .filter_map(|rank| rank.instance_id)
+        .collect();
     let freed = pace::DYNAMODB
         .each(&instances, |i| release(ctx, i, job, by))
         .await

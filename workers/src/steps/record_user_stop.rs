@@ -1,14 +1,21 @@
-//! RecordUserStop: a person stopped a task, so the job is USER_STOPPED and is not recovered.
+//! RecordUserStop: an operator stopped a task, so the job is USER_STOPPED and is not recovered. With PERSON_STOP=gang this
+//! step takes the job, and StopSiblings stops its other ranks.
 
 use super::{
+    claim_job::Failure,
     find::{Found, rank_of},
-    record_completion::release_all,
+    record_completion::release_one,
+    user_stop,
 };
 use crate::{
     Context, Step, WorkerError,
-    aws::{events::TaskStateChange, jobs::Write},
+    aws::{
+        events::TaskStateChange,
+        jobs::{RankKey, Write},
+    },
     ids::{ExecutionArn, JobId},
-    records::JobStatus,
+    records::{JobRecord, JobStatus},
+    settings::PersonStop,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,8 +33,19 @@ pub struct RecordUserStopInput {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all_fields = "camelCase")]
 pub enum RecordUserStopOutcome {
-    Recorded {
+    /// The job is USER_STOPPED and this execution's; its other ranks are to be stopped.
+    StopOthers {
         job_id: JobId,
+        attempt: u32,
+        nodes: u32,
+        failure: Failure,
+    },
+    /// The job is USER_STOPPED; its other ranks run on, and nobody recovers them.
+    RankStopped {
+        job_id: JobId,
+        attempt: u32,
+        nodes: u32,
+        failure: Failure,
     },
     /// A recovery is at work on the job, or it has ended or moved on; nothing changed.
     Stale {
@@ -57,26 +75,96 @@ impl Step for RecordUserStop {
             }
             Found::Current { key, job } => (key, job),
         };
-        if job.status != JobStatus::UserStopped
-            && let Write::Refused(found) = ctx.jobs.user_stop(&key, &input.execution).await?
-            // Another rank's event was faster, or the answer to this very write was lost.
-            && found.as_ref().is_none_or(|job| job.status != JobStatus::UserStopped)
-        {
-            let why = found.map_or_else(
-                || "the job is gone".to_owned(),
-                |job| match &job.holder {
-                    Some(holder) => {
-                        format!("execution {holder} recovers the job; it sees the stop itself")
-                    }
-                    None => format!("the job is {} in attempt {}", job.status, job.attempt),
-                },
-            );
-            return Ok(RecordUserStopOutcome::Stale {
-                job_id: key.job_id,
-                why,
-            });
+        first(ctx, &key, &job, &input).await
+    }
+}
+
+/// The event of an operator's stop.
+async fn first(
+    ctx: &Context,
+    key: &RankKey,
+    job: &JobRecord,
+    input: &RecordUserStopInput,
+) -> Result<RecordUserStopOutcome, WorkerError> {
+    let by = &input.execution;
+    let settings = ctx.settings.of_job(&job.policies);
+    let told = input.event.detail.end();
+    if user_stop::ended_by(job, by) {
+        return left(ctx, job, by).await;
+    }
+    if job.status == JobStatus::UserStopped && job.holder.is_none() {
+        // The job is an operator's already, with this rank left running until now.
+        release_one(ctx, key, &told, &settings, by).await?;
+        return Ok(stale(key, Some(job)));
+    }
+    if job.status == JobStatus::UserStopped && job.holder.as_ref() == Some(by) {
+        // An earlier call of ours: its answer was lost.
+        return stop_others(ctx, job).await;
+    }
+    if job.status != JobStatus::InProgress {
+        return Ok(stale(key, Some(job)));
+    }
+    // Before the job is taken: StopSiblings finds the stop among the ranks' ends.
+    if let Some(mut rank) = ctx.jobs.rank(key).await? {
+        rank.note_end(Some(&told), &settings);
+        ctx.jobs.put_rank_of_task(&rank).await?;
+    }
+    let leave = settings.person_stop == PersonStop::Leave || told.keeps_others();
+    let written = if leave {
+        ctx.jobs.user_stop(key, by).await?
+    } else {
+        ctx.jobs.claim_user_stop(key, by).await?
+    };
+    match written {
+        Write::Done(job) if leave => left(ctx, &job, by).await,
+        Write::Done(job) => stop_others(ctx, &job).await,
+        Write::Refused(found) => Ok(stale(key, found.as_deref())),
+    }
+}
+
+async fn stop_others(ctx: &Context, job: &JobRecord) -> Result<RecordUserStopOutcome, WorkerError> {
+    let settings = ctx.settings.of_job(&job.policies);
+    let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
+    Ok(RecordUserStopOutcome::StopOthers {
+        job_id: job.job_id.clone(),
+        attempt: job.attempt,
+        nodes: job.nodes,
+        failure: user_stop::stopped_rank(&ranks, &settings, job),
+    })
+}
+
+async fn left(
+    ctx: &Context,
+    job: &JobRecord,
+    by: &ExecutionArn,
+) -> Result<RecordUserStopOutcome, WorkerError> {
+    let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
+    for rank in ranks.iter().filter(|rank| !rank.may_run()) {
+        if let Some(instance) = &rank.instance_id {
+            ctx.instances.release(instance, &job.job_id, by).await?;
         }
-        release_all(ctx, &key.job_id, key.attempt, &input.execution).await?;
-        Ok(RecordUserStopOutcome::Recorded { job_id: key.job_id })
+    }
+    let settings = ctx.settings.of_job(&job.policies);
+    Ok(RecordUserStopOutcome::RankStopped {
+        job_id: job.job_id.clone(),
+        attempt: job.attempt,
+        nodes: job.nodes,
+        failure: user_stop::stopped_rank(&ranks, &settings, job),
+    })
+}
+
+fn stale(key: &RankKey, job: Option<&JobRecord>) -> RecordUserStopOutcome {
+    let why = job.map_or_else(
+        || "the job is gone".to_owned(),
+        |job| match &job.holder {
+            Some(holder) => {
+                format!("execution {holder} is at work on the job; it sees the stop itself")
+            }
+            None => format!("the job is {} in attempt {}", job.status, job.attempt),
+        },
+    );
+    RecordUserStopOutcome::Stale {
+        job_id: key.job_id.clone(),
+        why,
     }
 }

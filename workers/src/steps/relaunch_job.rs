@@ -4,25 +4,34 @@
 //! the tasks an attempt. A call that dies or runs out of time leaves the try to the next call, which goes on with it;
 //! whatever cannot be gone on with is stopped by the next call, by FailJob or by a recovery that takes over.
 
-use super::partial_launch::{Launch, undo};
+use super::{
+    claim_job::Failure,
+    partial_launch::{Launch, undo},
+    starting::{Started, all_running},
+    user_stop,
+};
 use crate::{
     Context, Step, WorkerError,
     aws::{
         fleet::{FORGOTTEN_AFTER_SECONDS, Run},
+        jobs::{RankKey, Write},
         launch_names::{client_token, started_by},
         pace,
     },
     context::parse_time,
+    decisions::exit::TaskEnd,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     records::{InstanceStatus, JobRecord, RankRecord, RankStatus, launch::LaunchSpec, rank_key},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 /// The step.
 pub struct RelaunchJob;
+
+const DAY_SECONDS: i64 = 86_400;
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -44,7 +53,12 @@ pub enum RelaunchJobOutcome {
         /// The new attempt.
         attempt: u32,
         ranks: u32,
+        /// How many recoveries the job has had in 24 hours, this one included.
+        #[serde(default)]
+        recoveries_in_a_day: u32,
     },
+    /// An operator stopped a rank while the others started: all are stopped, the job is USER_STOPPED.
+    StoppedByUser { failure: Failure },
 }
 
 impl Step for RelaunchJob {
@@ -57,15 +71,15 @@ impl Step for RelaunchJob {
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
         if let Some(job) = committed(ctx, &input).await? {
             // An earlier call of ours committed, and its answer was lost.
-            return Ok(relaunched(&job));
+            return Ok(relaunched(ctx, &job));
         }
         match relaunch(ctx, &input).await {
             // Or it commits just now: a call that Step Functions has given up goes on for a while.
             Err(WorkerError::ClaimLost(why)) => match committed(ctx, &input).await? {
-                Some(job) => Ok(relaunched(&job)),
-                None => Err(WorkerError::ClaimLost(why)),
+                Some(job) => Ok(relaunched(ctx, &job)),
+                None => stopped_already(ctx, &input, why).await,
             },
-            ended => ended.map(|job| relaunched(&job)),
+            ended => ended,
         }
     }
 }
@@ -81,7 +95,28 @@ async fn committed(
     }))
 }
 
-async fn relaunch(ctx: &Context, input: &RelaunchJobInput) -> Result<JobRecord, WorkerError> {
+/// What an earlier call of ours has ended for an operator: its answer was lost.
+async fn stopped_already(
+    ctx: &Context,
+    input: &RelaunchJobInput,
+    why: String,
+) -> Result<RelaunchJobOutcome, WorkerError> {
+    let job = ctx.jobs.get(&input.job_id).await?;
+    let Some(job) = job.filter(|job| user_stop::ended_by(job, &input.execution)) else {
+        return Err(WorkerError::ClaimLost(why));
+    };
+    let ranks = ctx.jobs.ranks(&job.job_id, job.attempt + 1).await?;
+    let settings = ctx.settings.of_job(&job.policies);
+    release(ctx, &job, &input.execution).await?;
+    Ok(RelaunchJobOutcome::StoppedByUser {
+        failure: user_stop::stopped_rank(&ranks, &settings, &job),
+    })
+}
+
+async fn relaunch(
+    ctx: &Context,
+    input: &RelaunchJobInput,
+) -> Result<RelaunchJobOutcome, WorkerError> {
     let RelaunchJobInput {
         execution,
         job_id,
@@ -108,14 +143,77 @@ async fn relaunch(ctx: &Context, input: &RelaunchJobInput) -> Result<JobRecord, 
     };
     let ended = launch(ctx, &job, &plan, running, execution, until).await;
     let (error, launch) = match ended {
-        Ok(job) => return Ok(job),
+        Ok(Ended::Committed(job)) => return Ok(relaunched(ctx, &job)),
+        Ok(Ended::StoppedByUser {
+            launched,
+            rank,
+            end,
+        }) => {
+            return stopped_by_user(ctx, job, execution, launched, rank, &end, until).await;
+        }
         Err(ended) => ended,
     };
     match error {
         // The next call goes on with it: the client tokens make its tasks the same.
         WorkerError::AwsUnavailable(_) | WorkerError::OutOfTime(_) => Err(error),
-        error => give_up(ctx, job, execution, launch, error, until).await,
+        error => {
+            let job = give_up(ctx, job, execution, launch, error, until).await?;
+            Ok(relaunched(ctx, &job))
+        }
     }
+}
+
+/// Stops the ranks that an operator's stop leaves, and lets go of the job.
+async fn stopped_by_user(
+    ctx: &Context,
+    job: JobRecord,
+    by: &ExecutionArn,
+    launched: Launched,
+    rank: u32,
+    end: &TaskEnd,
+    until: Instant,
+) -> Result<RelaunchJobOutcome, WorkerError> {
+    let settings = ctx.settings.of_job(&job.policies);
+    let key = RankKey {
+        job_id: job.job_id.clone(),
+        attempt: job.attempt + 1,
+        rank,
+    };
+    // Written down first: the next call, if this one dies, finds who stopped it.
+    let mut record = ctx.jobs.rank(&key).await?;
+    if let Some(record) = &mut record {
+        record.note_end(Some(end), &settings);
+        ctx.jobs.put_rank_of_task(record).await?;
+    }
+    let job = undo(ctx, job, by, Launch::Answered(&launched.tasks), until).await?;
+    let key = RankKey {
+        attempt: job.attempt,
+        ..key
+    };
+    let Write::Done(job) = ctx.jobs.user_stop(&key, by).await? else {
+        return Err(WorkerError::ClaimLost(format!(
+            "this execution does not hold job {} any more",
+            job.job_id
+        )));
+    };
+    release(ctx, &job, by).await?;
+    Ok(RelaunchJobOutcome::StoppedByUser {
+        failure: user_stop::stopped_rank(record.as_slice(), &settings, &job),
+    })
+}
+
+/// Frees the instances of a job whose ranks have all stopped.
+async fn release(ctx: &Context, job: &JobRecord, by: &ExecutionArn) -> Result<(), WorkerError> {
+    let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
+    let instances: Vec<InstanceId> = ranks.into_iter().filter_map(|r| r.instance_id).collect();
+    pace::DYNAMODB
+        .each(&instances, |instance| {
+            ctx.instances.release(instance, &job.job_id, by)
+        })
+        .await
+        .into_iter()
+        .collect::<Result<Vec<bool>, WorkerError>>()?;
+    Ok(())
 }
 
 /// The tasks of a launch that an earlier call of this execution has begun and not ended, by their ranks; `None` when
@@ -149,8 +247,9 @@ async fn running_so_far(
     Ok(all_run.then(|| recorded.into_iter().map(|rank| (rank.rank, rank)).collect()))
 }
 
-fn relaunched(job: &JobRecord) -> RelaunchJobOutcome {
+fn relaunched(ctx: &Context, job: &JobRecord) -> RelaunchJobOutcome {
     RelaunchJobOutcome::Relaunched {
+        recoveries_in_a_day: job.recoveries_since(ctx.clock.epoch_seconds() - DAY_SECONDS),
         job_id: job.job_id.clone(),
         attempt: job.attempt,
         ranks: job.nodes,
@@ -197,6 +296,16 @@ fn plan(job: &JobRecord, ranks: &[RankRecord]) -> Result<Vec<Start>, WorkerError
         .collect()
 }
 
+/// What a whole launch came to.
+enum Ended {
+    Committed(Box<JobRecord>),
+    StoppedByUser {
+        launched: Launched,
+        rank: u32,
+        end: TaskEnd,
+    },
+}
+
 /// What a RunTask came to.
 enum Answer {
     /// With what came of writing it down.
@@ -219,7 +328,7 @@ async fn launch(
     mut running: BTreeMap<u32, RankRecord>,
     by: &ExecutionArn,
     until: Instant,
-) -> Result<JobRecord, (WorkerError, Launched)> {
+) -> Result<Ended, (WorkerError, Launched)> {
     let next = job.attempt + 1;
     let started_by = started_by(&job.job_id, next);
     let to_start: Vec<&Start> = plan
@@ -281,22 +390,57 @@ async fn launch(
     if let Some(trouble) = WorkerError::worst(troubles) {
         return Err((trouble, launched));
     }
-    let ranks: Vec<&RankRecord> = running.values().collect();
-    match commit(ctx, job, &ranks, by).await {
-        Ok(job) => Ok(job),
+    match start_and_commit(ctx, job, &running, by, until).await {
+        Ok(Ok(job)) => Ok(Ended::Committed(Box::new(job))),
+        Ok(Err((rank, end))) => Ok(Ended::StoppedByUser {
+            launched,
+            rank,
+            end,
+        }),
         Err(error) => Err((error, launched)),
+    }
+}
+
+/// Waits until every rank runs and makes the attempt the current one; or answers with the rank that an operator stopped.
+async fn start_and_commit(
+    ctx: &Context,
+    job: &JobRecord,
+    running: &BTreeMap<u32, RankRecord>,
+    by: &ExecutionArn,
+    until: Instant,
+) -> Result<Result<JobRecord, (u32, TaskEnd)>, WorkerError> {
+    let job = ctx.jobs.all_launched(job, by).await?;
+    loop {
+        match all_running(ctx, &job, running, by, until).await? {
+            Started::StoppedByUser { rank, end } => return Ok(Err((rank, end))),
+            Started::All { done, told } => {
+                if let Some(job) = commit(ctx, &job, running, &done, &told, by).await? {
+                    return Ok(Ok(job));
+                }
+            }
+        }
     }
 }
 
 async fn commit(
     ctx: &Context,
     job: &JobRecord,
-    ranks: &[&RankRecord],
+    ranks: &BTreeMap<u32, RankRecord>,
+    done: &BTreeMap<u32, TaskEnd>,
+    told: &BTreeSet<u32>,
     by: &ExecutionArn,
-) -> Result<JobRecord, WorkerError> {
+) -> Result<Option<JobRecord>, WorkerError> {
+    let settings = ctx.settings.of_job(&job.policies);
+    for (rank, end) in done {
+        if let Some(record) = ranks.get(rank) {
+            let mut record = record.clone();
+            record.note_end(Some(end), &settings);
+            ctx.jobs.put_rank_of_task(&record).await?;
+        }
+    }
     // Before the commit: once the attempt is current, its next failure must find no hold of ours.
     pace::DYNAMODB
-        .each(ranks, |rank| async {
+        .each(ranks.values(), |rank| async {
             match &rank.instance_id {
                 Some(instance) => {
                     let arn = rank.container_instance_arn.as_ref();
@@ -311,7 +455,16 @@ async fn commit(
         .await
         .into_iter()
         .collect::<Result<Vec<bool>, WorkerError>>()?;
-    ctx.jobs.commit_launch(job, by).await
+    let done: Vec<u32> = done.keys().copied().collect();
+    let Some(job) = ctx.jobs.commit_launch(job, &done, told, by).await? else {
+        return Ok(None);
+    };
+    if done.len() == job.nodes as usize {
+        // Every rank has completed before the last of them was seen to run.
+        ctx.jobs.complete(&job).await?;
+        release(ctx, &job, by).await?;
+    }
+    Ok(Some(job))
 }
 
 fn next_rank(

@@ -1,18 +1,21 @@
 //! StopSiblings: stops every task of the attempt, waits until they ARE stopped, and says which instances to check.
 
 use super::{
+    claim_job::Failure,
     partial_launch::{Launch, undo},
     take_back::take_back,
+    user_stop,
 };
 use crate::{
     Context, Settings, Step, WorkerError,
     aws::{
+        jobs::{RankKey, Write},
         pace,
         stopping::{Ended, Stopping},
     },
     decisions::{diagnosis::Suspect, exit::Exit},
     ids::{ExecutionArn, InstanceId, JobId, TaskArn},
-    records::{InstanceStatus, JobRecord, RankRecord, RankStatus},
+    records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus},
     settings::{ExitPolicy, InstancesToCheck},
 };
 use schemars::JsonSchema;
@@ -56,8 +59,8 @@ pub enum StopSiblingsOutcome {
         running_tasks: usize,
         running: Vec<RunningTask>,
     },
-    /// A person stopped a task of the job: the job is theirs.
-    StoppedByUser { rank: u32 },
+    /// An operator stopped a task of the job: it is USER_STOPPED, and none of its ranks runs.
+    StoppedByUser { failure: Failure },
     /// A rank's trainer asked for no recovery, by its exit code.
     NotToRecover { rank: u32, exit_code: Option<i32> },
 }
@@ -80,10 +83,11 @@ impl Step for StopSiblings {
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
         let until = pace::deadline(Self::TIMEOUT_SECONDS);
-        let job = ctx
-            .jobs
-            .held(&input.job_id, input.attempt, &input.execution)
-            .await?;
+        let by = &input.execution;
+        let job = match ctx.jobs.held(&input.job_id, input.attempt, by).await {
+            Err(WorkerError::ClaimLost(why)) => return already_ended(ctx, &input, why).await,
+            held => held?,
+        };
         // A recovery that we took over from may have begun to launch the next attempt.
         let job = undo(ctx, job, &input.execution, Launch::Unknown, until).await?;
         let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
@@ -105,8 +109,24 @@ impl Step for StopSiblings {
             });
         }
         let exits = exits(&settings, &ranks);
-        if let Some((rank, _)) = exits.iter().find(|(_, e)| **e == Exit::StoppedByUser) {
-            return Ok(StopSiblingsOutcome::StoppedByUser { rank: *rank });
+        let by_user = exits
+            .iter()
+            .find(|(_, exit)| **exit == Exit::StoppedByUser)
+            .map(|(rank, _)| *rank);
+        if job.status == JobStatus::UserStopped || by_user.is_some() {
+            let key = RankKey {
+                job_id: input.job_id.clone(),
+                attempt: input.attempt,
+                rank: by_user.or(job.failed_rank).unwrap_or_default(),
+            };
+            let Write::Done(job) = ctx.jobs.user_stop(&key, by).await? else {
+                return Err(WorkerError::ClaimLost(format!(
+                    "this execution does not hold job {} any more",
+                    input.job_id
+                )));
+            };
+            let failure = user_stop::end(ctx, &job, &ranks, by).await?;
+            return Ok(StopSiblingsOutcome::StoppedByUser { failure });
         }
         let asked = ranks.iter().find(|rank| {
             exits.get(&rank.rank) == Some(&Exit::Abnormal)
@@ -124,6 +144,23 @@ impl Step for StopSiblings {
         prepare(ctx, &input, &ranks, &to_check).await?;
         Ok(StopSiblingsOutcome::Stopped { to_check })
     }
+}
+
+/// What an earlier call of ours has ended: its answer was lost.
+async fn already_ended(
+    ctx: &Context,
+    input: &StopSiblingsInput,
+    why: String,
+) -> Result<StopSiblingsOutcome, WorkerError> {
+    let found = ctx.jobs.get(&input.job_id).await?;
+    let ours = found
+        .filter(|job| job.attempt == input.attempt && user_stop::ended_by(job, &input.execution));
+    let Some(job) = ours else {
+        return Err(WorkerError::ClaimLost(why));
+    };
+    let ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
+    let failure = user_stop::end(ctx, &job, &ranks, &input.execution).await?;
+    Ok(StopSiblingsOutcome::StoppedByUser { failure })
 }
 
 /// Stops every rank that is not known to have stopped, and answers with those that may still run. How a rank ended is

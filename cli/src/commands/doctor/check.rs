@@ -18,6 +18,25 @@ use workers::aws::jobs::{RUNNING_INDEX, TASK_INDEX};
 const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Without an answer nothing can be checked, and every check would say so.
+///
+/// # Errors
+/// When AWS gives no answer at all.
+pub async fn reached(desk: &Desk, table: &str) -> Result<(), Failure> {
+    let asked = desk
+        .dynamodb
+        .describe_table()
+        .table_name(table)
+        .send()
+        .await;
+    match asked {
+        Err(error) if error.as_service_error().is_none() => {
+            Err(refused("dynamodb:DescribeTable", "the account")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn table(desk: &Desk, name: &str) -> Result<TableDescription, Finding> {
     let answer = desk.dynamodb.describe_table().table_name(name).send().await;
     let answer = answer.map_err(refused("dynamodb:DescribeTable", name));

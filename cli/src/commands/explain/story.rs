@@ -217,17 +217,21 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
             let why = visit.failures.last().map(named).unwrap_or_default();
             Said::new(format!("the job could not be started again: {why}"))
         }
-        "RelaunchJob" => {
-            let RelaunchJobOutcome::Relaunched {
+        "RelaunchJob" => Said::new(match payload(visit)? {
+            RelaunchJobOutcome::Relaunched {
                 job_id,
                 attempt,
                 ranks,
-            } = payload(visit)?;
-            let ranks = all(u64::from(ranks), "rank");
-            Said::new(format!(
-                "job {job_id} was started again as attempt {attempt}, {ranks}"
-            ))
-        }
+                ..
+            } => {
+                let ranks = all(u64::from(ranks), "rank");
+                format!("job {job_id} was started again as attempt {attempt}, {ranks}")
+            }
+            RelaunchJobOutcome::StoppedByUser { failure } => format!(
+                "an operator stopped rank {} while the job started again: it is USER_STOPPED",
+                failure.rank
+            ),
+        }),
         "FailJob" => {
             let FailJobOutcome::Failed {
                 job_id,
@@ -247,11 +251,18 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         }
         "RecordCompletion" => Said::new(completed(&payload(visit)?)),
         "RecordUserStop" => Said::new(match payload(visit)? {
-            RecordUserStopOutcome::Recorded { job_id } => {
-                format!(
-                    "a person had stopped the task: job {job_id} is USER_STOPPED and is not recovered"
-                )
-            }
+            RecordUserStopOutcome::StopOthers {
+                job_id, failure, ..
+            } => format!(
+                "an operator had stopped rank {} of job {job_id}: its other ranks were stopped too",
+                failure.rank
+            ),
+            RecordUserStopOutcome::RankStopped {
+                job_id, failure, ..
+            } => format!(
+                "an operator had stopped rank {} of job {job_id}, which is USER_STOPPED; its other ranks run on",
+                failure.rank
+            ),
             RecordUserStopOutcome::Stale { why, .. } => too_late(&why),
             RecordUserStopOutcome::NotManaged => NO_JOB.to_owned(),
         }),
@@ -356,8 +367,9 @@ fn stopped(outcome: &StopSiblingsOutcome, seconds: f64) -> Option<Said> {
             "{} had been told to stop and still ran",
             counted(*running_tasks as u64, "task")
         )),
-        StopSiblingsOutcome::StoppedByUser { rank } => Said::new(format!(
-            "an operator had stopped rank {rank}, so the job was left to them"
+        StopSiblingsOutcome::StoppedByUser { failure } => Said::new(format!(
+            "every task was stopped; an operator had stopped rank {}, so the job is USER_STOPPED and is not recovered",
+            failure.rank
         )),
         StopSiblingsOutcome::NotToRecover { rank, exit_code } => {
             let code = exit_code.map_or(String::new(), |code| format!(" by exit code {code}"));
@@ -528,7 +540,8 @@ pub fn decision(path: &Path) -> Option<String> {
     }
     if let Some(answer) = read("RecordUserStop") {
         return Some(match serde_json::from_value(answer).ok()? {
-            RecordUserStopOutcome::Recorded { .. } => "stopped by a person".to_owned(),
+            RecordUserStopOutcome::StopOthers { .. }
+            | RecordUserStopOutcome::RankStopped { .. } => "stopped by an operator".to_owned(),
             _ => "nothing to do".to_owned(),
         });
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     Failure, account,
-    output::{Output, span},
+    output::{HEADING, Output, paint, span},
 };
 use clap::{Args, Subcommand};
 use sandbox::{
@@ -17,6 +17,8 @@ use std::time::Duration;
 pub enum Order {
     /// Lets something happen in a running sandbox: a GPU breaks, a rank hangs, an agent goes away.
     Do(Do),
+    /// Shows what the operators of a running sandbox were told, by the topic.
+    Messages(Messages),
     /// Shows a running sandbox's time; lets it stand still, go, step or pass.
     Time(Hand),
 }
@@ -27,6 +29,12 @@ pub struct Do {
     place: Place,
     #[command(subcommand)]
     deed: Deed,
+}
+
+#[derive(Args)]
+pub struct Messages {
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Args)]
@@ -120,6 +128,19 @@ pub fn run(order: &Order) -> Result<u8, Failure> {
             Order::Do(Do { place, deed }) => {
                 let done = Client::new(&place.endpoint_url)?.act(deed).await?;
                 output.text("", &done);
+            }
+            Order::Messages(Messages { place }) => {
+                let messages = Client::new(&place.endpoint_url)?.messages().await?;
+                for message in &messages {
+                    let subject = message.subject.as_deref().unwrap_or("(no subject)");
+                    output.line(&paint(HEADING, format!("{} {subject}", message.at)));
+                    // As they came, so that commands can be copied.
+                    output.lines(message.message.lines());
+                    output.line("");
+                }
+                if messages.is_empty() {
+                    output.line("nobody was told anything yet");
+                }
             }
             Order::Time(Hand { place, way }) => {
                 let client = Client::new(&place.endpoint_url)?;

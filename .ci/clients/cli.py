@@ -1,0 +1,142 @@
+"""The aws commands that docs, doctor and messages print, run by the AWS CLI on the sandbox."""
+
+import importlib.util
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import cases
+from sandbox import Sandbox
+
+# The reader of pages' commands, which another judge has.
+SPEC = importlib.util.spec_from_file_location("pages", ".ci/docs/check.py")
+pages = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(pages)
+
+PAGES = ("docs/deploy.md", "docs/runbook.md", "docs/sandbox.md", "README.md")
+
+# What stands for something of the reader's own.
+OWN = {"FAMILY": "train", '"CONTAINER"': '"train"', "ROLE_ARN": "arn:aws:iam::123456789012:role/StepFunctionsRole"}
+
+# Commands of what the sandbox does not have. They must be refused as AWS refuses what it does not know, or as said here.
+UNKNOWN = r"\((InvalidAction|UnknownOperationException)\)"
+REFUSED = {
+    "aws iam ": UNKNOWN,
+    "aws cloudwatch ": UNKNOWN,
+    "aws autoscaling ": UNKNOWN,
+    # The simulated nodes have no shell: they know the stack's own scripts.
+    "aws ssm send-command ": r"\((InvalidParameters|ValidationException|InvalidDocument)\)",
+    "aws ssm list-command-invocations ": UNKNOWN,
+}
+
+
+# Its CLI asks the internet, whatever AWS_ENDPOINT_URL says: not run.
+ELSEWHERE = "aws sqs "
+
+
+def execution_of(states):
+    """The execution at work."""
+    executions = states.list_executions(stateMachineArn=cases.MACHINE)["executions"]
+    return next(e["executionArn"] for e in executions if e["status"] == "RUNNING")
+
+
+def in_pages():
+    for page in PAGES:
+        found = pages.commands(Path(page).read_text(encoding="utf-8"))
+        yield from ((page, command) for command in found if not command.startswith(ELSEWHERE))
+
+
+def in_doctor(sandbox):
+    """What the doctor prints: the checks, whole."""
+    for finding in json.loads(sandbox.run("doctor", "--no-execution", "--json")):
+        if finding.get("check", "").startswith("aws "):
+            yield "doctor", finding["check"]
+
+
+def in_messages(sandbox):
+    """What the messages to the operators print: a command is the rest of its line."""
+    for message in sandbox.control("messages")["messages"]:
+        for command in re.findall(r"(?:^|\s)(aws [a-z0-9-]+ [a-z0-9-]+ .*)$", message["message"], re.MULTILINE):
+            yield f"message {message['subject']!r}", command
+
+
+def before(sandbox):
+    """What the pages' own lines set, for this account."""
+    return f"""
+CLUSTER={cases.CLUSTER} NODE={cases.FREE}
+out() {{ aws cloudformation describe-stacks --stack-name gpu-recovery --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text; }}
+TASK=$(aws ecs list-tasks --cluster {cases.CLUSTER} --family dcgm-health-check --desired-status STOPPED --query 'taskArns[0]' --output text)
+ID=01234567-89ab-cdef-0123-456789abcdef
+"""
+
+
+def run(sandbox, tools, command):
+    for placeholder, own in OWN.items():
+        command = command.replace(placeholder, own)
+    environment = sandbox.environment(AWS_DEFAULT_OUTPUT="json")
+    environment["PATH"] = f"{tools.resolve()}:{environment['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", before(sandbox) + command], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def operation(command):
+    """`ecs:listtasks` of `aws ecs list-tasks`; a waiter asks what it waits for."""
+    words = command.split()
+    service, name = words[1], words[2]
+    if name == "wait":
+        return None
+    return f"{ {'stepfunctions': 'states'}.get(service, service) }:{name.replace('-', '')}"
+
+
+class Judged:
+    """Runs commands, each once, and keeps which operations they called."""
+
+    def __init__(self, results, tools):
+        self.results, self.tools = results, tools
+        self.done, self.called, self.kinds = set(), set(), set()
+
+    def run(self, sandbox, found):
+        for where, command in found:
+            if (where, command) in self.done:
+                continue
+            self.done.add((where, command))
+            done = run(sandbox, self.tools, command)
+            refusal = next((code for start, code in REFUSED.items() if start in command), None)
+            well = done.returncode == 0 if refusal is None else re.search(refusal, done.stderr)
+            self.results.check(well, f"{where}: {command}\n     {done.stderr.strip() or done.stdout.strip()}")
+            if refusal is None and operation(command):
+                self.called.add(operation(command))
+            if where.startswith("message"):
+                self.kinds.add(operation(command))
+
+
+def judge(results, program, tools):
+    """The operations that a command of the CLI has called and got an answer of."""
+    judged = Judged(results, tools)
+    with Sandbox(program, "--paused", "--nodes", "4", "--spares", "2") as sandbox:
+        sandbox.passes(120)
+        sandbox.do("break-gpu", node=1, gpu="fault-until-reboot")
+        sandbox.passes(3600)
+        judged.run(sandbox, in_messages(sandbox))
+        sandbox.do("break-gpu", node=2, gpu="isolate")
+        sandbox.passes(120)
+        sandbox.do("abort-execution")
+        sandbox.passes(600)
+        # Its own command redrives it.
+        judged.run(sandbox, in_messages(sandbox))
+        sandbox.passes(3600)
+        judged.run(sandbox, in_messages(sandbox))
+        # The pages wait for a health check, which takes two minutes.
+        sandbox.control("time", {"turn": "go", "speed": 600})
+        judged.run(sandbox, [*in_doctor(sandbox), *in_pages()])
+    with Sandbox(program, "--paused", "--nodes", "2") as sandbox:
+        sandbox.passes(120)
+        sandbox.do("break-gpu", node=1, gpu={"dcgm-exits": 203})
+        sandbox.passes(3600)
+        judged.run(sandbox, in_messages(sandbox))
+    wanted = {"states:redriveexecution", "dynamodb:getitem", "ecs:runtask"}
+    results.check(wanted <= judged.kinds, f"no message has the commands of {sorted(wanted - judged.kinds)}")
+    print(f"{len(judged.done)} aws commands of pages, doctor and messages", flush=True)
+    return judged.called
