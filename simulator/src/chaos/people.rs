@@ -176,10 +176,9 @@ async fn uncordon(cloud: &Cloud, node: String, done: &mut Done) {
     }
     let context = cloud.lambda.context("person");
     let record = context.instances.get(&InstanceId::new(node.as_str())).await;
-    let ours = record
-        .ok()
-        .flatten()
-        .is_some_and(|r| r.cordoned || r.holder.is_some() || r.status == InstanceStatus::Quarantined);
+    let ours = record.ok().flatten().is_some_and(|r| {
+        r.cordoned || r.holder.is_some() || r.status == InstanceStatus::Quarantined
+    });
     if !ours && let Some(view) = cloud.fleet.instance(&node) {
         set_status(cloud, &view.arn, "ACTIVE");
         done.hands.cordoned.remove(&node);

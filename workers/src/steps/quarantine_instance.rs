@@ -91,50 +91,50 @@ pub(super) async fn quarantine(
     order: Order<'_>,
 ) -> Result<QuarantineInstanceOutcome, WorkerError> {
     let instance = order.instance.clone();
-        let record = ctx.instances.get(&instance).await?;
-        let recorded = record
+    let record = ctx.instances.get(&instance).await?;
+    let recorded = record
+        .as_ref()
+        .and_then(|r| r.container_instance_arn.clone());
+    let Some(arn) = recorded.or(order.rank_arn.cloned()) else {
+        return Err(WorkerError::CorruptRecord(format!(
+            "the container instance of {instance} is recorded nowhere; gpu-recovery quarantine {instance} finds it"
+        )));
+    };
+    // An instance that has left the cluster is described as INACTIVE for a while (API_ContainerInstance).
+    let found = ctx.fleet.container_instance(&arn).await?;
+    let here = |i: &ContainerInstance| {
+        i.status() != Some("INACTIVE") && i.ec2_instance_id() == Some(instance.as_str())
+    };
+    let Some(found) = found.filter(here) else {
+        return Ok(QuarantineInstanceOutcome::Gone { instance });
+    };
+    // The mark comes first: it is what keeps every recovery away from the node.
+    let already = record
+        .as_ref()
+        .is_some_and(|r| r.status == InstanceStatus::Quarantined);
+    if !already {
+        let cordoned = record.as_ref().is_some_and(|r| r.cordoned);
+        let counted = record
             .as_ref()
-            .and_then(|r| r.container_instance_arn.clone());
-        let Some(arn) = recorded.or(order.rank_arn.cloned()) else {
-            return Err(WorkerError::CorruptRecord(format!(
-                "the container instance of {instance} is recorded nowhere; gpu-recovery quarantine {instance} finds it"
-            )));
-        };
-        // An instance that has left the cluster is described as INACTIVE for a while (API_ContainerInstance).
-        let found = ctx.fleet.container_instance(&arn).await?;
-        let here = |i: &ContainerInstance| {
-            i.status() != Some("INACTIVE") && i.ec2_instance_id() == Some(instance.as_str())
-        };
-        let Some(found) = found.filter(here) else {
-            return Ok(QuarantineInstanceOutcome::Gone { instance });
-        };
-        // The mark comes first: it is what keeps every recovery away from the node.
-        let already = record
-            .as_ref()
-            .is_some_and(|r| r.status == InstanceStatus::Quarantined);
-        if !already {
-            let cordoned = record.as_ref().is_some_and(|r| r.cordoned);
-            let counted = record
-                .as_ref()
-                .is_some_and(|r| r.holder.as_ref() == Some(order.by));
-            let mut faults = record.map(|r| r.faults).unwrap_or_default();
-            // A hold has counted it; of a node that was not rebooted nobody has.
-            if order.fault && !counted {
-                faults.push(ctx.clock.epoch_seconds());
-            }
-            let mark = Quarantine {
-                instance: &instance,
-                arn: &arn,
-                by: order.by,
-                reason: order.reason,
-                ours: cordoned || found.status() != Some("DRAINING"),
-                faults: &faults,
-            };
-            if !ctx.instances.quarantine(mark).await? {
-                return Ok(QuarantineInstanceOutcome::HeldByAnother { instance });
-            }
+            .is_some_and(|r| r.holder.as_ref() == Some(order.by));
+        let mut faults = record.map(|r| r.faults).unwrap_or_default();
+        // A hold has counted it; of a node that was not rebooted nobody has.
+        if order.fault && !counted {
+            faults.push(ctx.clock.epoch_seconds());
         }
-        // Whatever was read above: a cordon that was just taken back may have been read as it was before.
-        ctx.fleet.drain(&arn).await?;
-        Ok(QuarantineInstanceOutcome::Quarantined { instance })
+        let mark = Quarantine {
+            instance: &instance,
+            arn: &arn,
+            by: order.by,
+            reason: order.reason,
+            ours: cordoned || found.status() != Some("DRAINING"),
+            faults: &faults,
+        };
+        if !ctx.instances.quarantine(mark).await? {
+            return Ok(QuarantineInstanceOutcome::HeldByAnother { instance });
+        }
+    }
+    // Whatever was read above: a cordon that was just taken back may have been read as it was before.
+    ctx.fleet.drain(&arn).await?;
+    Ok(QuarantineInstanceOutcome::Quarantined { instance })
 }
