@@ -45,7 +45,7 @@ fn promise_1_a_relaunch_beside_a_running_task_is_noticed() {
     breaks("promise 1", &plan, |definition| {
         set(
             definition,
-            "/States/AllStopped?/Choices/0/Condition",
+            "/States/AllStopped?/Choices/2/Condition",
             json!("{% true %}"),
         );
         set(definition, "/States/CheckGpus/Items", suspect);

@@ -16,6 +16,7 @@ pub fn calls() -> Vec<CallRecord> {
         played(an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it()),
         played(an_instance_of_a_lost_job_is_taken_back_when_it_is_complete()),
         played(an_instance_of_a_lost_job_is_taken_back_when_it_has_failed()),
+        played(the_instance_of_a_task_that_does_not_stop_is_quarantined()),
         played(an_instance_that_another_recovery_holds_is_refused()),
         played(a_reboot_that_ended_before_the_token_came("Success")),
         played(a_reboot_that_ended_before_the_token_came("Failed")),
@@ -138,6 +139,16 @@ async fn an_instance_of_a_lost_job_is_taken_back_when_it_has_failed() -> World {
         second.input(json!({ "reason": "TasksNotStopped", "checks": [], "recoveries": [] }));
     w.outcome("fail-job", input, "Failed").await;
     assert_eq!(w.ecs_status(1), "ACTIVE");
+    w
+}
+
+async fn the_instance_of_a_task_that_does_not_stop_is_quarantined() -> World {
+    let w = World::with_job(2).await;
+    let recovery = w.claim(1).await;
+    let input =
+        recovery.input(json!({ "reason": "TasksNotStopped", "checks": [], "recoveries": [] }));
+    w.outcome("fail-job", input, "Failed").await;
+    assert_eq!(w.ecs_status(0), "DRAINING");
     w
 }
 

@@ -21,15 +21,15 @@ pub enum WorkerError {
     /// ECS could not place every rank; what had started is stopped again. Retried, then the job fails.
     #[error("{0}")]
     NotPlaced(String),
+    /// An operator wants the instance out of service. Not retried; it is quarantined with the operator's reason.
+    #[error("{0}")]
+    KeptOut(String),
     /// A rank of a launch ended, or did not run in time; all are stopped again. Retried once, then the job fails.
     #[error("{0}")]
     NotStarted(String),
     /// The same, because a registry throttles image pulls. Retried with back-off, then the job fails.
     #[error("{0}")]
     PullThrottled(String),
-    /// An operator wants the instance out of service. Not retried; it is quarantined with the operator's reason.
-    #[error("{0}")]
-    KeptOut(String),
     /// The function's time is up before its work is; what is done is written down. Called again at once, it goes on.
     #[error("{0}")]
     OutOfTime(String),
@@ -77,9 +77,9 @@ impl WorkerError {
             Self::ClaimLost(_) => "ClaimLost",
             Self::NotSettledYet(_) => "NotSettledYet",
             Self::NotPlaced(_) => "NotPlaced",
+            Self::KeptOut(_) => "KeptOut",
             Self::NotStarted(_) => "NotStarted",
             Self::PullThrottled(_) => "PullThrottled",
-            Self::KeptOut(_) => "KeptOut",
             Self::OutOfTime(_) => "OutOfTime",
             Self::AwsUnavailable(_) => "AwsUnavailable",
             Self::AwsRejected(_) => "AwsRejected",

@@ -49,12 +49,12 @@ pub struct Settings {
     pub recovery_attempts: u32,
     /// `MAX_FAULTY_INSTANCES`: more faulty instances at once than this are not rebooted
     pub max_faulty_instances: u32,
+    /// `MAX_FAULTS_PER_MONTH`: an instance that is faulty so often in 30 days is quarantined instead of rebooted
+    pub max_faults_per_month: u32,
     /// `PROGRESS_MINUTES`: an attempt whose ranks all ran so long has made progress
     pub progress_minutes: u32,
     /// `START_TIMEOUT_SECONDS`: bound of a relaunch, from RunTask until every rank is RUNNING
     pub start_timeout_seconds: u32,
-    /// `MAX_FAULTS_PER_MONTH`: an instance that is faulty so often in 30 days is quarantined instead of rebooted
-    pub max_faults_per_month: u32,
     /// `STOP_ROUNDS`: how often StopSiblings is asked (a round is about a minute)
     pub stop_rounds: u32,
     /// `DCGM_TIMEOUT_SECONDS`: bound of one health check
@@ -145,9 +145,9 @@ impl Settings {
             ),
             recovery_attempts: r.number("RECOVERY_ATTEMPTS", 1, 0, 100),
             max_faulty_instances: r.number("MAX_FAULTY_INSTANCES", 16, 1, 1024),
+            max_faults_per_month: r.number("MAX_FAULTS_PER_MONTH", 3, 1, 100),
             progress_minutes: r.number("PROGRESS_MINUTES", 60, 1, 10080),
             start_timeout_seconds: r.number("START_TIMEOUT_SECONDS", 1800, 60, 7200),
-            max_faults_per_month: r.number("MAX_FAULTS_PER_MONTH", 3, 1, 100),
             stop_rounds: r.number("STOP_ROUNDS", 6, 1, 60),
             dcgm_timeout_seconds: r.number("DCGM_TIMEOUT_SECONDS", 1800, 300, 7200),
             reboot_timeout_seconds: r.number("REBOOT_TIMEOUT_SECONDS", 1800, 60, 7200),

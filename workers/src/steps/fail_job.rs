@@ -2,7 +2,7 @@
 
 use super::{
     partial_launch::{Launch, undo},
-    quarantine_instance::quarantine,
+    quarantine_instance::{Order, quarantine},
     record_completion::release_all,
 };
 use crate::{
@@ -64,11 +64,17 @@ impl Step for FailJob {
             // A task that does not stop still has its node: AVAILABLE, the next job would get it.
             let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
             for rank in ranks.iter().filter(|rank| rank.may_run()) {
-                if let Some(instance) = &rank.instance_id {
-                    let arn = rank.container_instance_arn.as_ref();
-                    let why = "its task could not be stopped";
-                    quarantine(ctx, instance, arn, execution, why, false).await?;
-                }
+                let Some(instance) = &rank.instance_id else {
+                    continue;
+                };
+                let order = Order {
+                    instance,
+                    rank_arn: rank.container_instance_arn.as_ref(),
+                    by: execution,
+                    reason: "its task could not be stopped",
+                    fault: false,
+                };
+                quarantine(ctx, order).await?;
             }
             ctx.jobs
                 .fail(job_id, *attempt, execution, reason.words())

@@ -63,35 +63,39 @@ impl Step for QuarantineInstance {
             .rank(&key)
             .await?
             .and_then(|r| r.container_instance_arn);
-        let instance = input.instance;
-        quarantine(
-            ctx,
-            &instance,
-            rank_arn.as_ref(),
-            &input.execution,
-            &input.reason,
-            input.fault,
-        )
-        .await
+        let order = Order {
+            instance: &input.instance,
+            rank_arn: rank_arn.as_ref(),
+            by: &input.execution,
+            reason: &input.reason,
+            fault: input.fault,
+        };
+        quarantine(ctx, order).await
     }
 }
 
-/// Marks the instance and drains it, whatever a call before this one has done.
-///
-/// `rank_arn` is where the job found it; the instance's own record is believed first.
+/// What is to be taken out of service, and why.
+pub(super) struct Order<'a> {
+    pub instance: &'a InstanceId,
+    /// Where the rank ran, for an instance whose item does not say.
+    pub rank_arn: Option<&'a ContainerInstanceArn>,
+    pub by: &'a ExecutionArn,
+    pub reason: &'a str,
+    /// It was found faulty.
+    pub fault: bool,
+}
+
+/// Marks the instance and drains it.
 pub(super) async fn quarantine(
     ctx: &Context,
-    instance: &InstanceId,
-    rank_arn: Option<&ContainerInstanceArn>,
-    by: &ExecutionArn,
-    reason: &str,
-    fault: bool,
+    order: Order<'_>,
 ) -> Result<QuarantineInstanceOutcome, WorkerError> {
-    let record = ctx.instances.get(instance).await?;
+    let instance = order.instance.clone();
+    let record = ctx.instances.get(&instance).await?;
     let recorded = record
         .as_ref()
         .and_then(|r| r.container_instance_arn.clone());
-    let Some(arn) = recorded.or_else(|| rank_arn.cloned()) else {
+    let Some(arn) = recorded.or(order.rank_arn.cloned()) else {
         return Err(WorkerError::CorruptRecord(format!(
             "the container instance of {instance} is recorded nowhere; gpu-recovery quarantine {instance} finds it"
         )));
@@ -102,9 +106,7 @@ pub(super) async fn quarantine(
         i.status() != Some("INACTIVE") && i.ec2_instance_id() == Some(instance.as_str())
     };
     let Some(found) = found.filter(here) else {
-        return Ok(QuarantineInstanceOutcome::Gone {
-            instance: instance.clone(),
-        });
+        return Ok(QuarantineInstanceOutcome::Gone { instance });
     };
     // The mark comes first: it is what keeps every recovery away from the node.
     let already = record
@@ -114,29 +116,25 @@ pub(super) async fn quarantine(
         let cordoned = record.as_ref().is_some_and(|r| r.cordoned);
         let counted = record
             .as_ref()
-            .is_some_and(|r| r.holder.as_ref() == Some(by));
+            .is_some_and(|r| r.holder.as_ref() == Some(order.by));
         let mut faults = record.map(|r| r.faults).unwrap_or_default();
         // A hold has counted it; of a node that was not rebooted nobody has.
-        if fault && !counted {
+        if order.fault && !counted {
             faults.push(ctx.clock.epoch_seconds());
         }
         let mark = Quarantine {
-            instance,
+            instance: &instance,
             arn: &arn,
-            by,
-            reason,
+            by: order.by,
+            reason: order.reason,
             ours: cordoned || found.status() != Some("DRAINING"),
             faults: &faults,
         };
         if !ctx.instances.quarantine(mark).await? {
-            return Ok(QuarantineInstanceOutcome::HeldByAnother {
-                instance: instance.clone(),
-            });
+            return Ok(QuarantineInstanceOutcome::HeldByAnother { instance });
         }
     }
     // Whatever was read above: a cordon that was just taken back may have been read as it was before.
     ctx.fleet.drain(&arn).await?;
-    Ok(QuarantineInstanceOutcome::Quarantined {
-        instance: instance.clone(),
-    })
+    Ok(QuarantineInstanceOutcome::Quarantined { instance })
 }
