@@ -119,26 +119,18 @@ fn promise_4_a_relaunch_that_nobody_is_told_of_is_noticed() {
 }
 
 #[test]
-fn promise_2_a_redrive_without_a_look_at_the_hold_is_noticed() {
-    let mut plan = gpu_fault();
-    plan.storm.at = vec![simulator::chaos::Strike {
-        role: "state-machine".to_owned(),
-        service: "ssm".to_owned(),
-        action: "SendCommand".to_owned(),
-        nth: 1,
-        kind: simulator::chaos::FaultKind::Final,
-    }];
-    plan.jobs[0].later = simulator::chaos::Later::Completes(Duration::from_secs(60));
-    plan.deeds = [(900, Deed::Replay), (5000, Deed::Redrive)]
-        .map(|(seconds, deed)| (Duration::from_secs(seconds), deed))
-        .to_vec();
-    breaks("promise 2", &plan, |definition| {
-        let commands = "/States/RecoverInstances/ItemProcessor/States/RebootInstance/Arguments/Parameters/commands/1";
-        set(
-            definition,
-            commands,
-            json!("{% '# gpu-recovery: reboot once, token=' & $rebootToken %}"),
-        );
+fn promise_2_evidence_of_another_boot_is_noticed() {
+    breaks("promise 2", &gpu_fault(), |definition| {
+        let choices = "/States/RecoverInstances/ItemProcessor/States/NodeAnswered?/Choices";
+        let choices = definition
+            .pointer_mut(choices)
+            .and_then(Value::as_array_mut);
+        let rule = choices
+            .expect("it is there")
+            .iter_mut()
+            .find(|choice| choice["Comment"] == "This boot")
+            .expect("it is there");
+        rule["Condition"] = json!("{% $answer != null %}");
     });
 }
 

@@ -12,6 +12,7 @@ mod exit;
 mod fail_job;
 mod instance_events;
 mod look_for_lost_stops;
+mod name_suspects;
 mod notify_failed_execution;
 mod notify_operators;
 mod quarantine_instance;

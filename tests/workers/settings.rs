@@ -13,7 +13,7 @@ const REQUIRED: [&str; 5] = [
 ];
 
 /// Each variable with good values and bad ones.
-const VARIABLES: [(&str, &[&str], &[&str]); 19] = [
+const VARIABLES: [(&str, &[&str], &[&str]); 20] = [
     (
         "TRAINING_JOB_TABLE_NAME",
         &["hybrid-gpu-training-job"],
@@ -80,7 +80,12 @@ const VARIABLES: [(&str, &[&str], &[&str]); 19] = [
     ("MAX_FAULTY_INSTANCES", &["", "1", "1024"], &["0", "1025"]),
     ("MAX_REBOOTS_PER_DAY", &["", "1", "100"], &["0", "x"]),
     ("DCGM_TIMEOUT_SECONDS", &["", "60", "7200"], &["59", "7201"]),
-    ("REBOOT_CHECK_SECONDS", &["", "30", "3600"], &["29", "1h"]),
+    ("PROBE_SECONDS", &["", "1", "60"], &["0", "61", "soon"]),
+    (
+        "REBOOT_TIMEOUT_SECONDS",
+        &["", "600", "7200"],
+        &["599", "7201", "10m"],
+    ),
 ];
 
 fn environment() -> impl Strategy<Value = Vec<(&'static str, &'static str, bool)>> {

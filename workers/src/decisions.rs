@@ -4,3 +4,4 @@ pub mod console;
 pub mod diagnosis;
 pub mod exit;
 pub mod message;
+pub mod probe;

@@ -171,6 +171,7 @@ pub async fn enter(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitError
     cloud.bus.set_delivery((&scenario.delivery).into());
     launcher::launch(cloud, scenario).await?;
     launcher::break_gpus(cloud, scenario);
+    launcher::log_at_first_end(cloud, scenario);
     for t in &scenario.throttle {
         let throttle = cloud.wire.throttle();
         throttle.set_limit(&t.service, &t.action, t.limit());

@@ -233,6 +233,7 @@ async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>
             status: RankStatus::Running,
             exit_code: None,
             stop_code: None,
+            probe: None,
             stopped_reason: None,
             launch: Some(LaunchSpec::of(task, network)),
         });
@@ -364,6 +365,7 @@ async fn record(
             status: RankStatus::Running,
             exit_code: None,
             stop_code: None,
+            probe: None,
             stopped_reason: None,
             launch: Some(launch.clone()),
         })

@@ -20,7 +20,7 @@ use crate::{
 use aws_sdk_ecs::types::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The step.
 pub struct ClaimJob;
@@ -42,6 +42,8 @@ pub enum ClaimJobOutcome {
         nodes: u32,
         /// How many more relaunches the job may have.
         recoveries_left: u32,
+        /// The nodes of the attempt, in the order of their ranks: they are asked what happened.
+        instances: Vec<InstanceId>,
         /// What follows when no GPU fault is found.
         healthy_policy: HealthyPolicy,
         failure: Failure,
@@ -164,6 +166,7 @@ impl Step for ClaimJob {
             attempt: job.attempt,
             nodes: job.nodes,
             recoveries_left,
+            instances: nodes_of(&ranks),
             healthy_policy: settings.healthy_policy,
             failure: Failure {
                 not_relaunchable,
@@ -236,6 +239,13 @@ async fn leave(
         Write::Refused(Some(job)) => Ok(stale(&key, &job)),
         Write::Refused(None) => Ok(ClaimJobOutcome::NotManaged),
     }
+}
+
+/// Each node once, in the order of the ranks.
+fn nodes_of(ranks: &[RankRecord]) -> Vec<InstanceId> {
+    let mut seen = BTreeSet::new();
+    let nodes = ranks.iter().filter_map(|rank| rank.instance_id.as_ref());
+    nodes.filter(|id| seen.insert(*id)).cloned().collect()
 }
 
 enum Claim {

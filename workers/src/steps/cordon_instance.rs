@@ -2,14 +2,13 @@
 
 use crate::{
     Context, Step, WorkerError,
-    aws::{
-        instances::Hold,
-        jobs::RankKey,
-        launch_names::{digest, is_launch},
-    },
+    aws::{instances::Hold, jobs::RankKey, launch_names::is_launch},
+    context::parse_time,
+    decisions::probe::gpu_set,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{InstanceRecord, InstanceStatus, JobStatus},
 };
+use aws_sdk_ecs::types::ContainerInstance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +25,8 @@ pub struct CordonInstanceInput {
     pub attempt: u32,
     pub instance: InstanceId,
     pub rank: u32,
+    /// When the execution was started, RFC 3339: what it has found is younger.
+    pub started_at: String,
     /// DCGM's exit code, which made the instance faulty.
     pub exit_code: i32,
 }
@@ -36,8 +37,10 @@ pub enum CordonInstanceOutcome {
     /// DRAINING, empty, and held by this execution.
     Cordoned {
         instance: InstanceId,
-        /// Names this reboot on the node, so that a command sent twice reboots it once.
-        reboot_token: String,
+        /// The GPUs of its registration, as the probe tells a set; `?:-` when ECS names none.
+        gpus: String,
+        /// Another recovery has rebooted it since this execution was started: what this one has found is no evidence.
+        rebooted_since: bool,
     },
     /// Not to be rebooted; it was not changed.
     Refused { refusal: Refusal, detail: String },
@@ -103,16 +106,20 @@ impl Step for CordonInstance {
         {
             return Ok(refusal);
         }
-        if let Some(refusal) =
-            not_ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await?
-        {
-            return Ok(refusal);
-        }
-        let reboot_token = digest(&format!("{}/{}", input.execution, input.instance), 16);
+        let registered = match ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await? {
+            Ok(registered) => registered,
+            Err(refusal) => return Ok(refusal),
+        };
+        let gpus = gpus_of(&registered);
         let held_already = before.as_ref().is_some_and(|r| {
-            r.holder.as_ref() == Some(&input.execution)
-                && r.reboot_token.as_deref() == Some(reboot_token.as_str())
+            r.holder.as_ref() == Some(&input.execution) && r.status == InstanceStatus::Rebooting
         });
+        let started = parse_time(&input.started_at).unwrap_or(now);
+        let by_others = before.iter().flat_map(|r| &r.reboots);
+        let by_others = by_others.take(before.as_ref().map_or(0, |r| {
+            r.reboots.len() - usize::from(held_already && !r.reboots.is_empty())
+        }));
+        let rebooted_since = by_others.max().is_some_and(|last| *last > started);
         // Nothing has changed yet. A hold of ours, left by a call that died, is undone below.
         if !held_already && let Some(refusal) = in_use(ctx, &arn, &input.job_id).await? {
             return Ok(refusal);
@@ -136,7 +143,7 @@ impl Step for CordonInstance {
                 job: &input.job_id,
                 by: &input.execution,
                 previous: before.as_ref().and_then(|r| r.holder.as_ref()),
-                reboot_token: &reboot_token,
+                gpus: gpus.as_deref(),
                 verdict: &format!("faulty (DCGM exit {})", input.exit_code),
                 reboots: &reboots,
             })
@@ -156,7 +163,8 @@ impl Step for CordonInstance {
         }
         Ok(CordonInstanceOutcome::Cordoned {
             instance: input.instance,
-            reboot_token,
+            gpus: gpus.unwrap_or_else(|| UNKNOWN_GPUS.to_owned()),
+            rebooted_since,
         })
     }
 }
@@ -208,23 +216,35 @@ async fn refusal_of(
     )
 }
 
-/// What ECS forbids before the drain.
-async fn not_ours_to_drain(
+/// What the probe says where nvidia-smi does not answer.
+const UNKNOWN_GPUS: &str = "?:-";
+
+/// The GPUs that the ECS agent registered: those of a time when the node was well, because an agent that finds other
+/// resources than it has registered does not come up.
+fn gpus_of(registered: &ContainerInstance) -> Option<String> {
+    let resources = registered.registered_resources().iter();
+    let mut gpus = resources.filter(|resource| resource.name() == Some("GPU"));
+    let uuids = gpus.next()?.string_set_value();
+    (!uuids.is_empty()).then(|| gpu_set(uuids.iter().map(String::as_str)))
+}
+
+/// The instance as ECS knows it, or what forbids the drain.
+async fn ours_to_drain(
     ctx: &Context,
     instance: &InstanceId,
     arn: &ContainerInstanceArn,
     record: Option<&InstanceRecord>,
-) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
+) -> Result<Result<ContainerInstance, CordonInstanceOutcome>, WorkerError> {
     let Some(found) = ctx.fleet.container_instance(arn).await? else {
         let detail = format!("the cluster does not know {arn}");
-        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
+        return Ok(Err(refuse(Refusal::NotInCluster, detail)));
     };
     if found.ec2_instance_id() != Some(instance.as_str()) {
         let detail = format!("{arn} is not {instance}");
-        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
+        return Ok(Err(refuse(Refusal::NotInCluster, detail)));
     }
     let ours = record.is_some_and(|r| r.cordoned);
-    Ok(match found.status() {
+    let refusal = match found.status() {
         Some("ACTIVE") => None,
         Some("DRAINING") if ours => None,
         Some("DRAINING") => {
@@ -236,7 +256,8 @@ async fn not_ours_to_drain(
             let detail = format!("{arn} is {}", other.unwrap_or("of unknown status"));
             Some(refuse(Refusal::NotInCluster, detail))
         }
-    })
+    };
+    Ok(refusal.map_or(Ok(found), Err))
 }
 
 /// Refuses an instance on which a job's task runs. Daemon-service tasks and tasks of no job do not count.
