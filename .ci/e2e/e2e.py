@@ -338,8 +338,8 @@ def a_gpu_fault_is_recovered_and_told(system):
     assert end["status"] == "SUCCEEDED", (end, system.path(execution))
     # ministack's history leaves out what happens inside a Map; what was done there shows in the tables and in ECS.
     expected = [
-        "Classify", "ClaimJob", "JobClaimed?", "StopSiblings", "AllStopped?", "CheckGpus", "GpusHealthy?",
-        "RecoverInstances", "InstancesRecovered?", "RelaunchJob", "NotifyOperators",
+        "Classify", "ClaimJob", "JobClaimed?", "StopSiblings", "AllStopped?", "CheckGpus", "CheckAgain?",
+        "GpusHealthy?", "RecoverInstances", "InstancesRecovered?", "RelaunchJob", "NotifyOperators",
     ]  # fmt: skip
     assert system.path(execution) == expected, system.path(execution)
     attributes, subject, body = system.message()
