@@ -35,16 +35,16 @@ fn played(path: impl Future<Output = World>) -> Vec<CallRecord> {
     runtime.block_on(path).wire().calls()
 }
 
-/// A relaunch whose worker died when it had started the tasks and recorded none of them.
+/// A relaunch whose worker died when it had started the tasks and recorded one of them: its record says later that it ended.
 async fn half_started() -> (World, Recovery) {
     let w = World::with_job(3).await;
     let recovery = w.claim_and_stop(1).await;
     w.wire()
         .faults()
         .set_plan(|call| match (call.role(), call.action) {
-            ("relaunch-job", "PutItem" | "BatchWriteItem") => Fault::KillCaller {
-                after_effect: false,
-            },
+            ("relaunch-job", "PutItem" | "BatchWriteItem") => {
+                Fault::KillCaller { after_effect: true }
+            }
             _ => Fault::Proceed,
         });
     let relaunch = recovery.input(json!({ "instances": [] }));
