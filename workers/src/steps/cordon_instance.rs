@@ -243,8 +243,13 @@ async fn no_fault(
         Some(End::TimedOut) => {
             let family = &ctx.settings.dcgm_health_check_task;
             let ran = ctx.fleet.last_check_ran(arn, family).await?;
-            Ok((!ran).then(|| {
-                let detail = "unchecked: the check's task did not start in time".to_owned();
+            // Of an agent that is away nobody hears how a check has ended.
+            let here = ctx.fleet.container_instance(arn).await?;
+            let heard = here.is_some_and(|instance| instance.agent_connected());
+            Ok((!(ran && heard)).then(|| {
+                let detail =
+                    "unchecked: the check's task did not start, or was not heard of, in time"
+                        .to_owned();
                 refuse(Refusal::CheckNeverRan, detail)
             }))
         }
