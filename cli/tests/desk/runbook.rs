@@ -45,6 +45,20 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+impl World {
+    /// After a recovery whose operators were told what the check of such GPUs led to, and its execution.
+    async fn told_of(health: GpuHealth) -> (Self, String) {
+        let world = Self::new().await;
+        world.cloud.fleet.set_gpu_health(BAD, health);
+        world
+            .until(|world| world.history_has("NotifyOperators"))
+            .await;
+        world.pass(60).await;
+        let execution = world.recovery().arn;
+        (world, execution)
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_command_of_the_runbook_does_what_it_says() {
     let blocks = runbook();
@@ -62,26 +76,8 @@ async fn every_command_of_the_runbook_does_what_it_says() {
                 let execution = world.recovery().arn;
                 (world, execution)
             }
-            "failed" => {
-                let world = World::new().await;
-                world.cloud.fleet.set_gpu_health(BAD, GpuHealth::Healthy);
-                world
-                    .until(|world| world.history_has("NotifyOperators"))
-                    .await;
-                world.pass(60).await;
-                let execution = world.recovery().arn;
-                (world, execution)
-            }
-            "quarantined" => {
-                let world = World::new().await;
-                world.cloud.fleet.set_gpu_health(BAD, GpuHealth::Isolate);
-                world
-                    .until(|world| world.history_has("NotifyOperators"))
-                    .await;
-                world.pass(60).await;
-                let execution = world.recovery().arn;
-                (world, execution)
-            }
+            "failed" => World::told_of(GpuHealth::Healthy).await,
+            "quarantined" => World::told_of(GpuHealth::Isolate).await,
             "idle" => {
                 let world = World::new().await;
                 for nth in 2..4 {

@@ -12,7 +12,7 @@ use crate::{
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{InstanceRecord, InstanceStatus, JobStatus},
 };
-use aws_sdk_ecs::types::Task;
+use aws_sdk_ecs::types::{ContainerInstance, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -119,17 +119,16 @@ impl Step for CordonInstance {
         if let Some(refusal) = forbidden {
             return Ok(refusal);
         }
-        if let Some(refusal) =
-            not_ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await?
-        {
-            return Ok(refusal);
-        }
+        let registered = match ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await? {
+            Ok(registered) => registered,
+            Err(refusal) => return Ok(refusal),
+        };
         let reboot_token = digest(&format!("{}/{}", input.execution, input.instance), 16);
         let held_already = before.as_ref().is_some_and(|r| {
             r.holder.as_ref() == Some(&input.execution)
                 && r.reboot_token.as_deref() == Some(reboot_token.as_str())
         });
-        if !held_already && let Some(refusal) = no_fault(ctx, &arn, &input).await? {
+        if !held_already && let Some(refusal) = no_fault(ctx, &registered, &arn, &input).await? {
             return Ok(refusal);
         }
         // Nothing has changed yet. A hold of ours, left by a call that died, is undone below.
@@ -235,6 +234,7 @@ fn too_often(ctx: &Context, before: &[i64], now: i64) -> Option<CordonInstanceOu
 /// That a check did not end is a fault only if it ran.
 async fn no_fault(
     ctx: &Context,
+    registered: &ContainerInstance,
     arn: &ContainerInstanceArn,
     input: &CordonInstanceInput,
 ) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
@@ -244,8 +244,7 @@ async fn no_fault(
             let family = &ctx.settings.dcgm_health_check_task;
             let ran = ctx.fleet.last_check_ran(arn, family).await?;
             // Of an agent that is away nobody hears how a check has ended.
-            let here = ctx.fleet.container_instance(arn).await?;
-            let heard = here.is_some_and(|instance| instance.agent_connected());
+            let heard = registered.agent_connected();
             Ok((!(ran && heard)).then(|| {
                 let detail =
                     "unchecked: the check's task did not start, or was not heard of, in time"
@@ -256,33 +255,33 @@ async fn no_fault(
     }
 }
 
-/// What ECS forbids before the drain.
-async fn not_ours_to_drain(
+/// The instance as ECS knows it, or what forbids the drain.
+async fn ours_to_drain(
     ctx: &Context,
     instance: &InstanceId,
     arn: &ContainerInstanceArn,
     record: Option<&InstanceRecord>,
-) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
+) -> Result<Result<ContainerInstance, CordonInstanceOutcome>, WorkerError> {
     let Some(found) = ctx.fleet.container_instance(arn).await? else {
         let detail = format!("the cluster does not know {arn}");
-        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
+        return Ok(Err(refuse(Refusal::NotInCluster, detail)));
     };
     if found.ec2_instance_id() != Some(instance.as_str()) {
         let detail = format!("{arn} is not {instance}");
-        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
+        return Ok(Err(refuse(Refusal::NotInCluster, detail)));
     }
     let ours = record.is_some_and(|r| r.cordoned);
     Ok(match found.status() {
-        Some("ACTIVE") => None,
-        Some("DRAINING") if ours => None,
+        Some("ACTIVE") => Ok(found),
+        Some("DRAINING") if ours => Ok(found),
         Some("DRAINING") => {
             let detail = "an operator set it DRAINING".to_owned();
-            Some(refuse(Refusal::CordonedByOperator, detail))
+            Err(refuse(Refusal::CordonedByOperator, detail))
         }
         // A deregistered instance can be described for a while.
         other => {
             let detail = format!("{arn} is {}", other.unwrap_or("of unknown status"));
-            Some(refuse(Refusal::NotInCluster, detail))
+            Err(refuse(Refusal::NotInCluster, detail))
         }
     })
 }
