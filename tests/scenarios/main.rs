@@ -205,3 +205,23 @@ fn second_fault_later() {
 fn crash_loop() {
     ends_as_it_says("crash-loop");
 }
+
+#[test]
+fn first_failure_during_submit() {
+    ends_as_it_says("first-failure-during-submit");
+}
+
+#[test]
+fn image_pull_throttled() {
+    ends_as_it_says("image-pull-throttled");
+}
+
+#[test]
+fn relaunch_does_not_start() {
+    ends_as_it_says("relaunch-does-not-start");
+}
+
+#[test]
+fn rank_ends_while_others_start() {
+    ends_as_it_says("rank-ends-while-others-start");
+}

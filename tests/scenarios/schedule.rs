@@ -62,6 +62,7 @@ ranks:
   3: { exits: { after: 10m, code: 1 } }
   5: { exits: { after: 8h, code: 1 } }
   6: { exits: { after: 5m, code: 0 }, attempts: 4 }
+  7: { later: [{ startsAfter: 1m }] }
 instances:
   5: { gpu: isolate, reboot: never-returns }
 actions:
@@ -79,6 +80,7 @@ expect:
         [
             "rank 5 exits with 1 after 8h: its tasks were stopped before",
             "rank 6 does so in 4 attempts: there was no attempt 2",
+            "rank 7 has 2 launches: there was no launch 2",
             "node 5: its GPUs were never checked",
             "node 5: it was never rebooted",
             "abortExecution at 2m: there was nothing to do it to",

@@ -1,8 +1,11 @@
 //! The scenarios of the drill as plans, so that the same faults, people and checks apply to them.
 
 use super::plan::{Deed, Job, Later, Node, Plan, Storm};
-use crate::{ecs::OnSigterm, scenario::Scenario};
-use std::time::Duration;
+use crate::{
+    ecs::{OnSigterm, Run},
+    scenario::Scenario,
+};
+use std::{collections::BTreeMap, time::Duration};
 
 impl Plan {
     /// A scenario as a plan: cluster, job, events and people are the scenario's, and nothing fails beside that.
@@ -20,21 +23,35 @@ impl Plan {
                 }
             })
             .collect();
-        let behaviours = (0..scenario.nodes).map(|rank| scenario.behaviour(rank, 1));
+        let behaviours = (0..scenario.nodes).map(|rank| scenario.behaviour(rank, 1, 1));
         let (ranks, on_sigterm): (Vec<_>, Vec<_>) =
             behaviours.map(|b| (b.run, b.on_sigterm)).unzip();
         let job = |id: String, nodes: Vec<usize>, gpus| Job {
             id,
             at: Duration::ZERO,
             gpus,
-            ranks: vec![crate::ecs::Run::Forever; nodes.len()],
+            ranks: vec![Run::Forever; nodes.len()],
             nodes,
             on_sigterm: OnSigterm::default(),
             later: Later::RunsOn,
             recovery_attempts: None,
         };
+        let later: BTreeMap<usize, Vec<Run>> = scenario
+            .ranks
+            .iter()
+            .filter(|(_, spec)| !spec.later.is_empty())
+            .map(|(rank, spec)| {
+                let runs = spec.later.iter().map(|launch| launch.behaviour().run);
+                (*rank as usize, runs.collect())
+            })
+            .collect();
+        let later = match later.is_empty() {
+            true => Later::RunsOn,
+            false => Later::ByLaunch(later),
+        };
         let mut jobs = vec![Job {
             ranks,
+            later,
             on_sigterm: on_sigterm.first().copied().unwrap_or_default(),
             ..job(
                 "llama-7b".to_owned(),

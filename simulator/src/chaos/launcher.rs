@@ -60,6 +60,12 @@ fn behaviour(
             Later::DoesNotStart { rank: other } if rank == *other => Run::NotStarted {
                 reason: "CannotPullContainerError: pull access denied".to_owned(),
             },
+            Later::ByLaunch(runs) => {
+                // A rank stays on its instance, and no other job's task of this family comes there.
+                let nth = task.starts_on_instance.checked_sub(2)? as usize;
+                let run = runs.get(&rank).and_then(|runs| runs.get(nth));
+                run.cloned().unwrap_or(Run::Forever)
+            }
             Later::FailsAgain { .. } | Later::DoesNotStart { .. } => Run::Forever,
         }
     };

@@ -71,6 +71,8 @@ pub enum Later {
     DoesNotStart {
         rank: usize,
     },
+    /// What these ranks do in their second launch, their third, ...: a scenario's.
+    ByLaunch(BTreeMap<usize, Vec<Run>>),
 }
 
 /// What a person does, or nature beside what nodes and ranks do by themselves. Numbers are taken modulo what is there.

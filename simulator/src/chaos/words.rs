@@ -171,6 +171,13 @@ impl fmt::Display for Later {
                 write!(f, "rank {rank} exits with {code} after {after}")
             }
             Self::DoesNotStart { rank } => write!(f, "rank {rank} does not start"),
+            Self::ByLaunch(runs) => {
+                let runs = runs.iter().map(|(rank, runs)| {
+                    let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
+                    format!("rank {rank} {}", runs.join(", then "))
+                });
+                f.write_str(&runs.collect::<Vec<_>>().join("; "))
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ pub struct Behaviour {
     pub gang: Option<String>,
     /// What the other containers leave when the main one ends (143 obeys SIGTERM, 137 is killed, 0 ends by itself).
     pub sidecar_code: i32,
+    /// Its image is pulled for so long before it is RUNNING, beside the time that every start takes.
+    pub pulls_for: Duration,
 }
 
 impl Default for Behaviour {
@@ -20,6 +22,7 @@ impl Default for Behaviour {
             on_sigterm: OnSigterm::default(),
             gang: None,
             sidecar_code: 143,
+            pulls_for: Duration::ZERO,
         }
     }
 }

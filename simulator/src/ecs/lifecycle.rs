@@ -152,14 +152,17 @@ impl State {
         if !self.agent_connected(&task.instance_id) {
             return;
         }
-        let awsvpc = task.awsvpc();
+        let (awsvpc, pulling) = (task.awsvpc(), task.times.pull_started.is_some());
         let behaviour = self.behaviour(arn);
         let now = self.clock.now();
+        if !behaviour.pulls_for.is_zero() && !pulling {
+            return self.pull(arn, behaviour.pulls_for);
+        }
         let Some(task) = self.tasks.get_mut(arn) else {
             return;
         };
         task.gang = behaviour.gang.clone().or(task.launch.started_by.clone());
-        task.times.pull_started = task.times.created;
+        task.times.pull_started = task.times.pull_started.or(task.times.created);
         task.behaviour = behaviour;
         if let Run::NotStarted { reason } = &task.behaviour.run {
             let reason = reason.clone();
@@ -176,6 +179,16 @@ impl State {
             );
         } else {
             self.now_running(arn);
+        }
+    }
+
+    /// Comes back to the start when the image is there.
+    fn pull(&mut self, arn: &str, how_long: Duration) {
+        let now = self.clock.now();
+        let at = self.after(how_long, Due::Task(arn.to_owned(), TaskStep::Start));
+        if let Some(task) = self.tasks.get_mut(arn) {
+            task.times.pull_started = Some(now);
+            task.process = Process::Waiting(Some(at));
         }
     }
 

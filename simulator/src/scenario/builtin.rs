@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 33] = [
+const BUILTIN: [(&str, &str); 37] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -112,6 +112,22 @@ const BUILTIN: [(&str, &str); 33] = [
     (
         "operator-stops-a-recovery",
         include_str!("../../scenarios/operator-stops-a-recovery.yaml"),
+    ),
+    (
+        "first-failure-during-submit",
+        include_str!("../../scenarios/first-failure-during-submit.yaml"),
+    ),
+    (
+        "image-pull-throttled",
+        include_str!("../../scenarios/image-pull-throttled.yaml"),
+    ),
+    (
+        "relaunch-does-not-start",
+        include_str!("../../scenarios/relaunch-does-not-start.yaml"),
+    ),
+    (
+        "rank-ends-while-others-start",
+        include_str!("../../scenarios/rank-ends-while-others-start.yaml"),
     ),
     (
         "second-fault-later",

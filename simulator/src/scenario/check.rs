@@ -63,6 +63,7 @@ impl Scenario {
         let ranks = self.ranks.iter().map(|(n, r)| (format!("ranks.{n}"), r));
         for (field, rank) in ranks.chain([("others".to_owned(), &self.others)]) {
             rank.check(&field)?;
+            rank.check_later(&field)?;
         }
         for (node, instance) in &self.instances {
             if let Gpu::DcgmExits(code) = instance.gpu {
@@ -121,6 +122,24 @@ impl RankSpec {
             if let Some(end) = end {
                 exit_code(&format!("{field}.{how}.code"), end.code)?;
             }
+        }
+        Ok(())
+    }
+
+    fn check_later(&self, field: &str) -> Result<(), String> {
+        if self.attempts.is_some() && !self.later.is_empty() {
+            return Err(format!(
+                "{field} has attempts and later; give one: later says what each launch does, attempts repeats the first"
+            ));
+        }
+        for (i, later) in self.later.iter().enumerate() {
+            let field = format!("{field}.later[{i}]");
+            if later.attempts.is_some() || !later.later.is_empty() {
+                return Err(format!(
+                    "{field} is one launch; give attempts and later beside the rank's first"
+                ));
+            }
+            later.check(&field)?;
         }
         Ok(())
     }

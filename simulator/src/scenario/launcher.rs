@@ -59,7 +59,10 @@ pub fn behaviour_of(
         let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
         let attempt = task.started_by.as_ref().and_then(|s| attempts.get(s));
         match (task.family.as_str(), rank, attempt) {
-            (TRAINING, Some(rank), Some((_, attempt))) => scenario.behaviour(rank, *attempt),
+            // A rank stays on its instance: its launches are those of its family there.
+            (TRAINING, Some(rank), Some((_, attempt))) => {
+                scenario.behaviour(rank, *attempt, task.starts_on_instance)
+            }
             _ => Behaviour::default(),
         }
     }

@@ -169,11 +169,19 @@ impl Scenario {
 pub async fn enter(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitError> {
     launcher::furnish(cloud, scenario);
     cloud.bus.set_delivery((&scenario.delivery).into());
+    let throttle = || {
+        for t in &scenario.throttle {
+            let throttle = cloud.wire.throttle();
+            throttle.set_limit(&t.service, &t.action, t.limit());
+        }
+    };
+    if scenario.throttled_submission {
+        throttle();
+    }
     launcher::launch(cloud, scenario).await?;
     launcher::break_gpus(cloud, scenario);
-    for t in &scenario.throttle {
-        let throttle = cloud.wire.throttle();
-        throttle.set_limit(&t.service, &t.action, t.limit());
+    if !scenario.throttled_submission {
+        throttle();
     }
     Ok(())
 }
@@ -274,7 +282,12 @@ async fn settle(cloud: &Cloud, scenario: &Scenario, start: Instant) -> bool {
 /// How long the scenario's own schedule is at the most.
 fn scheduled(scenario: &Scenario) -> Duration {
     let ranks = scenario.ranks.values().chain([&scenario.others]);
-    let ends = ranks.filter_map(|rank| Some(rank.ends_after()? * rank.attempts()));
+    let ends = ranks.map(|rank| {
+        let first = rank.takes() * rank.attempts();
+        rank.later
+            .iter()
+            .fold(first, |sum, later| sum + later.takes())
+    });
     let cuts = scenario.actions.iter().map(|action| {
         let cut = action.disconnect_agent.as_ref();
         action.at + cut.map_or(Duration::ZERO, |cut| cut.how_long)

@@ -27,6 +27,13 @@ pub fn not(watch: &Watch, scenario: &Scenario, report: &Report, idle: &[&Action]
                 "rank {rank} does so in {all} attempts: there was no attempt {last}"
             ));
         }
+        let (named, seen) = (1 + spec.later.len(), launches(watch, *rank));
+        if seen < named {
+            not.push(format!(
+                "rank {rank} has {named} launches: there was no launch {}",
+                seen + 1
+            ));
+        }
     }
     let mut others = (0..scenario.nodes).filter(|rank| !scenario.ranks.contains_key(rank));
     if let Some(end) = end(&scenario.others)
@@ -62,6 +69,14 @@ fn own_ends(watch: &Watch) -> BTreeSet<(u32, u32)> {
             && life.end.stop_code.as_deref() != Some("UserInitiated")
     });
     ended.map(|life| (life.attempt, life.rank)).collect()
+}
+
+/// How many tasks the rank has had.
+fn launches(watch: &Watch, rank: u32) -> usize {
+    let tasks = watch.tasks().into_values();
+    tasks
+        .filter(|life| life.job == launcher::JOB && life.rank == rank)
+        .count()
 }
 
 /// How the rank's task ends by itself.

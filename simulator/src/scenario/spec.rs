@@ -49,6 +49,9 @@ pub struct Scenario {
     /// Rates that others in the account leave for the recovery.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub throttle: Vec<Throttle>,
+    /// `throttle` holds while the job is submitted, too.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub throttled_submission: bool,
     /// What people do, in the order of the times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
@@ -88,9 +91,20 @@ pub struct RankSpec {
     /// Ignores SIGTERM, so that it is killed at the stop time-out.
     #[serde(default, skip_serializing_if = "is_default")]
     pub ignores_sigterm: bool,
+    /// Its image is pulled for so long before it is RUNNING.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "duration::optional"
+    )]
+    pub starts_after: Option<Duration>,
     /// In so many attempts; 1 when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// What it does in its second launch, its third, ...; after those it runs. An attempt whose launch is undone has more
+    /// than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<RankSpec>,
 }
 
 /// When, and with which code.
@@ -312,10 +326,15 @@ impl Scenario {
         }
     }
 
-    /// What a rank's task does in an attempt.
-    pub fn behaviour(&self, rank: u32, attempt: u32) -> Behaviour {
+    /// What a rank's task does in an attempt; `launch` counts the rank's tasks from 1.
+    pub fn behaviour(&self, rank: u32, attempt: u32, launch: u32) -> Behaviour {
         let spec = self.ranks.get(&rank).unwrap_or(&self.others);
-        if attempt <= spec.attempts() {
+        if let Some(nth) = launch.checked_sub(2)
+            && !spec.later.is_empty()
+        {
+            let later = spec.later.get(nth as usize);
+            later.map(RankSpec::behaviour).unwrap_or_default()
+        } else if attempt <= spec.attempts() {
             spec.behaviour()
         } else {
             Behaviour::default()
@@ -329,13 +348,14 @@ impl RankSpec {
         self.attempts.unwrap_or(1)
     }
 
-    /// So long after its start its end is scheduled.
-    pub fn ends_after(&self) -> Option<Duration> {
+    /// What of it is scheduled takes so long.
+    pub fn takes(&self) -> Duration {
         let exits = self.exits.as_ref().map(|exit| exit.after);
-        exits
+        let ends = exits
             .or(self.ends_without_code)
             .or(self.interrupted.as_ref().map(|exit| exit.after))
-            .or(self.out_of_memory)
+            .or(self.out_of_memory);
+        self.starts_after.unwrap_or_default() + ends.unwrap_or_default()
     }
 
     pub fn behaviour(&self) -> Behaviour {
@@ -362,6 +382,7 @@ impl RankSpec {
         Behaviour {
             run,
             on_sigterm,
+            pulls_for: self.starts_after.unwrap_or_default(),
             // Beside a killed trainer a log router ends well by itself.
             sidecar_code: if self.out_of_memory.is_some() { 0 } else { 143 },
             ..Behaviour::default()

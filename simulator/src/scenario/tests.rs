@@ -47,6 +47,14 @@ fn what_cannot_be_is_refused_with_what_can() {
             "ranks.1.abortsWithGang.code is -1",
         ),
         (
+            "ranks: { 1: { attempts: 2, later: [{ startsAfter: 1m }] } }",
+            "ranks.1 has attempts and later; give one",
+        ),
+        (
+            "ranks: { 1: { later: [{ attempts: 2 }] } }",
+            "ranks.1.later[0] is one launch",
+        ),
+        (
             "instances: { 1: { gpu: { dcgm-exits: 256 } } }",
             "instances.1.gpu.dcgm-exits is 256",
         ),

@@ -1,6 +1,7 @@
 //! EventBridge events as AWS sends them. Fields that we do not read are allowed: AWS adds some from time to time.
 
 use crate::{
+    aws::launch_names::is_launch,
     context::parse_time,
     decisions::exit::{ContainerEnd, TaskEnd},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, TaskArn},
@@ -54,6 +55,9 @@ pub struct ContainerDetail {
 /// A task that stopped is expected in the table, and in its index, so long after it was created. Before that an
 /// unknown task may be a rank whose launcher has not written it down yet.
 const RECORDED_WITHIN_SECONDS: i64 = 60;
+/// `submit` records its tasks when it has started the last of them, minutes after the first where ECS throttles it. The
+/// retries of NotSettledYet last a little longer.
+const SUBMITTED_WITHIN_SECONDS: i64 = 600;
 
 impl TaskDetail {
     /// How the task ended.
@@ -74,12 +78,16 @@ impl TaskDetail {
         }
     }
 
-    /// True while the task is so young that its record may still be on its way.
+    /// True while the task is so young that its record, or those of its job's other ranks, may still be on their way.
     pub fn may_be_unrecorded(&self, now: i64) -> bool {
+        let within = match &self.started_by {
+            Some(by) if is_launch(by) => SUBMITTED_WITHIN_SECONDS,
+            _ => RECORDED_WITHIN_SECONDS,
+        };
         self.created_at
             .as_deref()
             .and_then(parse_time)
-            .is_some_and(|created| now - created < RECORDED_WITHIN_SECONDS)
+            .is_some_and(|created| now - created < within)
     }
 }
 

@@ -122,6 +122,14 @@ impl Step for ClaimJob {
         let settings = ctx.settings.of_job(&job.policies);
         let detail = &input.event.detail;
         let (ranks, tasks) = keep_launches(ctx, &settings, &job, key.rank, &detail.end()).await?;
+        let recorded = ranks.len();
+        if recorded < job.nodes as usize && detail.may_be_unrecorded(ctx.clock.epoch_seconds()) {
+            // The claim is kept: whoever launched the job writes the other ranks just now.
+            return Err(WorkerError::NotSettledYet(format!(
+                "{recorded} of job {}'s {} ranks are recorded yet",
+                job.job_id, job.nodes
+            )));
+        }
         let not_relaunchable = ranks
             .iter()
             .find(|r| r.launch.is_none() || r.instance_id.is_none())

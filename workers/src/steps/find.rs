@@ -28,7 +28,7 @@ pub(super) async fn rank_of(ctx: &Context, task: &TaskDetail) -> Result<Found, W
     let Some(key) = ctx.jobs.find_task(&task.task_arn).await? else {
         if task.may_be_unrecorded(ctx.clock.epoch_seconds()) {
             return Err(WorkerError::NotSettledYet(format!(
-                "no record of task {} yet; it was created less than a minute ago",
+                "no record of task {} yet; its launcher may still be writing it",
                 task.task_arn
             )));
         }
