@@ -147,6 +147,7 @@ pub fn launch(rank: usize) -> LaunchSpec {
         group: Some("llama".to_owned()),
         network: None,
         enable_execute_command: true,
+        managed_tags: false,
     }
 }
 
@@ -253,6 +254,28 @@ impl World {
                     first().await;
                 }
                 ecs(&operation, body).await
+            })
+        });
+        self.wire().register("ecs", handler);
+    }
+
+    /// Changes what ECS answers to each call of this action.
+    pub fn change_answers(
+        &self,
+        action: &'static str,
+        change: impl Fn(&mut Value) + Send + Sync + 'static,
+    ) {
+        let ecs = self.cloud.fleet.handler();
+        let change = Arc::new(change);
+        let handler: Handler = Arc::new(move |operation, body| {
+            let (ecs, change) = (ecs.clone(), change.clone());
+            let operation = operation.to_owned();
+            Box::pin(async move {
+                let mut answer = ecs(&operation, body).await?;
+                if operation == action {
+                    change(&mut answer);
+                }
+                Ok(answer)
             })
         });
         self.wire().register("ecs", handler);

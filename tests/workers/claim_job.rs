@@ -447,6 +447,29 @@ async fn an_awsvpc_job_keeps_the_network_that_its_launcher_recorded() {
     );
 }
 
+/// RunTask would need the volume's settings (API_RunTask, volumeConfigurations), and ECS does not describe them.
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_volume_was_configured_at_launch_is_not_relaunched_and_the_reason_names_it() {
+    let w = job_of_three().await;
+    w.change_answers("DescribeTasks", |answer| {
+        for task in answer["tasks"].as_array_mut().into_iter().flatten() {
+            task["attachments"] = json!([{
+                "type": "AmazonElasticBlockStorage",
+                "details": [{ "name": "volumeName", "value": "scratch" }],
+            }]);
+        }
+    });
+    let claim = w.claim(1).await;
+    assert_eq!(claim.claimed["recoveriesLeft"], 0);
+    let why = claim.claimed["failure"]["notRelaunchable"]
+        .as_str()
+        .unwrap();
+    assert!(
+        why.starts_with("rank 0: volume scratch is configured at launch (volumeConfigurations)"),
+        "{why}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_tasks_ecs_has_forgotten_is_relaunchable_by_its_records_alone() {
     for (recorded, left) in [(true, 1), (false, 0)] {
@@ -471,12 +494,54 @@ async fn a_job_whose_tasks_ecs_has_forgotten_is_relaunchable_by_its_records_alon
 async fn a_job_with_unrecorded_ranks_is_not_relaunched() {
     let w = job_of_three().await;
     w.delete_job_record(JOB, &rank_key(1, 0)).await;
+    w.pass(600).await;
     let claim = w.claim(1).await;
     assert_eq!(claim.claimed["recoveriesLeft"], 0);
     assert_eq!(
         claim.claimed["failure"]["notRelaunchable"],
         "2 of the job's 3 ranks are recorded"
     );
+}
+
+/// The launcher writes them just now: to go on with those that are there would give up a job that can be recovered.
+#[tokio::test(start_paused = true)]
+async fn a_claim_waits_for_the_ranks_that_are_being_recorded_and_keeps_the_job_meanwhile() {
+    let w = job_of_three().await;
+    let other = w.ranks(1).await.remove(0);
+    w.delete_job_record(JOB, &other.record).await;
+    let event = w.exit(1, 1).await;
+    let input = input(&w.running_execution(), &event);
+    let error = w.call("claim-job", input.clone()).await.unwrap_err();
+    assert_eq!(error.name(), "NotSettledYet");
+    assert!(error.to_string().contains("2 of job llama-7b's 3 ranks"));
+    w.context("launcher")
+        .jobs
+        .put_ranks(&[other])
+        .await
+        .unwrap();
+    let claimed = w.outcome("claim-job", input, "Claimed").await;
+    assert_eq!(claimed["recoveriesLeft"], 1);
+}
+
+/// ECS may throttle a submission for minutes, and `submit` records the tasks when the last of them is started.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_submit_has_started_waits_ten_minutes_for_its_record() {
+    let w = job_of_three().await;
+    let ranks = w.ranks(1).await;
+    for rank in &ranks {
+        w.delete_job_record(JOB, &rank.record).await;
+    }
+    w.pass(300).await;
+    w.cloud
+        .fleet
+        .kill_process(ranks[1].task_arn.as_str(), Some(1));
+    w.pass(15).await;
+    let event = w.stop_event(ranks[1].task_arn.as_str());
+    let input = input(&w.running_execution(), &event);
+    let error = w.call("claim-job", input.clone()).await.unwrap_err();
+    assert_eq!(error.name(), "NotSettledYet");
+    w.pass(300).await;
+    w.outcome("claim-job", input, "NotManaged").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use tests::{
 use workers::{
     WorkerError,
     aws::launch_names::started_by,
-    desk::submit::{Submission, SubmitError, submit},
+    desk::submit::{SecondLook, Submission, SubmitError, look_again, submit},
     ids::{InstanceId, JobId},
     records::{InstanceStatus, JobStatus},
 };
@@ -204,4 +204,16 @@ async fn a_job_leaves_alone_the_record_of_an_instance_that_a_recovery_holds() {
     w.submit("other-job", [instance_id(1)]).await.unwrap();
     assert_eq!(w.instance_record(1).await, held);
     assert_eq!(held.holder, Some(World::arn(&recovery.execution)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rank_that_died_before_it_was_recorded_is_named() {
+    let w = fleet_of(3).await;
+    let job = w.submit(JOB, on(3)).await.unwrap();
+    let launcher = w.context(LAUNCHER);
+    let look = look_again(&launcher, &job).await.unwrap();
+    assert_eq!(look, SecondLook::default());
+    w.pass(60).await;
+    w.exit(2, 1).await;
+    assert_eq!(look_again(&launcher, &job).await.unwrap().stopped, [2]);
 }

@@ -5,3 +5,4 @@ pub mod diagnosis;
 pub mod exit;
 pub mod findings;
 pub mod message;
+pub mod relaunchable;

@@ -12,9 +12,13 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::collections::BTreeMap;
 use workers::{
+    decisions::relaunchable,
     desk::submit::{self, Adoption, Submission, SubmitError},
     ids::{InstanceId, JobId, TaskArn},
-    records::launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
+    records::{
+        JobRecord,
+        launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
+    },
     settings::{HealthyPolicy, JobPolicies, PersonStop},
 };
 
@@ -232,6 +236,11 @@ pub async fn submit_at(arguments: &Submit, desk: &Desk, output: &Output) -> Resu
             arguments.task_definition
         )));
     }
+    if let Some(volume) = &definition.volume_at_launch {
+        let why = relaunchable::volume_at_launch(volume);
+        let name = &arguments.task_definition;
+        return Err(Failure::BadInput(format!("{name}: {why}")));
+    }
     let container = definition.container(arguments.container.as_deref())?;
     let instances = match arguments.nodes {
         Some(nodes) => pick::instances(desk, nodes as usize, definition.gpus).await?,
@@ -261,13 +270,7 @@ pub async fn submit_at(arguments: &Submit, desk: &Desk, output: &Output) -> Resu
     let job = submit::submit(&desk.context, &submission)
         .await
         .map_err(worded)?;
-    output.still();
-    if arguments.common.json {
-        output.raw(&files::pretty(&job)?);
-    } else {
-        output.raw(job.job_id.as_str());
-    }
-    Ok(0)
+    recorded(&job, arguments.common.json, desk, output).await
 }
 
 /// The same with what it works with.
@@ -283,17 +286,45 @@ pub async fn adopt_at(arguments: &Adopt, desk: &Desk, output: &Output) -> Result
     };
     let adopted = submit::adopt(&desk.context, &adoption).await;
     output.still();
-    let (job, stopped) = adopted.map_err(worded)?;
-    if !stopped.is_empty() {
-        let ranks: Vec<String> = stopped.iter().map(u32::to_string).collect();
-        let text = format!(
-            "ranks that stopped meanwhile: {}; their events may have come too early to start a recovery",
-            ranks.join(", ")
-        );
-        output::warning(&text);
+    recorded(
+        &adopted.map_err(worded)?,
+        arguments.common.json,
+        desk,
+        output,
+    )
+    .await
+}
+
+/// Says which job is recorded, and which of its ranks did not live to see it.
+async fn recorded(
+    job: &JobRecord,
+    as_json: bool,
+    desk: &Desk,
+    output: &Output,
+) -> Result<u8, Failure> {
+    let look = submit::look_again(&desk.context, job).await;
+    output.still();
+    match look {
+        Ok(look) => {
+            if !look.stopped.is_empty() {
+                let ranks: Vec<String> = look.stopped.iter().map(u32::to_string).collect();
+                output::warning(&format!(
+                    "stopped already: rank {}. What follows begins within ten minutes by itself, also where the event \
+                     came before the record; see gpu-recovery watch {}",
+                    ranks.join(", "),
+                    job.job_id
+                ));
+            }
+            for difference in &look.differences {
+                output::warning(difference);
+            }
+        }
+        Err(error) => output::warning(&format!(
+            "the job is recorded, but its tasks could not be looked at once more: {error}"
+        )),
     }
-    if arguments.common.json {
-        output.raw(&files::pretty(&job)?);
+    if as_json {
+        output.raw(&files::pretty(job)?);
     } else {
         output.raw(job.job_id.as_str());
     }
@@ -359,6 +390,7 @@ fn launch(
         group: arguments.group.clone(),
         network,
         enable_execute_command: arguments.enable_execute_command,
+        managed_tags: false,
     })
 }
 

@@ -24,8 +24,9 @@ use simulator::{
     faults::Fault,
     sns::Subscription,
     stepfunctions::{Definition, ExecutionStatus, ExecutionView},
+    wire::Handler,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use workers::{
     Settings,

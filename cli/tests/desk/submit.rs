@@ -207,3 +207,41 @@ async fn tasks_that_run_already_are_adopted_once() {
         &["FAILED", "no GPU fault found"],
     );
 }
+
+/// ECS describes neither at a relaunch (API_RunTask, volumeConfigurations): it is said before it is needed.
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_only_run_task_describes_is_refused_before_it_is_needed() {
+    let world = World::new().await;
+    let ecs = world.cloud.fleet.handler();
+    let changed: Handler = Arc::new(move |operation, body| {
+        let (ecs, operation) = (ecs.clone(), operation.to_owned());
+        Box::pin(async move {
+            let mut answer = ecs(&operation, body).await?;
+            if operation == "DescribeTaskDefinition" {
+                answer["taskDefinition"]["volumes"] =
+                    json!([{ "name": "scratch", "configuredAtLaunch": true }]);
+            }
+            for task in answer["tasks"].as_array_mut().into_iter().flatten() {
+                task["attachments"] = json!([{
+                    "type": "AmazonElasticBlockStorage",
+                    "details": [{ "name": "volumeName", "value": "scratch" }],
+                }]);
+            }
+            Ok(answer)
+        })
+    });
+    world.cloud.wire.register("ecs", changed);
+    let names = "volume scratch is configured at launch (volumeConfigurations)";
+    let submit = ["submit", "x", "--task-definition", "train", "--nodes", "1"];
+    has(
+        &world.gives(2, &submit).await,
+        &[names, "host, Docker, EFS"],
+    );
+    let task = world.cloud.fleet.tasks()[0]["taskArn"].clone();
+    let task = task.as_str().expect("an ARN");
+    let adopt = ["adopt", "y", "--rank-variable", "NONE", "--tasks", task];
+    has(
+        &world.gives(1, &adopt).await,
+        &[names, "nothing was written"],
+    );
+}

@@ -334,6 +334,7 @@ impl Fleet {
             .set_group(launch.group.clone())
             .set_network_configuration(launch.ecs_network())
             .enable_execute_command(launch.enable_execute_command)
+            .set_enable_ecs_managed_tags(launch.managed_tags.then_some(true))
             .send()
             .await;
         let answer = match answer {

@@ -8,6 +8,7 @@ use crate::{
         launch_names::{client_token, started_by},
         pace,
     },
+    decisions::relaunchable,
     ids::{ContainerInstanceArn, InstanceId, JobId, TaskArn},
     records::{
         InstanceStatus, JobRecord, RankRecord, RankStatus,
@@ -127,15 +128,11 @@ fn new_job(
     }
 }
 
-/// Records tasks that run already as a job, so that it can be recovered. Answers with the ranks that have stopped since:
-/// their stop events may have come before the record.
+/// Records tasks that run already as a job, so that it can be recovered.
 ///
 /// # Errors
 /// [`SubmitError`]; the tasks run on, whatever comes of it.
-pub async fn adopt(
-    ctx: &Context,
-    adoption: &Adoption,
-) -> Result<(JobRecord, Vec<u32>), SubmitError> {
+pub async fn adopt(ctx: &Context, adoption: &Adoption) -> Result<JobRecord, SubmitError> {
     let ranks = adoptable(ctx, adoption).await?;
     let job = new_job(
         ctx,
@@ -154,13 +151,38 @@ pub async fn adopt(
             .await?;
         return Err(error.into());
     }
-    let now = ctx.fleet.tasks(&adoption.tasks).await?;
-    let runs = |rank: &RankRecord| {
-        let task = now.get(&rank.task_arn);
-        task.is_some_and(|task| task.last_status() == Some("RUNNING"))
-    };
-    let stopped = ranks.iter().filter(|rank| !runs(rank));
-    Ok((job, stopped.map(|rank| rank.rank).collect()))
+    Ok(job)
+}
+
+/// What a look at a job tells that was recorded just now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecondLook {
+    /// Ranks whose tasks have stopped already: their events may have come before the record. A task that ECS does not
+    /// show yet has not.
+    pub stopped: Vec<u32>,
+    /// What a relaunch will do in another way.
+    pub differences: BTreeSet<String>,
+}
+
+/// Looks once more at a job that was recorded just now.
+///
+/// # Errors
+/// When a call fails.
+pub async fn look_again(ctx: &Context, job: &JobRecord) -> Result<SecondLook, WorkerError> {
+    let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
+    let arns: Vec<TaskArn> = ranks.iter().map(|rank| rank.task_arn.clone()).collect();
+    let tasks = ctx.fleet.tasks(&arns).await?;
+    let mut look = SecondLook::default();
+    for rank in ranks {
+        let Some(task) = tasks.get(&rank.task_arn) else {
+            continue;
+        };
+        if task.last_status() == Some("STOPPED") {
+            look.stopped.push(rank.rank);
+        }
+        look.differences.extend(relaunchable::difference(task));
+    }
+    Ok(look)
 }
 
 /// The ranks as they run, or everything that speaks against it.
@@ -194,14 +216,14 @@ async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>
                 key.rank, key.job_id
             ));
         }
-        let awsvpc = task
-            .attachments()
-            .iter()
-            .any(|a| matches!(a.r#type(), Some("ElasticNetworkInterface" | "eni")));
+        let awsvpc = relaunchable::is_awsvpc(task);
         if awsvpc && adoption.network.is_none() {
             against.push(format!(
                 "task {arn} uses awsvpc: its subnets and security groups must be given, ECS does not tell them"
             ));
+        }
+        if let Some(why) = relaunchable::hindrance(task) {
+            against.push(format!("task {arn}: {why}"));
         }
         let place = task.container_instance_arn().map(ContainerInstanceArn::new);
         let instance = place

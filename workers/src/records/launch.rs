@@ -11,7 +11,7 @@ pub struct LaunchSpec {
     pub task_definition: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrides: Option<Overrides>,
-    /// The task's own tags (`aws:` tags excluded: AWS sets those).
+    /// The task's own tags, and those propagated from its definition (`aws:` tags excluded: AWS sets those).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,6 +19,14 @@ pub struct LaunchSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
     pub enable_execute_command: bool,
+    /// ECS tags the task with its cluster's name (enableECSManagedTags).
+    #[serde(skip_serializing_if = "is_false")]
+    pub managed_tags: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// `awsvpc` settings. ECS describes a task's subnet but not its security groups: the launcher records them.
@@ -95,6 +103,10 @@ impl LaunchSpec {
                 .map(str::to_owned),
             network,
             enable_execute_command: task.enable_execute_command(),
+            managed_tags: task
+                .tags()
+                .iter()
+                .any(|tag| tag.key().is_some_and(|key| key.starts_with("aws:ecs:"))),
         }
     }
 
@@ -274,6 +286,7 @@ mod tests {
             group: Some("vision".into()),
             network: None,
             enable_execute_command: true,
+            managed_tags: true,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
         jobs::{RankKey, Write},
     },
     context::parse_time,
-    decisions::exit::TaskEnd,
+    decisions::{exit::TaskEnd, relaunchable},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     records::{JobRecord, JobStatus, RankRecord, launch::LaunchSpec},
     settings::{ExitPolicy, HealthyPolicy},
@@ -150,6 +150,12 @@ impl Step for ClaimJob {
                             r.rank
                         )
                     })
+            })
+            .or_else(|| {
+                ranks.iter().find_map(|rank| {
+                    let why = relaunchable::hindrance(tasks.get(&rank.task_arn)?)?;
+                    Some(format!("rank {}: {why}", rank.rank))
+                })
             })
             .or_else(|| {
                 (ranks.len() != job.nodes as usize).then(|| {
@@ -378,10 +384,8 @@ async fn keep_launches(
 
 /// True for a task with a network interface of its own whose launcher kept no network settings.
 fn needs_network(rank: &RankRecord, tasks: &BTreeMap<TaskArn, Task>) -> bool {
-    let awsvpc = tasks.get(&rank.task_arn).is_some_and(|task| {
-        task.attachments()
-            .iter()
-            .any(|a| matches!(a.r#type(), Some("ElasticNetworkInterface" | "eni")))
-    });
+    let awsvpc = tasks
+        .get(&rank.task_arn)
+        .is_some_and(relaunchable::is_awsvpc);
     awsvpc && rank.launch.as_ref().is_none_or(|l| l.network.is_none())
 }

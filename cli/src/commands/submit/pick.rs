@@ -19,6 +19,8 @@ pub struct Definition {
     pub gpus: usize,
     /// Attributes that ECS requires of an instance for it.
     pub requires: Vec<String>,
+    /// The volume, if there is one, that RunTask would have to configure.
+    pub volume_at_launch: Option<String>,
 }
 
 impl Definition {
@@ -87,6 +89,11 @@ pub async fn definition(desk: &Desk, name: &str) -> Result<Definition, Failure> 
             .iter()
             .map(|attribute| attribute.name().to_owned())
             .collect(),
+        volume_at_launch: described
+            .volumes()
+            .iter()
+            .find(|volume| volume.configured_at_launch() == Some(true))
+            .and_then(|volume| volume.name().map(str::to_owned)),
     })
 }
 
