@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, path::Path};
 
 const PAGE: &str = include_str!("../../docs/design.md");
 const README: &str = include_str!("../../README.md");
-const RECORDS: &str = include_str!("../../workers/src/records.rs");
+const RECORDS: &str = concat!(
+    include_str!("../../workers/src/records.rs"),
+    include_str!("../../workers/src/records/event.rs")
+);
 
 /// The cells of each row of the table under a heading, without its head.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
@@ -47,6 +50,8 @@ fn every_attribute_of_the_records_is_in_the_design() {
     assert_eq!(names(&job), fields("JobRecord"));
     let rank = table("### Table of jobs: a rank's item");
     assert_eq!(names(&rank), fields("RankRecord"));
+    let event = table("### Table of jobs: an event");
+    assert_eq!(names(&event), fields("EventRecord"));
     let instance = table("### Table of instances");
     let mut known = fields("InstanceRecord");
     // Kept beside the record: no worker reads it.
@@ -60,6 +65,7 @@ fn whoever_writes_or_reads_an_attribute_is_a_worker_or_an_operators_command() {
     for heading in [
         "### Table of jobs: the job's item",
         "### Table of jobs: a rank's item",
+        "### Table of jobs: an event",
         "### Table of instances",
     ] {
         for row in table(heading) {

@@ -194,6 +194,8 @@ fn steady(value: &mut Value, names: &[(String, String)]) {
                 "last_check_at",
                 "launch_try",
                 "attempts",
+                "at",
+                "expires_at",
             ] {
                 members.remove(name);
             }

@@ -10,6 +10,7 @@ mod cordon_instance;
 mod corrupt_records;
 mod exit;
 mod fail_job;
+mod history;
 mod instance_events;
 mod look_for_lost_stops;
 mod notify_failed_execution;

@@ -6,6 +6,7 @@ pub mod dynamo;
 pub mod events;
 pub mod executions;
 pub mod fleet;
+pub mod history;
 pub mod instances;
 pub mod jobs;
 pub mod launch_names;

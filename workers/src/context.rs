@@ -2,7 +2,10 @@
 
 use crate::{
     Settings,
-    aws::{executions::Executions, fleet::Fleet, instances::Instances, jobs::Jobs, topic::Topic},
+    aws::{
+        executions::Executions, fleet::Fleet, history::History, instances::Instances, jobs::Jobs,
+        topic::Topic,
+    },
 };
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_types::{DateTime, date_time::Format};
@@ -14,6 +17,7 @@ pub struct Context {
     pub settings: Arc<Settings>,
     pub jobs: Jobs,
     pub instances: Instances,
+    pub history: History,
     pub fleet: Fleet,
     pub executions: Executions,
     pub topic: Topic,
@@ -34,6 +38,11 @@ impl Context {
         let clock = Clock(time);
         Self {
             jobs: Jobs::new(
+                clients.dynamodb.clone(),
+                &settings.training_job_table,
+                clock.clone(),
+            ),
+            history: History::new(
                 clients.dynamodb.clone(),
                 &settings.training_job_table,
                 clock.clone(),

@@ -3,4 +3,5 @@
 pub mod hand;
 pub mod scan;
 pub mod stop;
+pub mod stop_message;
 pub mod submit;

@@ -1,5 +1,6 @@
 //! The items of the two tables, and the statuses they go through.
 
+pub mod event;
 pub mod launch;
 
 use crate::{

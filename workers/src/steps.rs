@@ -18,6 +18,7 @@ pub mod uncordon_instance;
 mod find;
 mod partial_launch;
 mod reboot_wait;
+mod relaunch_history;
 mod starting;
 mod take_back;
 mod user_stop;

@@ -157,6 +157,7 @@ fn container(json: &Value) -> Container {
         environment: environment
             .filter_map(|e| Some((text(e, "name")?.to_owned(), text(e, "value")?.to_owned())))
             .collect(),
+        log: json["logConfiguration"].clone(),
         ..default
     }
 }

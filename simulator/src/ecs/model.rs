@@ -1,7 +1,7 @@
 //! What the fleet consists of.
 
 use super::behaviour::{Behaviour, GpuHealth, RebootOutcome, SsmAgent};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -34,6 +34,8 @@ pub struct Container {
     /// From SIGTERM to SIGKILL.
     pub stop_timeout: Duration,
     pub environment: BTreeMap<String, String>,
+    /// As ECS takes and describes it (API reference, LogConfiguration); null when it has none.
+    pub log: Value,
 }
 
 impl Container {
@@ -48,6 +50,11 @@ impl Container {
             memory: 512,
             stop_timeout: Duration::from_secs(30),
             environment: BTreeMap::new(),
+            log: json!({ "logDriver": "awslogs", "options": {
+                "awslogs-group": format!("/ecs/{name}"),
+                "awslogs-region": crate::REGION,
+                "awslogs-stream-prefix": name,
+            } }),
         }
     }
 

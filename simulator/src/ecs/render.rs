@@ -265,11 +265,15 @@ pub(super) fn task_definition(revision: &Revision) -> Value {
                 .then(|| json!({ "type": "GPU", "value": c.gpus.to_string() }))
                 .into_iter()
                 .collect::<Vec<_>>();
-            json!({
+            let mut container = json!({
                 "name": c.name, "image": c.image, "essential": c.essential, "cpu": c.cpu, "memory": c.memory,
                 "stopTimeout": c.stop_timeout.as_secs(), "environment": environment, "resourceRequirements": gpus,
                 "mountPoints": [], "portMappings": [], "volumesFrom": [],
-            })
+            });
+            if !c.log.is_null() {
+                container["logConfiguration"] = c.log.clone();
+            }
+            container
         })
         .collect();
     json!({

@@ -2,10 +2,9 @@
 
 use crate::ids::ExecutionArn;
 
-/// The console of the execution's region. Sign-in endpoints by partition: AWS General Reference, "AWS service endpoints".
-fn host(execution: &ExecutionArn) -> String {
-    let region = execution.region();
-    match execution.partition() {
+/// The console of a region. Sign-in endpoints by partition: AWS General Reference, "AWS service endpoints".
+fn host(partition: &str, region: &str) -> String {
+    match partition {
         "aws-cn" => format!("{region}.console.amazonaws.cn"),
         "aws-us-gov" => "console.amazonaws-us-gov.com".to_owned(),
         _ => format!("{region}.console.aws.amazon.com"),
@@ -13,8 +12,8 @@ fn host(execution: &ExecutionArn) -> String {
 }
 
 /// A log stream in the CloudWatch console, which wants `/` twice encoded, with `$` in place of `%`.
-pub fn log_stream_link(execution: &ExecutionArn, group: &str, stream: &str) -> String {
-    let (host, region) = (host(execution), execution.region());
+pub fn log_stream_link(partition: &str, region: &str, group: &str, stream: &str) -> String {
+    let host = host(partition, region);
     let coded = |name: &str| name.replace('/', "$252F");
     format!(
         "https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{}/log-events/{}",
@@ -25,7 +24,8 @@ pub fn log_stream_link(execution: &ExecutionArn, group: &str, stream: &str) -> S
 
 /// The execution's page in the Step Functions console.
 pub fn execution_link(execution: &ExecutionArn) -> String {
-    let (host, region) = (host(execution), execution.region());
+    let region = execution.region();
+    let host = host(execution.partition(), region);
     format!("https://{host}/states/home?region={region}#/v2/executions/details/{execution}")
 }
 

@@ -34,7 +34,8 @@ pub fn line(check: &Check, settings: &Settings, execution: &ExecutionArn) -> Str
     let mut line = parts.join("; ");
     if let (Some(group), Some(task)) = (&settings.dcgm_log_group, &check.task) {
         // prefix/container/task id (ECS developer guide, specify-log-config).
-        let link = log_stream_link(execution, group, &format!("dcgm/dcgm/{task}"));
+        let (partition, region) = (execution.partition(), execution.region());
+        let link = log_stream_link(partition, region, group, &format!("dcgm/dcgm/{task}"));
         let _ = write!(line, "; report: {link}");
     }
     line

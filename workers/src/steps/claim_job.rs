@@ -10,12 +10,17 @@ use crate::{
     aws::{
         events::{TaskDetail, TaskStateChange},
         fleet::end_of,
+        history::Event,
         jobs::{RankKey, Write},
     },
     context::parse_time,
     decisions::{exit::TaskEnd, relaunchable},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
-    records::{JobRecord, JobStatus, RankRecord, launch::LaunchSpec},
+    records::{
+        JobRecord, JobStatus, RankRecord,
+        event::{About, What},
+        launch::LaunchSpec,
+    },
     settings::{ExitPolicy, HealthyPolicy},
 };
 use aws_sdk_ecs::types::Task;
@@ -244,12 +249,21 @@ async fn leave(
         });
     }
     match ctx.jobs.tell(&key, by).await? {
-        Write::Done(job) => Ok(ClaimJobOutcome::Tell {
-            attempt: job.attempt,
-            nodes: job.nodes,
-            failure: failure_of(key.rank, record.as_ref(), detail, &settings),
-            job_id: key.job_id,
-        }),
+        Write::Done(job) => {
+            let event = Event {
+                about: About::Job(&key.job_id),
+                what: What::Ended,
+                detail: &format!("rank {}; the policies say to tell it only", key.rank),
+                of_job: None,
+            };
+            ctx.history.note(event, by).await?;
+            Ok(ClaimJobOutcome::Tell {
+                attempt: job.attempt,
+                nodes: job.nodes,
+                failure: failure_of(key.rank, record.as_ref(), detail, &settings),
+                job_id: key.job_id,
+            })
+        }
         Write::Refused(Some(job))
             if job.status == JobStatus::InProgress && job.attempt == key.attempt =>
         {

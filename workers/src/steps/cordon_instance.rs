@@ -4,13 +4,17 @@ use crate::{
     Context, Step, WorkerError,
     aws::{
         fleet::CHECKS_STARTED_BY,
+        history::Event,
         instances::Hold,
         jobs::RankKey,
         launch_names::{digest, is_launch},
     },
     decisions::diagnosis::End,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
-    records::{InstanceRecord, InstanceStatus, JobStatus},
+    records::{
+        InstanceRecord, InstanceStatus, JobStatus,
+        event::{About, What},
+    },
 };
 use aws_sdk_ecs::types::{ContainerInstance, Task};
 use schemars::JsonSchema;
@@ -176,6 +180,13 @@ impl Step for CordonInstance {
                 .await?;
             return Ok(refusal);
         }
+        let event = Event {
+            about: About::Instance(&input.instance),
+            what: What::Faulty,
+            detail: &verdict,
+            of_job: Some(&input.job_id),
+        };
+        ctx.history.note(event, &input.execution).await?;
         Ok(CordonInstanceOutcome::Cordoned {
             instance: input.instance,
             reboot_token,

@@ -7,9 +7,10 @@ use super::{
 };
 use crate::{
     Context, Step, WorkerError,
-    aws::pace,
+    aws::{history::Event, pace},
     decisions::diagnosis::{Check, Reason, Recovery, Verdict},
     ids::{ExecutionArn, JobId},
+    records::event::{About, What},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,7 @@ impl Step for FailJob {
                 };
                 let order = Order {
                     instance,
+                    job: job_id,
                     rank_arn: rank.container_instance_arn.as_ref(),
                     by: execution,
                     reason: "its task could not be stopped",
@@ -80,6 +82,7 @@ impl Step for FailJob {
                 .fail(job_id, *attempt, execution, reason.words())
                 .await?;
         }
+        note_history(ctx, &input).await?;
         let released = release_all(ctx, job_id, *attempt, execution).await?;
         Ok(FailJobOutcome::Failed {
             job_id: input.job_id,
@@ -87,6 +90,26 @@ impl Step for FailJob {
             released,
         })
     }
+}
+
+/// Adds to the history that the job has failed, and which of its instances are repaired all the same.
+async fn note_history(ctx: &Context, input: &FailJobInput) -> Result<(), WorkerError> {
+    for repaired in input.recoveries.iter().filter(|r| r.recovered) {
+        let event = Event {
+            about: About::Instance(&repaired.instance),
+            what: What::Repaired,
+            detail: &repaired.detail,
+            of_job: Some(&input.job_id),
+        };
+        ctx.history.note(event, &input.execution).await?;
+    }
+    let event = Event {
+        about: About::Job(&input.job_id),
+        what: What::Failed,
+        detail: input.reason.words(),
+        of_job: None,
+    };
+    ctx.history.note(event, &input.execution).await
 }
 
 /// Keeps on the instances' items what the last check said: of one that was repaired, the word after the repair.

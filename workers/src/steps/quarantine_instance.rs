@@ -2,9 +2,12 @@
 
 use crate::{
     Context, Step, WorkerError,
-    aws::{instances::Quarantine, jobs::RankKey},
+    aws::{history::Event, instances::Quarantine, jobs::RankKey},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
-    records::InstanceStatus,
+    records::{
+        InstanceStatus,
+        event::{About, What},
+    },
 };
 use aws_sdk_ecs::types::ContainerInstance;
 use schemars::JsonSchema;
@@ -54,7 +57,7 @@ impl Step for QuarantineInstance {
             .held(&input.job_id, input.attempt, &input.execution)
             .await?;
         let key = RankKey {
-            job_id: input.job_id,
+            job_id: input.job_id.clone(),
             attempt: input.attempt,
             rank: input.rank,
         };
@@ -65,6 +68,7 @@ impl Step for QuarantineInstance {
             .and_then(|r| r.container_instance_arn);
         let order = Order {
             instance: &input.instance,
+            job: &input.job_id,
             rank_arn: rank_arn.as_ref(),
             by: &input.execution,
             reason: &input.reason,
@@ -77,6 +81,7 @@ impl Step for QuarantineInstance {
 /// What is to be taken out of service, and why.
 pub(super) struct Order<'a> {
     pub instance: &'a InstanceId,
+    pub job: &'a JobId,
     /// Where the rank ran, for an instance whose item does not say.
     pub rank_arn: Option<&'a ContainerInstanceArn>,
     pub by: &'a ExecutionArn,
@@ -109,10 +114,11 @@ pub(super) async fn quarantine(
         return Ok(QuarantineInstanceOutcome::Gone { instance });
     };
     // The mark comes first: it is what keeps every recovery away from the node.
-    let already = record
+    let quarantined = record
         .as_ref()
-        .is_some_and(|r| r.status == InstanceStatus::Quarantined);
-    if !already {
+        .filter(|r| r.status == InstanceStatus::Quarantined);
+    let others = quarantined.is_some_and(|r| r.quarantine_reason.as_deref() != Some(order.reason));
+    if quarantined.is_none() {
         let cordoned = record.as_ref().is_some_and(|r| r.cordoned);
         let counted = record
             .as_ref()
@@ -136,5 +142,15 @@ pub(super) async fn quarantine(
     }
     // Whatever was read above: a cordon that was just taken back may have been read as it was before.
     ctx.fleet.drain(&arn).await?;
+    // What somebody else has quarantined before, they have written down.
+    if !others {
+        let event = Event {
+            about: About::Instance(&instance),
+            what: What::Quarantined,
+            detail: order.reason,
+            of_job: Some(order.job),
+        };
+        ctx.history.note(event, order.by).await?;
+    }
     Ok(QuarantineInstanceOutcome::Quarantined { instance })
 }

@@ -125,6 +125,7 @@ async fn first(
 async fn stop_others(ctx: &Context, job: &JobRecord) -> Result<RecordUserStopOutcome, WorkerError> {
     let settings = ctx.settings.of_job(&job.policies);
     let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
+    user_stop::note(ctx, job, &ranks).await?;
     Ok(RecordUserStopOutcome::StopOthers {
         job_id: job.job_id.clone(),
         attempt: job.attempt,
@@ -144,6 +145,7 @@ async fn left(
             ctx.instances.release(instance, &job.job_id, by).await?;
         }
     }
+    user_stop::note(ctx, job, &ranks).await?;
     let settings = ctx.settings.of_job(&job.policies);
     Ok(RecordUserStopOutcome::RankStopped {
         job_id: job.job_id.clone(),

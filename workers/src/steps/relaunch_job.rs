@@ -7,6 +7,7 @@
 use super::{
     claim_job::Failure,
     partial_launch::{Launch, undo},
+    relaunch_history,
     starting::{Started, all_running},
     user_stop,
 };
@@ -69,18 +70,27 @@ impl Step for RelaunchJob {
     type Outcome = RelaunchJobOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
-        if let Some(job) = committed(ctx, &input).await? {
-            // An earlier call of ours committed, and its answer was lost.
-            return Ok(relaunched(ctx, &job));
-        }
-        match relaunch(ctx, &input).await {
-            // Or it commits just now: a call that Step Functions has given up goes on for a while.
-            Err(WorkerError::ClaimLost(why)) => match committed(ctx, &input).await? {
-                Some(job) => Ok(relaunched(ctx, &job)),
-                None => stopped_already(ctx, &input, why).await,
-            },
-            ended => ended,
-        }
+        let outcome = outcome(ctx, &input).await?;
+        relaunch_history::note(ctx, &input, &outcome).await?;
+        Ok(outcome)
+    }
+}
+
+async fn outcome(
+    ctx: &Context,
+    input: &RelaunchJobInput,
+) -> Result<RelaunchJobOutcome, WorkerError> {
+    if let Some(job) = committed(ctx, input).await? {
+        // An earlier call of ours committed, and its answer was lost.
+        return Ok(relaunched(ctx, &job));
+    }
+    match relaunch(ctx, input).await {
+        // Or it commits just now: a call that Step Functions has given up goes on for a while.
+        Err(WorkerError::ClaimLost(why)) => match committed(ctx, input).await? {
+            Some(job) => Ok(relaunched(ctx, &job)),
+            None => stopped_already(ctx, input, why).await,
+        },
+        ended => ended,
     }
 }
 

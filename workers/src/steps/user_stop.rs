@@ -3,9 +3,13 @@
 use super::{claim_job::Failure, record_completion::release_all};
 use crate::{
     Context, Settings, WorkerError,
+    aws::history::Event,
     decisions::exit::{Exit, TaskEnd},
     ids::{ExecutionArn, TaskArn},
-    records::{JobRecord, JobStatus, RankRecord},
+    records::{
+        JobRecord, JobStatus, RankRecord,
+        event::{About, What},
+    },
 };
 
 /// Lets go of the job, if this execution holds it, frees the instances on which none of its ranks runs, and answers with
@@ -25,6 +29,26 @@ pub(super) async fn end(
         &ctx.settings.of_job(&job.policies),
         job,
     ))
+}
+
+/// Adds to the history that an operator has stopped the job.
+pub(super) async fn note(
+    ctx: &Context,
+    job: &JobRecord,
+    ranks: &[RankRecord],
+) -> Result<(), WorkerError> {
+    let Some(by) = &job.stopped_by else {
+        return Ok(());
+    };
+    let settings = ctx.settings.of_job(&job.policies);
+    let rank = stopped_rank(ranks, &settings, job).rank;
+    let event = Event {
+        about: About::Job(&job.job_id),
+        what: What::Stopped,
+        detail: &format!("an operator stopped rank {rank}"),
+        of_job: None,
+    };
+    ctx.history.note(event, by).await
 }
 
 /// True when this execution has ended the job so before: its answer was lost.
