@@ -1,5 +1,6 @@
 //! `submit` and `adopt`: jobs that can be recovered.
 
+mod again;
 pub mod pick;
 
 use crate::{
@@ -27,16 +28,19 @@ One task a rank, one rank an instance: all of them, or none. In --env and in the
 {master_addr} and {job} stand for the rank's own; RANK and WORLD_SIZE are always set, MASTER_ADDR with --master-addr. \
 A job id is used once.
 
+--again JOB starts a job that has ended once more, under a new id: its task definition, command, environment, network, tags and policies, as its last attempt was started, on the same instances unless --instances or --nodes says others.
+
 Examples:
   gpu-recovery submit llama-7b --task-definition train:7 --nodes 8 --master-addr 10.0.0.10
   gpu-recovery submit llama-7b --task-definition train:7 --instances i-0f3a9c5d7e0000000,i-0f3a9c5d7e0000001 --dry-run
+  gpu-recovery submit --again llama-7b llama-7b-2 --nodes 8
   gpu-recovery submit eval-3 --task-definition eval --nodes 1 --env SHARD={rank} --tag team=vision -- python eval.py
 
 Exit codes:
   0  the job runs and is recorded; its id is on standard output
   1  it was not started, and no task is left running
   2  bad arguments; standard error says which
-  3  refused: an instance that was given is not free";
+  3  refused: an instance that was given is not free, or the job of --again has not ended";
 
 const ADOPT_HELP: &str = "\
 The tasks run on untouched. Tasks that were started with RANK in their environment overrides have that rank, in whatever \
@@ -122,17 +126,22 @@ impl Common {
 
 /// Starts a job so that it can be recovered: every rank or none, and its records.
 #[derive(Args)]
-#[command(after_help = SUBMIT_HELP, group = ArgGroup::new("where").required(true).args(["nodes", "instances"]))]
+#[command(after_help = SUBMIT_HELP, group = ArgGroup::new("where").args(["nodes", "instances"]))]
 pub struct Submit {
     #[command(flatten)]
     common: Common,
 
     /// Task definition: family, family:revision or ARN.
-    #[arg(long, value_name = "NAME")]
-    task_definition: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "again")]
+    task_definition: Option<String>,
+
+    /// Starts once more what this job was, which has ended.
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["task_definition", "container", "env", "master_addr", "tag",
+        "group", "enable_execute_command", "command", "subnets", "security_groups"])]
+    again: Option<JobId>,
 
     /// The instances, rank 0's first.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', required_unless_present_any = ["nodes", "again"])]
     instances: Vec<InstanceId>,
 
     /// Chooses so many instances that are ACTIVE, connected, free in their record, and have the GPUs free.
@@ -228,17 +237,36 @@ pub fn adopt(arguments: &Adopt) -> Result<u8, Failure> {
 /// The same with what it works with.
 pub async fn submit_at(arguments: &Submit, desk: &Desk, output: &Output) -> Result<u8, Failure> {
     output.progress("looking at the task definition and the instances");
-    let definition = pick::definition(desk, &arguments.task_definition).await?;
+    let submission = match &arguments.again {
+        Some(again) => again::submission(arguments, desk, again).await?,
+        None => as_given(arguments, desk).await?,
+    };
+    if arguments.dry_run {
+        output.still();
+        show(output, arguments, &submission)?;
+        return Ok(0);
+    }
+    let ranks = counted(submission.ranks.len() as u64, "task");
+    output.progress(&format!("starting {ranks}"));
+    let job = submit::submit(&desk.context, &submission)
+        .await
+        .map_err(worded)?;
+    recorded(&job, arguments.common.json, desk, output).await
+}
+
+/// A submission by the flags.
+async fn as_given(arguments: &Submit, desk: &Desk) -> Result<Submission, Failure> {
+    // Without --again the command line must have it.
+    let name = arguments.task_definition.as_deref().unwrap_or_default();
+    let definition = pick::definition(desk, name).await?;
     let network = arguments.common.network();
     if definition.awsvpc && network.is_none() {
         return Err(Failure::BadInput(format!(
-            "{} uses awsvpc; give --subnets and --security-groups: a relaunch needs them, too, and ECS does not tell them",
-            arguments.task_definition
+            "{name} uses awsvpc; give --subnets and --security-groups: a relaunch needs them, too, and ECS does not tell them"
         )));
     }
     if let Some(volume) = &definition.volume_at_launch {
         let why = relaunchable::volume_at_launch(volume);
-        let name = &arguments.task_definition;
         return Err(Failure::BadInput(format!("{name}: {why}")));
     }
     let container = definition.container(arguments.container.as_deref())?;
@@ -255,22 +283,12 @@ pub async fn submit_at(arguments: &Submit, desk: &Desk, output: &Output) -> Resu
         ));
     }
     pick::refuse_taken(desk, &arguments.instances).await?;
-    let submission = Submission {
+    Ok(Submission {
         job_id: arguments.common.job.clone(),
         ranks,
         recovery_attempts: arguments.common.recovery_attempts,
         policies: arguments.common.policies()?,
-    };
-    if arguments.dry_run {
-        output.still();
-        show(output, arguments, &submission)?;
-        return Ok(0);
-    }
-    output.progress(&format!("starting {}", counted(world as u64, "task")));
-    let job = submit::submit(&desk.context, &submission)
-        .await
-        .map_err(worded)?;
-    recorded(&job, arguments.common.json, desk, output).await
+    })
 }
 
 /// The same with what it works with.
@@ -376,7 +394,7 @@ fn launch(
     }
     let command: Result<Vec<String>, Failure> = arguments.command.iter().map(|w| fill(w)).collect();
     Ok(LaunchSpec {
-        task_definition: arguments.task_definition.clone(),
+        task_definition: arguments.task_definition.clone().unwrap_or_default(),
         overrides: Some(Overrides {
             container_overrides: vec![ContainerOverrides {
                 name: container.to_owned(),

@@ -245,3 +245,72 @@ async fn a_volume_that_only_run_task_describes_is_refused_before_it_is_needed() 
         &[names, "nothing was written"],
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_has_ended_is_submitted_again_as_it_was_started() {
+    let world = World::new().await;
+    world.pass(60).await;
+    let again = ["submit", "--again", JOB, "llama-8"];
+    has(
+        &world.gives(3, &again).await,
+        &[
+            "job llama-7b is IN_PROGRESS in attempt 1",
+            "gpu-recovery stop llama-7b",
+        ],
+    );
+    has(
+        &world.gives(1, &["submit", "--again", "gpt", "x"]).await,
+        &["no job gpt is recorded"],
+    );
+    world.gives(0, &["stop", JOB]).await;
+    let dry = world.gives(0, &[&again[..], &["--dry-run"]].concat()).await;
+    has(
+        &dry,
+        &[
+            "job llama-8 of 2 ranks would be started",
+            "rank 1 i-0f3a9c5d7e0000001 RANK=1",
+        ],
+    );
+    assert_eq!(world.gives(0, &again).await, "llama-8");
+    let job = world.json(&["status", "llama-8", "--json"]).await;
+    assert_eq!(job["status"], "IN_PROGRESS", "{job}");
+    assert_eq!(job["ranks"][1]["instanceId"], BAD, "{job}");
+    // Its own places are taken now, and by whom is said.
+    has(
+        &world.gives(3, &["submit", "--again", JOB, "llama-9"]).await,
+        &[
+            "i-0f3a9c5d7e0000000 is IN_PROGRESS for job llama-8",
+            "give others, or --nodes",
+        ],
+    );
+    for nth in 2..4 {
+        let id = format!("i-0f3a9c5d7e{nth:07x}");
+        world.cloud.fleet.add_instance(NewInstance::p5(&id));
+    }
+    let elsewhere = ["submit", "--again", JOB, "llama-9", "--nodes"];
+    has(
+        &world.gives(2, &[&elsewhere[..], &["3"]].concat()).await,
+        &["the job had 2 ranks"],
+    );
+    world.gives(0, &[&elsewhere[..], &["2"]].concat()).await;
+    let job = world.json(&["status", "llama-9", "--json"]).await;
+    assert_eq!(
+        job["ranks"][0]["instanceId"], "i-0f3a9c5d7e0000002",
+        "{job}"
+    );
+}
+
+#[test]
+fn a_submission_names_a_task_definition_and_instances_or_a_job_to_repeat() {
+    for line in [
+        &["submit", "x"][..],
+        &["submit", "x", "--nodes", "2"],
+        &["submit", "x", "--task-definition", "train"],
+        &["submit", "x", "--again", "y", "--task-definition", "train"],
+        &["submit", "x", "--again", "y", "--env", "A=1"],
+    ] {
+        let parsed = Cli::try_parse_from([&["gpu-recovery"], line].concat());
+        assert!(parsed.is_err(), "{line:?}");
+    }
+    assert!(Cli::try_parse_from(["gpu-recovery", "submit", "--again", "y", "x"]).is_ok());
+}
