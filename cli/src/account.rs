@@ -416,6 +416,19 @@ pub fn named(text: &str) -> Result<Named, String> {
         .map_err(|wrong: NotAnId| wrong.to_string())
 }
 
+/// Reads the id of a job or of an instance.
+///
+/// # Errors
+/// When it can be neither.
+pub fn recorded(text: &str) -> Result<Named, String> {
+    match named(text)? {
+        Named::Execution(_) => Err(
+            "an execution is told by `gpu-recovery explain`; give a job or an instance".to_owned(),
+        ),
+        named => Ok(named),
+    }
+}
+
 /// Reads an execution's ARN, or the id of the job whose recovery it is.
 ///
 /// # Errors

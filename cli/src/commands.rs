@@ -4,6 +4,8 @@ pub mod doctor;
 pub mod explain;
 pub mod graph;
 pub mod hand;
+pub mod history;
+pub mod logs;
 pub mod recoveries;
 pub mod replay;
 pub mod sandbox;
@@ -16,7 +18,7 @@ pub mod watch;
 use crate::{
     Failure,
     account::{self, Account, Desk, Named},
-    history,
+    history as told,
 };
 use clap::Args;
 use serde_json::Value;
@@ -45,7 +47,7 @@ impl Told {
     /// # Errors
     /// When it cannot be read, or is no history.
     pub fn of_file(&self) -> Result<Option<Vec<Value>>, Failure> {
-        self.history.as_deref().map(history::of_file).transpose()
+        self.history.as_deref().map(told::of_file).transpose()
     }
 
     /// The execution that is named, or is meant by the job that is; `None` when a file is told.
@@ -70,7 +72,7 @@ impl Told {
         execution: Option<&ExecutionArn>,
     ) -> Result<Option<Vec<Value>>, Failure> {
         match execution {
-            Some(execution) => history::of_execution(&desk.sfn, execution.as_str())
+            Some(execution) => told::of_execution(&desk.sfn, execution.as_str())
                 .await
                 .map(Some),
             None => self.of_file(),

@@ -10,8 +10,8 @@ mod history;
 mod output;
 
 use commands::{
-    doctor, explain, graph as draw, hand, recoveries, replay, sandbox, shell, status, stop, submit,
-    watch,
+    doctor, explain, graph as draw, hand, history as events, logs, recoveries, replay, sandbox,
+    shell, status, stop, submit, watch,
 };
 
 use clap::{Parser, Subcommand};
@@ -42,6 +42,8 @@ pub enum Command {
     Status(Box<status::Arguments>),
     Watch(Box<watch::Arguments>),
     Recoveries(Box<recoveries::Arguments>),
+    History(Box<events::Arguments>),
+    Logs(Box<logs::Arguments>),
     Replay(Box<replay::Arguments>),
     Release(Box<hand::Release>),
     Quarantine(Box<hand::Quarantine>),
@@ -90,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Recoveries(arguments) => recoveries::run(&arguments),
+        Command::History(arguments) => events::run(&arguments),
+        Command::Logs(arguments) => logs::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Release(arguments) => hand::release(&arguments),
         Command::Quarantine(arguments) => hand::quarantine(&arguments),
@@ -120,6 +124,8 @@ pub async fn on(desk: &Desk, command: &Command, output: &Output) -> Result<u8, F
         Command::Status(arguments) => status::at(arguments, desk, output).await,
         Command::Watch(arguments) => watch::at(arguments, desk, output).await,
         Command::Recoveries(arguments) => recoveries::at(arguments, desk, output).await,
+        Command::History(arguments) => events::at(arguments, desk, output).await,
+        Command::Logs(arguments) => logs::at(arguments, desk, output).await,
         Command::Replay(arguments) => replay::at(arguments, desk, output).await,
         Command::Release(arguments) => hand::put_back(arguments, desk, output).await,
         Command::Quarantine(arguments) => hand::take_out(arguments, desk, output).await,

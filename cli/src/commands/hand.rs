@@ -7,8 +7,12 @@ use crate::{
 };
 use clap::Args;
 use workers::{
+    aws::history::Event,
     ids::{ContainerInstanceArn, InstanceId, TaskArn},
-    records::{InstanceRecord, InstanceStatus},
+    records::{
+        InstanceRecord, InstanceStatus,
+        event::{About, What},
+    },
 };
 
 const RELEASE_HELP: &str = "\
@@ -133,6 +137,7 @@ pub async fn put_back(arguments: &Release, desk: &Desk, output: &Output) -> Resu
         return Err(changed(id));
     }
     context.fleet.activate(&arn).await?;
+    note(desk, What::Released, &record, &who, &arguments.reason).await;
     let was = record.quarantine_reason.as_ref();
     let was = was.map_or(String::new(), |reason| format!(" ({reason})"));
     let now = match record.job_id.as_ref().filter(|_| works) {
@@ -175,10 +180,11 @@ pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> R
         .instances
         .quarantine_by_hand(id, &arn, record.as_ref(), &who, &arguments.reason)
         .await?;
-    if written.is_none() {
+    let Some(written) = written else {
         return Err(changed(id));
-    }
+    };
     context.fleet.drain(&arn).await?;
+    note(desk, What::Quarantined, &written, &who, &arguments.reason).await;
     output.text(
         "",
         &paint(
@@ -217,9 +223,23 @@ async fn keep_out(
         return Err(changed(id));
     }
     desk.context.fleet.drain(arn).await?;
+    note(desk, What::Quarantined, record, &who, &arguments.reason).await;
     let text = format!("{id} is DRAINING, and the recovery that holds it will quarantine it");
     output.text("", &paint(output::WARNING, text));
     Ok(0)
+}
+
+/// Adds the deed to the instance's history. It is done by then: that it is not written down is told, and no more.
+async fn note(desk: &Desk, what: What, record: &InstanceRecord, who: &str, why: &str) {
+    let event = Event {
+        about: About::Instance(&record.instance_id),
+        what,
+        detail: why,
+        of_job: record.job_id.as_ref(),
+    };
+    if let Err(error) = desk.context.history.note_by_hand(event, who).await {
+        output::warning(&format!("it is not in the instance's history: {error}"));
+    }
 }
 
 async fn held_by_running(desk: &Desk, record: &InstanceRecord) -> Result<bool, Failure> {

@@ -7,21 +7,26 @@ use crate::{
 };
 use clap::Args;
 use workers::{
-    desk::stop::{self, StopError},
+    aws::topic::Topic,
+    desk::{
+        stop::{self, StopError, Stopped},
+        stop_message,
+    },
     ids::JobId,
 };
 
 const AFTER_HELP: &str = "\
 The job becomes USER_STOPPED first, so that no rank's end starts a recovery; then every task is stopped, and the instances \
-are freed when their tasks are STOPPED. It is refused while an execution holds the job. To repeat it is safe: it goes on \
-where it was.
+are freed when their tasks are STOPPED, and the operators' topic is told once. PERSON_STOP has no say: it is about the other \
+ranks when one is stopped, and this stops all. It is refused while an execution holds the job. To repeat it is safe: it goes \
+on where it was.
 
 Examples:
   gpu-recovery stop llama-7b --reason 'wrong data'
 
 Exit codes:
   0  stopped, every task is STOPPED and the instances are free
-  1  AWS failed, the job is not recorded, or a task did not stop within 15 minutes
+  1  AWS failed, the job is not recorded, a task did not stop within 15 minutes, or the operators could not be told
   2  bad arguments; standard error says which
   3  refused; the reason is given";
 
@@ -39,6 +44,15 @@ pub struct Arguments {
     /// Who; the user's name when left out.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+
+    /// The operators' topic; when left out, the one that has the state machine's name, as the stack gives it.
+    #[arg(
+        long,
+        env = "SNS_TOPIC_ARN",
+        value_name = "ARN",
+        hide_env_values = true
+    )]
+    topic: Option<String>,
 
     #[command(flatten)]
     account: Account,
@@ -64,12 +78,13 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
     let stopped = stop::stop(&desk.context, job, &who, &arguments.reason).await;
     output.still();
     let stopped = stopped.map_err(|error| worded(error, job))?;
+    let told = tell(arguments, desk, &stopped, &who).await;
     if stopped.left.is_empty() {
         let ranks = counted(u64::from(stopped.ranks), "rank");
         let freed = counted(stopped.freed.len() as u64, "instance");
         let text = format!("job {job} is USER_STOPPED: {ranks} stopped, {freed} freed");
         output.text("", &paint(output::GOOD, text));
-        return Ok(0);
+        return told.map(|()| 0);
     }
     for (rank, instance) in &stopped.left {
         let place = instance
@@ -84,6 +99,31 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         "job {job} is USER_STOPPED, but not every task has stopped; repeat it, or take the instance out of service: \
          gpu-recovery quarantine INSTANCE --reason TEXT"
     )))
+}
+
+async fn tell(
+    arguments: &Arguments,
+    desk: &Desk,
+    stopped: &Stopped,
+    who: &str,
+) -> Result<(), Failure> {
+    let topic = match &arguments.topic {
+        Some(arn) => arn.clone(),
+        None => desk
+            .machine()
+            .await?
+            .replace(":states:", ":sns:")
+            .replace(":stateMachine:", ":"),
+    };
+    let topic = Topic::new(desk.sns.clone(), &topic);
+    let (job, why) = (&arguments.job, &arguments.reason);
+    stop_message::tell(&desk.context, &topic, job, stopped, who, why)
+        .await
+        .map_err(|error| {
+            Failure::Broken(format!(
+                "the operators were not told: {error}; to repeat it is safe, and --topic names the topic"
+            ))
+        })
 }
 
 fn worded(error: StopError, job: &JobId) -> Failure {

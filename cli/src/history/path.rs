@@ -52,6 +52,8 @@ pub struct Visit {
     /// What the task was called with last, and what it answered.
     pub parameters: Value,
     pub result: Value,
+    /// What the service answered when the task had begun, of one that is waited for.
+    pub submitted: Value,
     pub tries: u32,
     /// When its last try began, and after how many seconds that is timed out.
     pub tried: f64,
@@ -149,6 +151,12 @@ impl Path {
                     visit.tried = now;
                     visit.timeout = details["timeoutInSeconds"].as_f64();
                     visit.parameters = parsed(&details["parameters"]);
+                }
+                before
+            }
+            "TaskSubmitted" => {
+                if let Some(visit) = before.visit.and_then(|v| self.visits.get_mut(v)) {
+                    visit.submitted = parsed(&event["taskSubmittedEventDetails"]["output"]);
                 }
                 before
             }

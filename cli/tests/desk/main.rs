@@ -6,6 +6,8 @@ mod doctor;
 mod explain;
 mod graph;
 mod hand;
+mod history;
+mod logs;
 mod recoveries;
 mod replay;
 mod runbook;
@@ -20,7 +22,7 @@ use gpu_recovery::{Cli, Desk, Failure, Output};
 use serde_json::{Value, json};
 use simulator::{
     cloud::{Cloud, CloudOptions, TRAINING},
-    ecs::{Behaviour, GpuHealth, NewInstance},
+    ecs::{Behaviour, Container, GpuHealth, NewInstance, TaskDefinition, TaskKind},
     faults::Fault,
     sns::Subscription,
     stepfunctions::{Definition, ExecutionStatus, ExecutionView},

@@ -20,11 +20,56 @@ async fn a_job_is_stopped_for_good_and_its_instances_are_freed() {
         &job,
         &["stopped by ada: wrong data", "0 of 2 tasks RUNNING"],
     );
+    let told = world.cloud.sns.published();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(
+        told[0].subject.as_deref(),
+        Some("[gpu-recovery] STOPPED llama-7b: by ada")
+    );
+    has(
+        &told[0].message,
+        &[
+            "wrong data",
+            "2 of 2 ranks were stopped, and 2 instances are free",
+            "gpu-recovery submit --again llama-7b NEWID",
+        ],
+    );
     // Nothing starts it again, and to stop it once more is no error.
     world.pass(1200).await;
     has(&world.gives(0, &line).await, &["0 instances freed"]);
     world.job_is(JobStatus::UserStopped, 1).await;
     has(&world.gives(0, &["recoveries"]).await, &["no recovery"]);
+    assert_eq!(world.cloud.sns.published().len(), 1, "told once");
+    has(
+        &world.gives(0, &["history", JOB]).await,
+        &["STOPPED wrong data ada"],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_nobody_could_be_told_of_a_stop_is_no_success_and_is_made_good_by_repeating_it() {
+    let world = World::new().await;
+    world.pass(300).await;
+    world
+        .cloud
+        .wire
+        .faults()
+        .set_plan(|call| match call.action {
+            "Publish" => Fault::Fail {
+                code: "AuthorizationError".to_owned(),
+                status: 403,
+                message: "not authorized".to_owned(),
+            },
+            _ => Fault::Proceed,
+        });
+    let line = ["stop", JOB, "--by", "ada"];
+    has(
+        &world.gives(1, &line).await,
+        &["is USER_STOPPED", "the operators were not told"],
+    );
+    world.cloud.wire.faults().set_plan(|_| Fault::Proceed);
+    world.gives(0, &line).await;
+    assert_eq!(world.cloud.sns.published().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
