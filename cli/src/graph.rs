@@ -24,6 +24,8 @@ use serde_json::Value;
 /// The path of one execution, laid over the picture.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
+    /// Whose path it is and what came of it; then when, how long, and which execution.
+    pub heading: Option<[String; 2]>,
     /// The states that were entered, by name; all others are drawn faded.
     pub states: BTreeMap<String, Visit>,
     /// The transitions taken, from state to state, which are drawn bold.
@@ -40,6 +42,8 @@ pub struct Visit {
     pub retries: u32,
     /// What else to show, for example `12 m 04 s`.
     pub label: Option<String>,
+    /// How often it came out with this status, which is the worst of all.
+    pub worst: usize,
     /// How often it was entered and not left: of a Map's items, those that stand there.
     pub standing: usize,
 }
@@ -53,6 +57,8 @@ pub enum Status {
     Caught,
     InProgress,
     TimedOut,
+    /// An operator stopped the execution there.
+    Aborted,
 }
 
 /// Which colours a picture has.
@@ -154,6 +160,9 @@ impl Visit {
         parts.extend(self.label.clone());
         match self.entered.len() {
             0 | 1 => {}
+            times if self.standing == 0 && self.worst < times => {
+                parts.push(format!("{} of {times} times", self.worst));
+            }
             times => parts.push(format!("{times} times")),
         }
         if self.standing > 1 {
@@ -176,6 +185,7 @@ impl Status {
             Self::Caught => "Error caught",
             Self::InProgress => "In progress",
             Self::TimedOut => "Timed out",
+            Self::Aborted => "Aborted",
         }
     }
 
@@ -186,6 +196,7 @@ impl Status {
             Self::Caught => "caught",
             Self::InProgress => "running",
             Self::TimedOut => "timed-out",
+            Self::Aborted => "aborted",
         }
     }
 
@@ -196,6 +207,7 @@ impl Status {
             Self::Caught => '!',
             Self::InProgress => '…',
             Self::TimedOut => '⏱',
+            Self::Aborted => '■',
         }
     }
 }
@@ -275,9 +287,11 @@ mod tests {
             entered,
             retries: 1,
             label: Some("12 m 04 s".to_owned()),
+            worst: 2,
             standing: 0,
         };
         Overlay {
+            heading: None,
             states: BTreeMap::from([("Well?".to_owned(), visit)]),
             taken: BTreeSet::from([("Well?".to_owned(), "Done".to_owned())]),
         }
@@ -455,6 +469,7 @@ mod tests {
             (Status::Caught, "Error caught"),
             (Status::InProgress, "In progress"),
             (Status::TimedOut, "Timed out"),
+            (Status::Aborted, "Aborted"),
         ] {
             let says = format!("{word} · 12 m 04 s · 2 times · 1 retry");
             assert!(
@@ -468,6 +483,30 @@ mod tests {
                     .contains(&says)
             );
         }
+    }
+
+    #[test]
+    fn of_a_map_s_items_those_that_came_out_worst_are_counted() {
+        let mut overlay = overlay(Status::Caught);
+        let visit = overlay.states.get_mut("Well?").expect("it was entered");
+        visit.entered = vec!["10:00:00".to_owned(); 64];
+        visit.worst = 1;
+        let drawn = svg(&small(), Some(&overlay), Theme::Auto).expect("can be drawn");
+        assert!(drawn.contains("Error caught · 12 m 04 s · 1 of 64 times · 1 retry"));
+    }
+
+    #[test]
+    fn a_mermaid_picture_has_its_heading_as_its_title() {
+        let mut overlay = overlay(Status::Succeeded);
+        overlay.heading = Some([
+            "Recovery of job bert: what's done".to_owned(),
+            "now".to_owned(),
+        ]);
+        let drawn = mermaid(&small(), Some(&overlay)).expect("can be drawn");
+        let title = "---\ntitle: 'Recovery of job bert: what''s done (now)'\n---\nflowchart TD\n";
+        assert!(drawn.starts_with(title), "{drawn}");
+        let plain = mermaid(&small(), None).expect("can be drawn");
+        assert!(plain.starts_with("flowchart TD\n"), "{plain}");
     }
 
     #[test]

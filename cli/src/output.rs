@@ -191,7 +191,7 @@ impl Output {
     /// Writes text wrapped, its first line after `first`, the others after as many blanks.
     pub fn text(&self, first: &str, text: &str) {
         let rest = " ".repeat(columns(first));
-        self.lines(wrapped(text, self.width, first, &rest));
+        self.lines(wrapped(&whole_commands(text), self.width, first, &rest));
     }
 
     /// Writes a heading with an empty line before it.
@@ -254,6 +254,37 @@ pub fn wrapped(text: &str, width: usize, first: &str, rest: &str) -> Vec<String>
         .into_iter()
         .map(|line| line.replace('\u{a0}', " "))
         .collect()
+}
+
+/// Commands in a text with non-breaking blanks, so that a terminal shows each on one line and it can be copied: what is
+/// in backticks, and what follows a colon or begins the text.
+fn whole_commands(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        let begins = |(at, _): &(usize, &str)| {
+            let before = &rest[..*at];
+            before.ends_with(": ")
+                || before.ends_with('`')
+                || before.ends_with('\n')
+                || (before.is_empty() && whole.is_empty())
+        };
+        let programs = ["gpu-recovery ", "aws "].iter();
+        let found = programs.flat_map(|program| rest.match_indices(program));
+        let Some(start) = found.filter(begins).map(|(at, _)| at).min() else {
+            return whole + rest;
+        };
+        let (before, command) = rest.split_at(start);
+        let ends: &[&str] = match before.ends_with('`') {
+            true => &["`"],
+            false => &["  ", "; ", ", and ", ", or ", ". ", "\n"],
+        };
+        let end = ends.iter().filter_map(|end| command.find(end)).min();
+        let (command, after) = command.split_at(end.unwrap_or(command.len()));
+        whole += before;
+        whole += &command.replace(' ', "\u{a0}");
+        rest = after;
+    }
 }
 
 /// Columns that a text takes on a terminal.
@@ -381,6 +412,41 @@ mod tests {
         assert_eq!(cut("fives", 4), "fiv…");
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("x", 0), "…");
+    }
+
+    #[test]
+    fn a_command_stays_on_one_line_to_be_copied() {
+        let shown = |text: &str| {
+            let output = Output::keeping_width(40);
+            output.text("  ", text);
+            let lines = output.take();
+            lines
+                .lines()
+                .map(|line| line.trim().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let replay = "gpu-recovery replay llama-7b-with-a-long-name --dry-run";
+        assert_eq!(shown(&format!("next: {replay}")), ["next:", replay]);
+        assert_eq!(shown(replay), [replay]);
+        let lines = shown(&format!(
+            "fix what the step names, then use `{replay}` and wait"
+        ));
+        assert!(lines.contains(&format!("`{replay}`")), "{lines:?}");
+        let aws = "aws sns subscribe --topic-arn ARN --protocol email";
+        let lines = shown(&format!(
+            "nobody hears: {aws}, and confirm it, all of you, soon"
+        ));
+        assert_eq!(
+            lines,
+            [
+                "nobody hears:".to_owned(),
+                format!("{aws},"),
+                "and confirm it, all of you, soon".to_owned()
+            ]
+        );
+        // A sentence that only speaks of the program is no command.
+        let says = shown("it was started by gpu-recovery submit and nobody knows when that was");
+        assert!(says.len() == 2, "{says:?}");
     }
 
     #[test]

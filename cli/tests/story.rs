@@ -203,7 +203,8 @@ fn a_picture_shows_the_path_that_an_execution_took() {
         svg.contains(r#"<g class="edge taken" data-from="RelaunchJob" data-to="NotifyOperators""#)
     );
     let mermaid = well(&["graph", "--history", &file, "--format", "mermaid"]);
-    assert!(mermaid.starts_with("flowchart TD\n"), "{mermaid}");
+    let title = "---\ntitle: 'Recovery of job llama-7b: recovered, runs as attempt 2 (2026-01-05 ";
+    assert!(mermaid.starts_with(title), "{mermaid}");
     assert!(mermaid.contains("Error caught"), "{mermaid}");
 }
 

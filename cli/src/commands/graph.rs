@@ -119,7 +119,7 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     arguments.check()?;
     if arguments.told.name.is_none() {
-        return draw(arguments, arguments.told.of_file()?, None);
+        return draw(arguments, arguments.told.of_file()?, None, None);
     }
     account::run(async {
         let desk = Desk::open(&arguments.told.account, Needs::Nothing).await?;
@@ -136,7 +136,8 @@ pub async fn at(arguments: &Arguments, desk: &Desk) -> Result<u8, Failure> {
         Some(execution) => history::definition_of(&desk.sfn, execution.as_str()).await,
         None => None,
     };
-    draw(arguments, events, own)
+    let name = execution.as_ref().map(|execution| execution.name());
+    draw(arguments, events, own, name)
 }
 
 /// `own` is the definition that the execution ran, when that is known.
@@ -144,6 +145,7 @@ fn draw(
     arguments: &Arguments,
     events: Option<Vec<Value>>,
     own: Option<Value>,
+    name: Option<&str>,
 ) -> Result<u8, Failure> {
     let definition = match (&arguments.definition, own) {
         (Some(file), _) => files::json(file)?,
@@ -151,7 +153,11 @@ fn draw(
         (None, None) => serde_json::from_str(simulator::cloud::RECOVERY)
             .map_err(|error| Failure::Broken(error.to_string()))?,
     };
-    let overlay = events.map(|events| overlay(&Path::of(&events), &definition, None));
+    let overlay = events.map(|events| {
+        let mut path = Path::of(&events);
+        path.name = name.map(str::to_owned);
+        overlay(&path, &definition, None)
+    });
     let overlay = overlay.as_ref();
     let file = arguments.output.clone().unwrap_or_else(|| "-".into());
     let text = match arguments.format() {

@@ -29,7 +29,7 @@ Examples:
 
 Exit codes:
   0  it SUCCEEDED, and the job was recovered, is complete, or nothing was to be done
-  1  it ended FAILED, TIMED_OUT or ABORTED: a person is needed; or AWS failed
+  1  it ended FAILED, TIMED_OUT or ABORTED: an operator is needed; or AWS failed
   2  bad arguments; standard error says which
   4  it SUCCEEDED and declared the job FAILED
   130  Ctrl-C: it was looked at, and goes on";
@@ -86,7 +86,7 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         _ => 1,
     };
     output.line("");
-    let decision = decision.unwrap_or_else(|| "a person is needed".to_owned());
+    let decision = decision.unwrap_or_else(|| "an operator is needed".to_owned());
     let style = if code == 0 { output::GOOD } else { output::BAD };
     output.text("", &paint(style, format!("{}: {decision}", path.status)));
     if code == 1 {

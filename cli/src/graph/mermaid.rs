@@ -14,10 +14,16 @@ pub(super) fn draw(scope: &Scope, overlay: Option<&Overlay>) -> String {
         .map(|(index, state)| (state.name.clone(), id(index, &state.name)))
         .collect();
     let mut drawing = Drawing {
-        out: String::from("flowchart TD\n"),
+        out: String::new(),
         ids,
         overlay,
     };
+    if let Some([what, when]) = overlay.and_then(|overlay| overlay.heading.as_ref()) {
+        // A title is YAML of its own before the diagram (https://mermaid.js.org/config/configuration.html, frontmatter).
+        let title = format!("{what} ({when})").replace('\'', "''");
+        drawing.put(0, format_args!("---\ntitle: '{title}'\n---"));
+    }
+    drawing.put(0, format_args!("flowchart TD"));
     drawing.level(scope, "machine", 1);
     if overlay.is_some() {
         drawing.classes();
@@ -136,6 +142,10 @@ impl Drawing<'_> {
             (
                 Status::TimedOut,
                 "stroke:#a855f7,stroke-width:4px,stroke-dasharray:3 3",
+            ),
+            (
+                Status::Aborted,
+                "stroke:#8b96a5,stroke-width:4px,stroke-dasharray:8 3",
             ),
         ] {
             self.put(1, format_args!("classDef {} {style}", status.class()));

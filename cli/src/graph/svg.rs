@@ -13,6 +13,8 @@ use super::{Overlay, Status, Theme, Visit};
 
 const MARGIN: f64 = 20.0;
 const LEGEND: f64 = 34.0;
+const HEADING: f64 = 52.0;
+const HEADING_SIZE: f64 = 17.0;
 /// The length of an arrow.
 const ARROW: f64 = 9.0;
 
@@ -20,7 +22,7 @@ const ARROW: f64 = 9.0;
 #[rustfmt::skip]
 const COLOURS: &[(&str, &str, &str, &str)] = &[
     (".page", "fill", "#ffffff", "#0f141a"),
-    (".name", "fill", "#16191f", "#f2f4f7"),
+    (".name, .heading", "fill", "#16191f", "#f2f4f7"),
     (".note, .says, .legend", "fill", "#4b5563", "#b6becb"),
     (".box", "fill", "#ffffff", "#1b232d"),
     (".box", "stroke", "#6b7280", "#8b96a5"),
@@ -54,12 +56,15 @@ const COLOURS: &[(&str, &str, &str, &str)] = &[
     (".running .visit", "fill", "#1d4ed8", "#8ab4ff"),
     (".timed-out .frame", "stroke", "#7e22ce", "#d0a2ff"),
     (".timed-out .visit", "fill", "#7e22ce", "#d0a2ff"),
+    (".aborted .frame", "stroke", "#4b5563", "#b6becb"),
+    (".aborted .visit", "fill", "#374151", "#d5dae2"),
     (".mark", "stroke", "#ffffff", "#0f141a"),
 ];
 
 const SHAPES: &str = "
 text { font-family: Arial, 'Liberation Sans', Helvetica, sans-serif; }
 .name { font-size: 13px; font-weight: bold; }
+.heading { font-size: 17px; font-weight: bold; }
 .note, .says, .legend { font-size: 11px; }
 .visit { font-size: 11px; font-weight: bold; }
 .says { text-anchor: middle; }
@@ -76,6 +81,7 @@ text { font-family: Arial, 'Liberation Sans', Helvetica, sans-serif; }
 .caught .frame { stroke-dasharray: 12 3 3 3; }
 .running .frame { stroke-dasharray: 6 4; }
 .timed-out .frame { stroke-width: 4; stroke-dasharray: 3 3; }
+.aborted .frame { stroke-width: 4; stroke-dasharray: 8 3; }
 .mark { fill: none; stroke-width: 1.8; stroke-linecap: round; stroke-linejoin: round; }
 .unvisited path, .unvisited rect { opacity: 0.55; }
 ";
@@ -86,8 +92,11 @@ pub(super) fn draw(
     overlay: Option<&Overlay>,
     theme: Theme,
 ) -> String {
-    let width = picture.width.max(legend_width(overlay)) + 2.0 * MARGIN;
-    let height = picture.height + 2.0 * MARGIN + LEGEND;
+    let heading = overlay.and_then(|overlay| overlay.heading.as_ref());
+    let head = heading.map_or(0.0, |_| HEADING);
+    let least = legend_width(overlay).max(heading_width(heading));
+    let width = picture.width.max(least) + 2.0 * MARGIN;
+    let height = head + picture.height + 2.0 * MARGIN + LEGEND;
     let left = (width - picture.width) / 2.0;
     let mut out = String::new();
     line(
@@ -100,7 +109,10 @@ pub(super) fn draw(
     );
     line(
         &mut out,
-        format_args!("<title>{}</title>", xml("The state machine as a graph")),
+        format_args!(
+            "<title>{}</title>",
+            xml(heading.map_or("The state machine as a graph", |[what, _]| what))
+        ),
     );
     line(&mut out, format_args!("<desc>{}</desc>", xml(comment)));
     line(
@@ -111,14 +123,24 @@ pub(super) fn draw(
         &mut out,
         format_args!(r#"<rect class="page" width="100%" height="100%" rx="8"/>"#),
     );
-    Drawing {
+    let mut drawing = Drawing {
         out: &mut out,
         overlay,
+    };
+    if let Some([what, when]) = heading {
+        drawing.text("heading", MARGIN, MARGIN + HEADING_SIZE, what);
+        drawing.text("note", MARGIN, MARGIN + HEADING_SIZE + 18.0, when);
     }
-    .level(picture, left, MARGIN, true);
+    drawing.level(picture, left, MARGIN + head, true);
     legend(&mut out, overlay, height - MARGIN);
     out.push_str("</svg>\n");
     out
+}
+
+fn heading_width(heading: Option<&[String; 2]>) -> f64 {
+    heading.map_or(0.0, |[what, when]| {
+        super::text::bold_width(what, HEADING_SIZE).max(width(when, NOTE_SIZE))
+    })
 }
 
 fn colours(theme: Theme) -> String {
@@ -424,6 +446,7 @@ impl Drawing<'_> {
             Status::Caught => "M0-3.6V.6M0 3.3v.1",
             Status::InProgress => "M-3.2 0v.1M0 0v.1M3.2 0v.1",
             Status::TimedOut => "M0-3.6V0L2.4 1.6",
+            Status::Aborted => "M-2.4-2.4H2.4V2.4H-2.4Z",
         };
         self.put(format_args!(
             r#"<g transform="translate({} {})"><circle class="visit" r="7"/><path class="mark" d="{glyph}"/></g>"#,

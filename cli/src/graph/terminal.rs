@@ -170,6 +170,7 @@ mod tests {
             entered: vec!["10:00:00".to_owned()],
             retries: 1,
             label: None,
+            worst: 1,
             standing: 0,
         }
     }

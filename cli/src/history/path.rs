@@ -8,6 +8,8 @@ use std::collections::HashMap;
 #[derive(Debug, Default)]
 pub struct Path {
     pub input: Value,
+    /// The execution's name, where it is known: its history does not say it.
+    pub name: Option<String>,
     /// Seconds since the epoch, as all times here.
     pub started: f64,
     pub ended: Option<f64>,

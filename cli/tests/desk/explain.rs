@@ -8,7 +8,7 @@ async fn explain_tells_what_the_records_say_now_apart_from_what_happened() {
     has(
         &world.gives(0, &["explain", &execution]).await,
         &[
-            "ABORTED, a person is needed",
+            "ABORTED, an operator is needed",
             "Now, at 2026-01-05",
             "Job llama-7b is PENDING_RESTART in attempt 1, held by this execution",
             "i-0f3a9c5d7e0000001 is REBOOTING, held by this execution",

@@ -25,3 +25,49 @@ async fn an_execution_is_drawn_in_the_definition_that_it_ran() {
     let new = drawn(&started.expect("it starts")).await;
     assert!(new.contains("data-state=\"StopOthers\""), "{new}");
 }
+
+/// What the picture says of a state.
+fn tip<'a>(drawn: &'a str, state: &str) -> &'a str {
+    let (_, rest) = drawn
+        .split_once(&format!("data-state=\"{state}\"><title>"))
+        .unwrap_or_else(|| panic!("no {state}"));
+    rest.split_once("</title>").expect("it ends").0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_says_whose_it_is_what_came_of_it_and_when() {
+    let (world, execution) = World::aborted().await;
+    let file = std::env::temp_dir().join(format!("heading-{}.svg", std::process::id()));
+    let name = file.to_str().expect("UTF-8");
+    world.gives(0, &["graph", JOB, "-o", name]).await;
+    let drawn = std::fs::read_to_string(&file).expect("it was written");
+    let what = "Recovery of job llama-7b: ABORTED, an operator is needed";
+    has(
+        &drawn,
+        &[
+            &format!("<title>{what}</title>"),
+            &format!(">{what}</text>"),
+            &format!(
+                ", execution {}</text>",
+                execution.rsplit(':').next().unwrap()
+            ),
+            ">2026-01-05 ",
+        ],
+    );
+    // Nothing failed there: an operator cut it off.
+    has(tip(&drawn, "WaitForInstanceActive"), &["[Aborted"]);
+    assert!(!drawn.contains("[Failed"), "{drawn}");
+    world.gives(0, &["replay", JOB]).await;
+    world.until(|world| world.history_has("RelaunchJob")).await;
+    world.pass(120).await;
+    world.gives(0, &["graph", &execution, "-o", name]).await;
+    let drawn = std::fs::read_to_string(&file).expect("it was written");
+    std::fs::remove_file(file).expect("it is there");
+    has(
+        &drawn,
+        &[
+            "Recovery of job llama-7b: recovered, runs as attempt 2</title>",
+            "redriven once, execution",
+        ],
+    );
+}

@@ -30,6 +30,6 @@ async fn watch_tells_a_stopped_recovery_by_its_exit_code() {
     let seen = world.gives(1, &["watch", &execution]).await;
     has(
         &seen,
-        &["ABORTED: a person is needed", "gpu-recovery replay"],
+        &["ABORTED: an operator is needed", "gpu-recovery replay"],
     );
 }

@@ -466,7 +466,7 @@ fn broke(visit: &Visit, path: &Path) -> Option<Said> {
         }
         None if path.status == "ABORTED" => {
             format!(
-                "{}{about} was cut off: a person stopped the execution",
+                "{}{about} was cut off: an operator stopped the execution",
                 visit.name
             )
         }
@@ -554,7 +554,7 @@ pub fn headline(path: &Path) -> String {
     match (path.status, decision(path)) {
         ("RUNNING", _) => format!("Recovery of {what}: under way"),
         ("SUCCEEDED", Some(decision)) => format!("Recovery of {what}: {decision}"),
-        (status, _) => format!("Recovery of {what}: {status}, a person is needed"),
+        (status, _) => format!("Recovery of {what}: {status}, an operator is needed"),
     }
 }
 
@@ -581,7 +581,7 @@ fn ending(path: &Path) -> String {
             let places: Vec<&str> = path.standing().iter().map(|v| v.name.as_str()).collect();
             let place = places.first().copied().unwrap_or("its start");
             format!(
-                "It ended {status} at {place} after {took}. Nothing goes on by itself: mend what the error names, then \
+                "It ended {status} at {place} after {took}. Nothing goes on by itself: fix what the error names, then \
                  use `gpu-recovery replay` with the execution's ARN."
             )
         }

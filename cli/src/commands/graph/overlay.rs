@@ -1,6 +1,7 @@
 //! The path of an execution, laid over the picture.
 
 use crate::{
+    commands::explain,
     graph::{Overlay, Status, Visit},
     history::{
         self,
@@ -13,7 +14,10 @@ use std::collections::BTreeMap;
 
 /// The path laid over the picture; of a running execution, as it stands `now` if that is told, else at its last event.
 pub fn overlay(path: &Path, definition: &Value, now: Option<f64>) -> Overlay {
-    let mut overlay = Overlay::default();
+    let mut overlay = Overlay {
+        heading: Some(heading(path)),
+        ..Overlay::default()
+    };
     let mut times: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for (number, seen) in path.visits.iter().enumerate() {
         let status = status(path, number, definition);
@@ -27,6 +31,11 @@ pub fn overlay(path: &Path, definition: &Value, now: Option<f64>) -> Overlay {
             .push((seen.entered, end));
         match overlay.states.get_mut(&seen.name) {
             Some(visit) => {
+                visit.worst = match worse(visit.status, status) {
+                    worst if worst == visit.status && worst == status => visit.worst + 1,
+                    worst if worst == visit.status => visit.worst,
+                    _ => 1,
+                };
                 visit.status = worse(visit.status, status);
                 visit.entered.push(entered);
                 visit.retries += retries;
@@ -38,6 +47,7 @@ pub fn overlay(path: &Path, definition: &Value, now: Option<f64>) -> Overlay {
                     entered: vec![entered],
                     retries,
                     label: None,
+                    worst: 1,
                     standing,
                 };
                 overlay.states.insert(seen.name.clone(), visit);
@@ -55,6 +65,22 @@ pub fn overlay(path: &Path, definition: &Value, now: Option<f64>) -> Overlay {
         }
     }
     overlay
+}
+
+/// Whose path it is and what came of it; then when, how long, and which execution.
+fn heading(path: &Path) -> [String; 2] {
+    let mut when = history::date_and_clock(path.started);
+    let took = span(path.seconds());
+    when += &match (path.ended, path.redriven.len()) {
+        (None, _) => format!(", {took} so far"),
+        (Some(_), 0) => format!(", {took}"),
+        (Some(_), 1) => format!(", {took}, redriven once"),
+        (Some(_), times) => format!(", {took}, redriven {times} times"),
+    };
+    if let Some(name) = &path.name {
+        when += &format!(", execution {name}");
+    }
+    [explain::headline(path), when]
 }
 
 /// The seconds in which at least one of them lasted: items of a Map go on side by side.
@@ -80,6 +106,7 @@ fn status(path: &Path, number: usize, definition: &Value) -> Status {
             "RUNNING" => Status::InProgress,
             "TIMED_OUT" => Status::TimedOut,
             _ if timed_out(seen) => Status::TimedOut,
+            "ABORTED" => Status::Aborted,
             _ => Status::Failed,
         };
     }
@@ -111,8 +138,9 @@ fn worse(one: Status, other: Status) -> Status {
         Status::Succeeded => 0,
         Status::Caught => 1,
         Status::InProgress => 2,
-        Status::TimedOut => 3,
-        Status::Failed => 4,
+        Status::Aborted => 3,
+        Status::TimedOut => 4,
+        Status::Failed => 5,
     };
     if weight(other) > weight(one) {
         other

@@ -189,7 +189,9 @@ impl Drawn {
             None => (output::DIM, output::DIM),
             Some(Status::Succeeded) => (output::GOOD, Style::new()),
             Some(Status::Caught | Status::InProgress) => (output::WARNING, output::HEADING),
-            Some(Status::Failed | Status::TimedOut) => (output::BAD, output::HEADING),
+            Some(Status::Failed | Status::TimedOut | Status::Aborted) => {
+                (output::BAD, output::HEADING)
+            }
         };
         let room = width.saturating_sub(columns(&row.rail) + 2);
         let head = format!(
