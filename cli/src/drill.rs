@@ -4,7 +4,7 @@ mod chaos;
 mod inputs;
 pub(crate) mod live;
 mod machine;
-mod mocked;
+pub mod mocked;
 mod report;
 pub(crate) mod words;
 

@@ -8,6 +8,7 @@ mod files;
 mod graph;
 mod history;
 mod output;
+mod schemas;
 
 use commands::{
     doctor, explain, graph as draw, hand, history as events, logs, recoveries, replay, sandbox,
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 pub use account::Desk;
 pub use output::Output;
+pub use schemas::schemas;
 
 /// Recovers GPU training jobs on Amazon ECS by itself.
 #[derive(Parser)]

@@ -14,6 +14,7 @@ use crate::{
 };
 use alias::Live;
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 const AFTER_HELP: &str = "\
@@ -68,7 +69,7 @@ pub struct Arguments {
 }
 
 /// How good a thing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     Well,
@@ -78,7 +79,7 @@ pub enum Level {
 }
 
 /// One thing that was checked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Finding {
     level: Level,
     what: String,

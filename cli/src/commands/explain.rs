@@ -12,6 +12,7 @@ use crate::{
 };
 use clap::Args;
 use now::Now;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use story::Story;
@@ -49,8 +50,8 @@ pub struct Arguments {
 }
 
 /// What is told.
-#[derive(Serialize)]
-struct Report {
+#[derive(Serialize, JsonSchema)]
+pub struct Report {
     #[serde(flatten)]
     story: Story,
     /// None of a history in a file.

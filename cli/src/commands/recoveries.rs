@@ -9,6 +9,7 @@ use crate::{
     output::{self, Output, counted, paint, span, table::table},
 };
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use workers::ids::{ExecutionArn, InstanceId, JobId};
@@ -47,9 +48,9 @@ pub struct Arguments {
 }
 
 /// All of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Recoveries {
+pub struct Recoveries {
     /// Newest first.
     recoveries: Vec<Recovery>,
     /// Executions that had nothing to recover.
@@ -57,7 +58,7 @@ struct Recoveries {
 }
 
 /// One recovery.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Recovery {
     execution: ExecutionArn,

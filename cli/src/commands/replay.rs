@@ -14,6 +14,7 @@ pub use act::replay_of;
 use assess::{Assessment, Way};
 use aws_sdk_sfn::types::ExecutionStatus;
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 use workers::ids::ExecutionArn;
 
@@ -70,9 +71,9 @@ pub struct Arguments {
 }
 
 /// One execution, and what was done about it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Outcome {
+pub struct Outcome {
     #[serde(flatten)]
     assessment: Assessment,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! `status`: the jobs and the fleet at a glance, or one of them closely.
 
 mod failed;
-mod read;
+pub mod read;
 mod show;
 
 use crate::{

@@ -2,6 +2,7 @@
 
 mod again;
 pub mod pick;
+mod told;
 
 use crate::{
     Failure,
@@ -10,8 +11,8 @@ use crate::{
     output::{self, Output, counted, paint},
 };
 use clap::{ArgGroup, Args};
-use serde_json::json;
 use std::collections::BTreeMap;
+pub use told::{Planned, Submitted};
 use workers::{
     decisions::relaunchable,
     desk::submit::{self, Adoption, Submission, SubmitError},
@@ -342,7 +343,7 @@ async fn recorded(
         )),
     }
     if as_json {
-        output.raw(&files::pretty(job)?);
+        output.raw(&files::pretty(&Submitted::from(job))?);
     } else {
         output.raw(job.job_id.as_str());
     }
@@ -414,17 +415,7 @@ fn launch(
 
 fn show(output: &Output, arguments: &Submit, submission: &Submission) -> Result<(), Failure> {
     if arguments.common.json {
-        let ranks: Vec<_> = submission
-            .ranks
-            .iter()
-            .enumerate()
-            .map(|(rank, (instance, launch))| {
-                json!({ "rank": rank, "instanceId": instance, "launch": launch })
-            })
-            .collect();
-        output.raw(&files::pretty(
-            &json!({ "jobId": submission.job_id, "ranks": ranks }),
-        )?);
+        output.raw(&files::pretty(&Planned::from(submission))?);
         return Ok(());
     }
     let ranks = counted(submission.ranks.len() as u64, "rank");

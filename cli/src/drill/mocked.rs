@@ -10,6 +10,7 @@ use crate::{
     files::name,
     output::{self, BAD, GOOD, HEADING, Output, paint, span},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use simulator::{
@@ -23,8 +24,16 @@ use simulator::{
 };
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+/// What `drill --input --json` writes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cases {
+    passed: bool,
+    test_cases: Vec<Played>,
+}
+
 /// How a test case ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Played {
     state_machine: String,
@@ -87,9 +96,10 @@ pub fn run(arguments: &Arguments, input: &Path) -> Result<bool, Failure> {
         inputs::write(file, &json!({ "events": played.history }))?;
     }
     if arguments.json {
-        output::raw(&inputs::pretty(
-            &json!({ "passed": passed, "testCases": all }),
-        )?);
+        output::raw(&inputs::pretty(&Cases {
+            passed,
+            test_cases: all,
+        })?);
     } else if !arguments.history_to_stdout() {
         overview(&output, &all, mocked);
     }

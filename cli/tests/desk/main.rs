@@ -11,6 +11,7 @@ mod logs;
 mod recoveries;
 mod replay;
 mod runbook;
+mod schemas;
 mod status;
 mod stop;
 mod submit;

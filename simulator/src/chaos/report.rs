@@ -1,11 +1,12 @@
 //! What came of a schedule, for people and for programs.
 
 use super::words::counted;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
 
 /// A schedule that was played.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChaosReport {
     pub seed: u64,
@@ -22,7 +23,7 @@ pub struct ChaosReport {
 }
 
 /// How much happened.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
     pub instances: usize,

@@ -6,6 +6,7 @@ use crate::{
     faults::role,
 };
 use aws_smithy_types::{DateTime, date_time::Format};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -18,7 +19,7 @@ use workers::{aws::launch_names::started_by, records::JobRecord};
 ///
 /// The steps follow each other. `overhead` is what is left of `total` when everything that nature and AWS take is
 /// removed: tasks stopping, health checks running, nodes rebooting, tasks starting; and `deliveries`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Phases {
     /// From the failed rank's end to the last new rank's start, or to the end of the execution.
@@ -36,7 +37,7 @@ pub struct Phases {
 }
 
 /// One line of the bill, in US dollars.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
     pub item: &'static str,

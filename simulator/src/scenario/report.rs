@@ -1,5 +1,7 @@
 //! What came of a scenario, for people and for programs.
 
+mod records;
+
 use super::{
     builtin, expectations,
     figures::{self, Cost, Phases},
@@ -13,6 +15,7 @@ use crate::{
     stepfunctions::ExecutionView,
     wire::CallRecord,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -25,7 +28,7 @@ use workers::{
 };
 
 /// Everything that a drill shows. Times are seconds of virtual time since the job was started.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     pub scenario: String,
@@ -42,7 +45,11 @@ pub struct Report {
     pub not_reached: Vec<String>,
     /// Promises of the design that were broken.
     pub broken_promises: Vec<String>,
+    #[serde(serialize_with = "records::job")]
+    #[schemars(with = "records::JobReport")]
     pub job: JobRecord,
+    #[serde(serialize_with = "records::ranks")]
+    #[schemars(with = "Vec<records::RankReport>")]
     pub ranks: Vec<RankRecord>,
     pub instances: Vec<InstanceReport>,
     pub executions: Vec<ExecutionReport>,
@@ -68,7 +75,7 @@ pub struct Report {
 }
 
 /// One instance at the end.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceReport {
     pub node: u32,
@@ -87,7 +94,7 @@ pub struct InstanceReport {
 }
 
 /// One execution.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutionReport {
     pub arn: String,
@@ -103,7 +110,7 @@ pub struct ExecutionReport {
 }
 
 /// One SNS message.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationReport {
     pub at: f64,

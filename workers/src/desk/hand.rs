@@ -10,10 +10,11 @@ use crate::{
     records::{InstanceRecord, InstanceStatus},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a person did to an instance's record last, kept beside it as `by_hand`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ByHand {
     /// `released` or `quarantined`.
     pub action: String,

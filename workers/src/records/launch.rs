@@ -1,11 +1,12 @@
 //! What a relaunch needs of a task: kept on the rank's item in ECS's own shape.
 
 use aws_sdk_ecs::types as ecs;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How a rank's task was started, so that it can be started again the same way.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LaunchSpec {
     pub task_definition: String,
@@ -30,7 +31,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// `awsvpc` settings. ECS describes a task's subnet but not its security groups: the launcher records them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Network {
     pub subnets: Vec<String>,
@@ -39,7 +40,7 @@ pub struct Network {
 }
 
 /// A task's overrides (ECS API reference, TaskOverride).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Overrides {
     pub container_overrides: Vec<ContainerOverrides>,
@@ -54,7 +55,7 @@ pub struct Overrides {
 }
 
 /// One container's overrides (ECS API reference, ContainerOverride).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerOverrides {
     pub name: String,

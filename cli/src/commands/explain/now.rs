@@ -1,6 +1,7 @@
 //! What the records say now: a recovery's job and instances may have moved on since it ended.
 
 use crate::{Failure, account::Desk, history::path::Path, output::counted};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use workers::{
@@ -15,7 +16,7 @@ const LOOKED_UP: usize = 16;
 const MANY: usize = 3;
 
 /// The records of one recovery.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Now {
     /// Seconds since the epoch.
@@ -30,7 +31,7 @@ pub struct Now {
     left: (Option<JobId>, Option<u32>),
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Job {
     job_id: JobId,
@@ -41,7 +42,7 @@ struct Job {
     holder: Option<ExecutionArn>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Instance {
     instance_id: InstanceId,
@@ -54,7 +55,7 @@ struct Instance {
     by_hand: Option<ByHand>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum HeldBy {
     Nobody,

@@ -5,6 +5,7 @@ use crate::{
     history::path::{End, Failed, Path, Visit},
     output::{all, counted, span},
 };
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use workers::{
@@ -26,7 +27,7 @@ use workers::{
 const MANY: usize = 3;
 
 /// One recovery.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Story {
     pub headline: String,
     /// How it ended, or where it stands, in a sentence or two.
@@ -37,7 +38,7 @@ pub struct Story {
 }
 
 /// What happened at one moment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Moment {
     /// Seconds since the epoch.
     pub at: f64,

@@ -5,12 +5,13 @@ use crate::{
     Failure,
     account::{Desk, refused},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use workers::{error::code_of, ids::ExecutionArn};
 
 /// What was done.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "did", rename_all = "kebab-case")]
 pub enum Done {
     Redriven,

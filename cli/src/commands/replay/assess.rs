@@ -14,6 +14,7 @@ use aws_sdk_sfn::{
     operation::describe_execution::DescribeExecutionOutput,
     types::{ExecutionRedriveStatus, ExecutionStatus},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use workers::{
     aws::{events::TaskStateChange, jobs::RankKey},
@@ -22,7 +23,7 @@ use workers::{
 };
 
 /// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
     /// RedriveExecution.
@@ -35,7 +36,7 @@ pub enum Way {
 }
 
 /// One execution, looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Assessment {
     pub execution: ExecutionArn,

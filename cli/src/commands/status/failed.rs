@@ -6,6 +6,7 @@ use crate::{
     commands::replay,
     history,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use workers::{error::code_of, ids::ExecutionArn};
@@ -14,7 +15,7 @@ use workers::{error::code_of, ids::ExecutionArn};
 const SECONDS: f64 = 24.0 * 3600.0;
 
 /// An execution that ended FAILED, TIMED_OUT or ABORTED and was not replayed since.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedExecution {
     pub execution: ExecutionArn,

@@ -8,6 +8,7 @@ use crate::{
 };
 use aws_sdk_ecs::types::{ContainerInstance, Task};
 use aws_sdk_sfn::types::ExecutionStatus;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use workers::{
@@ -25,7 +26,7 @@ const DAY: f64 = 24.0 * 3600.0;
 const INSTANCE_PAGES: usize = 20;
 
 /// Jobs and instances.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Everything {
     pub jobs: Vec<Job>,
@@ -41,7 +42,7 @@ pub struct Everything {
 }
 
 /// A job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     pub job_id: JobId,
@@ -58,7 +59,7 @@ pub struct Job {
 }
 
 /// The execution at work on a job.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovery {
     pub execution: ExecutionArn,
@@ -78,7 +79,7 @@ impl Recovery {
 }
 
 /// An instance.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Instance {
     pub instance_id: InstanceId,
@@ -95,7 +96,7 @@ pub struct Instance {
 }
 
 /// What ECS says of an instance.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ecs {
     pub status: String,
@@ -104,7 +105,7 @@ pub struct Ecs {
 }
 
 /// A job closely.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobClosely {
     #[serde(flatten)]
@@ -113,7 +114,7 @@ pub struct JobClosely {
 }
 
 /// A rank of the current attempt.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rank {
     pub rank: u32,
@@ -127,7 +128,7 @@ pub struct Rank {
 }
 
 /// An instance closely.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceClosely {
     #[serde(flatten)]
