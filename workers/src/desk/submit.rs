@@ -427,21 +427,41 @@ async fn undo(ctx: &Context, job: &JobRecord, launched: &Launched) -> Result<(),
     let mut to_stop: BTreeSet<TaskArn> = launched.tasks.iter().map(|(t, _)| t.clone()).collect();
     let mut told = BTreeSet::new();
     loop {
-        let listed = ctx
-            .fleet
-            .tasks_started_by(&started_by(&job.job_id, 1))
-            .await?;
-        to_stop.extend(listed);
-        let new: Vec<TaskArn> = to_stop.difference(&told).cloned().collect();
-        ctx.fleet
-            .stop_all(&new, "the job could not be started whole", until)
-            .await
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()?;
-        told.extend(new);
-        if Instant::now() >= shown {
-            return Ok(());
+        let trouble = stop_new(ctx, job, &mut to_stop, &mut told, until).await?;
+        match trouble {
+            Some(error) if Instant::now() >= until => return Err(error),
+            None if Instant::now() >= shown => return Ok(()),
+            _ => sleep(POLL).await,
         }
-        sleep(POLL).await;
     }
+}
+
+/// Stops what the launch has started and was not told to stop yet; answers with what AWS throttles for now.
+async fn stop_new(
+    ctx: &Context,
+    job: &JobRecord,
+    to_stop: &mut BTreeSet<TaskArn>,
+    told: &mut BTreeSet<TaskArn>,
+    until: Instant,
+) -> Result<Option<WorkerError>, WorkerError> {
+    let started_by = started_by(&job.job_id, 1);
+    match ctx.fleet.tasks_started_by(&started_by).await {
+        Ok(listed) => to_stop.extend(listed),
+        Err(error) if error.passes() => return Ok(Some(error)),
+        Err(error) => return Err(error),
+    }
+    let new: Vec<TaskArn> = to_stop.difference(told).cloned().collect();
+    let why = "the job could not be started whole";
+    let answers = ctx.fleet.stop_all(&new, why, until).await;
+    let mut trouble = None;
+    for (task, answer) in new.into_iter().zip(answers) {
+        match answer {
+            Ok(_) => {
+                told.insert(task);
+            }
+            Err(error) if error.passes() => trouble = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(trouble)
 }
