@@ -105,7 +105,7 @@ fn calls() -> Vec<CallRecord> {
             "name: health-check-hangs\nabout: A check of the user's hangs; Step Functions stops it.\n\
              settings: { CREATE_DCGM_HEALTH_CHECK_TASK: 'false' }\n\
              ranks: { 3: { exits: { after: 10m, code: 1 } } }\ninstances: { 3: { gpu: dcgm-hangs } }\n\
-             expect: { job: FAILED, attempt: 1, quarantined: [3], notifications: [JobFailed] }\n",
+             expect: { job: FAILED, attempt: 1, reboots: { 3: 1 }, quarantined: [3], notifications: [JobFailed] }\n",
         )
         .expect("the scenario is well"),
     );

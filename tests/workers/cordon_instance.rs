@@ -4,7 +4,7 @@ use futures::future::join;
 use serde_json::{Value, json};
 use simulator::{
     cloud::TRAINING,
-    ecs::{Container, TaskDefinition, TaskKind},
+    ecs::{Container, GpuHealth, TaskDefinition, TaskKind},
     faults::Fault,
 };
 use tests::{
@@ -311,15 +311,62 @@ async fn an_instance_on_whose_gpus_a_task_of_no_job_runs_is_refused() {
     assert_eq!(state_changes(&w), 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_check_that_did_not_end_is_a_fault_only_if_it_ran() {
-    let (w, recovery) = stopped_job().await;
+/// A recovery whose check hangs on an instance for so many seconds; it is stopped then.
+async fn check_of(seconds: u64) -> (World, Value, String) {
+    // A bare dcgmi: the stack's own check ends itself in time.
+    let bare = [
+        ("DCGM_TIMEOUT_SECONDS", "420"),
+        ("CREATE_DCGM_HEALTH_CHECK_TASK", "false"),
+    ];
+    let w = World::with(settings(&bare)).await;
+    w.job(2).await;
+    let recovery = w.claim_and_stop(1).await;
+    w.cloud
+        .fleet
+        .set_gpu_health(&instance_id(1), GpuHealth::DcgmHangs);
+    let check = w.run_check(1).await;
+    w.pass(seconds).await;
     let input = without_a_code(&recovery, "timed-out");
-    refused(&w, input.clone(), "CheckNeverRan").await;
-    w.run_check(1).await;
-    refused(&w, input.clone(), "CheckNeverRan").await;
-    w.pass(60).await;
+    (w, input, check)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_ran_for_all_of_its_time_and_had_to_be_killed_is_a_fault() {
+    let (w, input, check) = check_of(480).await;
+    w.cloud.fleet.stop(&check, "given up");
     w.outcome(CORDON, input, "Cordoned").await;
+}
+
+/// Its process waits for the driver.
+#[tokio::test(start_paused = true)]
+async fn a_check_that_not_even_sigkill_ends_is_a_fault() {
+    let (w, input, _) = check_of(480).await;
+    w.outcome(CORDON, input, "Cordoned").await;
+}
+
+/// Seed 8547: the agent was away until a minute before the check's time was up, and healthy GPUs were rebooted.
+#[tokio::test(start_paused = true)]
+async fn promise_2_a_check_that_did_not_run_for_all_of_its_time_is_no_fault() {
+    for seconds in [1, 60, 300] {
+        let (w, input, check) = check_of(seconds).await;
+        w.cloud.fleet.stop(&check, "given up");
+        refused(&w, input, "CheckNeverRan").await;
+    }
+    let (w, recovery) = stopped_job().await;
+    refused(&w, without_a_code(&recovery, "timed-out"), "CheckNeverRan").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn promise_2_a_check_whose_end_was_not_heard_of_in_time_is_no_fault() {
+    let (w, input, check) = check_of(300).await;
+    w.cloud.fleet.disconnect_agent(&instance_id(1), None);
+    w.cloud.fleet.kill_process(&check, Some(0));
+    w.pass(120).await;
+    w.cloud.fleet.stop(&check, "given up");
+    refused(&w, input.clone(), "CheckNeverRan").await;
+    // It comes back just now, and tells.
+    w.cloud.fleet.connect_agent(&instance_id(1));
+    refused(&w, input, "CheckNeverRan").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ pub mod stop_siblings;
 pub mod uncordon_instance;
 
 mod find;
+mod hung_check;
 mod partial_launch;
 mod reboot_wait;
 mod relaunch_history;

@@ -252,13 +252,13 @@ impl Fleet {
         Ok(tasks)
     }
 
-    /// True when the newest health check on this instance, that ECS still shows, came to RUNNING. ECS lists a stopped
-    /// task for about an hour (API_ListTasks); of one that it does not show nothing is known.
-    pub async fn last_check_ran(
+    /// The newest health check on this instance that ECS still shows: it lists a stopped task for about an hour
+    /// (API_ListTasks).
+    pub async fn last_check(
         &self,
         arn: &ContainerInstanceArn,
         definition: &str,
-    ) -> Result<bool, WorkerError> {
+    ) -> Result<Option<Task>, WorkerError> {
         let family = definition.rsplit('/').next().unwrap_or(definition);
         let family = family.split(':').next().unwrap_or(family);
         let mut arns = Vec::new();
@@ -272,11 +272,10 @@ impl Fleet {
             arns.extend(self.list(call).await?);
         }
         let tasks = self.tasks(&arns).await?;
-        let newest = tasks
-            .values()
+        Ok(tasks
+            .into_values()
             .filter(|task| task.started_by() == Some(CHECKS_STARTED_BY))
-            .max_by_key(|task| task.created_at().map(|at| at.secs()));
-        Ok(newest.is_some_and(|task| task.started_at().is_some()))
+            .max_by_key(|task| task.created_at().map(|at| at.secs())))
     }
 
     /// The tasks started with this `startedBy` that are meant to run, as far as ECS shows them yet. It is the only

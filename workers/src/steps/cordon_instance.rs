@@ -1,5 +1,6 @@
 //! CordonInstance: takes a faulty instance for a reboot and sets it DRAINING; refuses what is not ours to reboot.
 
+use super::hung_check::hung;
 use crate::{
     Context, Step, WorkerError,
     aws::{
@@ -10,15 +11,16 @@ use crate::{
         launch_names::{digest, is_launch},
     },
     decisions::diagnosis::End,
-    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     records::{
         InstanceRecord, InstanceStatus, JobStatus,
         event::{About, What},
     },
 };
-use aws_sdk_ecs::types::{ContainerInstance, Task};
+use aws_sdk_ecs::types::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The step.
 pub struct CordonInstance;
@@ -68,7 +70,7 @@ pub enum Refusal {
     RunsThisJob,
     /// A task of no job holds a GPU of it.
     Occupied,
-    /// The check's task never ran: that it did not end in time is no fault.
+    /// The check's task did not run for as long as it may, or was not heard of: that it did not end in time is no fault.
     CheckNeverRan,
     /// An operator set it DRAINING.
     CordonedByOperator,
@@ -123,16 +125,15 @@ impl Step for CordonInstance {
         if let Some(refusal) = forbidden {
             return Ok(refusal);
         }
-        let registered = match ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await? {
-            Ok(registered) => registered,
-            Err(refusal) => return Ok(refusal),
-        };
+        if let Some(refusal) = ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await? {
+            return Ok(refusal);
+        }
         let reboot_token = digest(&format!("{}/{}", input.execution, input.instance), 16);
         let held_already = before.as_ref().is_some_and(|r| {
             r.holder.as_ref() == Some(&input.execution)
                 && r.reboot_token.as_deref() == Some(reboot_token.as_str())
         });
-        if !held_already && let Some(refusal) = no_fault(ctx, &registered, &arn, &input).await? {
+        if !held_already && let Some(refusal) = no_fault(ctx, &arn, &input).await? {
             return Ok(refusal);
         }
         // Nothing has changed yet. A hold of ours, left by a call that died, is undone below.
@@ -242,57 +243,46 @@ fn too_often(ctx: &Context, before: &[i64], now: i64) -> Option<CordonInstanceOu
     })
 }
 
-/// That a check did not end is a fault only if it ran.
+/// That a check did not end in time is a fault only if it hung.
 async fn no_fault(
     ctx: &Context,
-    registered: &ContainerInstance,
     arn: &ContainerInstanceArn,
     input: &CordonInstanceInput,
 ) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
-    match input.end {
-        None | Some(End::NoGpu) => Ok(None),
-        Some(End::TimedOut) => {
-            let family = &ctx.settings.dcgm_health_check_task;
-            let ran = ctx.fleet.last_check_ran(arn, family).await?;
-            // Of an agent that is away nobody hears how a check has ended.
-            let heard = registered.agent_connected();
-            Ok((!(ran && heard)).then(|| {
-                let detail =
-                    "unchecked: the check's task did not start, or was not heard of, in time"
-                        .to_owned();
-                refuse(Refusal::CheckNeverRan, detail)
-            }))
-        }
+    if input.end != Some(End::TimedOut) || hung(ctx, arn).await? {
+        return Ok(None);
     }
+    let detail = "unchecked: the check's task did not run, or was not heard of, in time";
+    Ok(Some(refuse(Refusal::CheckNeverRan, detail.to_owned())))
 }
 
-/// The instance as ECS knows it, or what forbids the drain.
+/// What forbids the drain in how ECS knows the instance.
 async fn ours_to_drain(
     ctx: &Context,
     instance: &InstanceId,
     arn: &ContainerInstanceArn,
     record: Option<&InstanceRecord>,
-) -> Result<Result<ContainerInstance, CordonInstanceOutcome>, WorkerError> {
+) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
     let Some(found) = ctx.fleet.container_instance(arn).await? else {
         let detail = format!("the cluster does not know {arn}");
-        return Ok(Err(refuse(Refusal::NotInCluster, detail)));
+        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
     };
     if found.ec2_instance_id() != Some(instance.as_str()) {
         let detail = format!("{arn} is not {instance}");
-        return Ok(Err(refuse(Refusal::NotInCluster, detail)));
+        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
     }
     let ours = record.is_some_and(|r| r.cordoned);
     Ok(match found.status() {
-        Some("ACTIVE") => Ok(found),
-        Some("DRAINING") if ours => Ok(found),
+        Some("ACTIVE") => None,
+        Some("DRAINING") if ours => None,
         Some("DRAINING") => {
             let detail = "an operator set it DRAINING".to_owned();
-            Err(refuse(Refusal::CordonedByOperator, detail))
+            Some(refuse(Refusal::CordonedByOperator, detail))
         }
         // A deregistered instance can be described for a while.
         other => {
             let detail = format!("{arn} is {}", other.unwrap_or("of unknown status"));
-            Err(refuse(Refusal::NotInCluster, detail))
+            Some(refuse(Refusal::NotInCluster, detail))
         }
     })
 }
@@ -304,7 +294,11 @@ async fn in_use(
     arn: &ContainerInstanceArn,
     job: &JobId,
 ) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
-    for (task, found) in ctx.fleet.unstopped_tasks_on(arn).await? {
+    let tasks = ctx.fleet.unstopped_tasks_on(arn).await?;
+    if let Some(detail) = unlisted(ctx, arn, &tasks).await? {
+        return Ok(Some(refuse(Refusal::RunsAnotherJob, detail)));
+    }
+    for (task, found) in tasks {
         let Some(key) = ctx.jobs.find_task(&task).await? else {
             // A launch records its ranks only when all of them have started.
             if found.started_by().is_some_and(is_launch) {
@@ -325,6 +319,30 @@ async fn in_use(
         }));
     }
     Ok(None)
+}
+
+/// ECS lists a new task within five minutes only ("eventual consistency", API_RunTask), and counts it on its instance
+/// before: with fewer listed than counted, nobody knows what runs there. Either count alone, as the API reference and ECS
+/// differ in whether a PENDING task is among the running ones (API_ContainerInstance).
+async fn unlisted(
+    ctx: &Context,
+    arn: &ContainerInstanceArn,
+    listed: &BTreeMap<TaskArn, Task>,
+) -> Result<Option<String>, WorkerError> {
+    let Some(instance) = ctx.fleet.container_instance(arn).await? else {
+        return Ok(None);
+    };
+    let counted = instance
+        .running_tasks_count()
+        .max(instance.pending_tasks_count());
+    let counted = usize::try_from(counted).unwrap_or_default();
+    Ok((listed.len() < counted).then(|| {
+        let tasks = if counted == 1 { "task" } else { "tasks" };
+        format!(
+            "ECS counts {counted} {tasks} on it and lists {}",
+            listed.len()
+        )
+    }))
 }
 
 fn holds_a_gpu(task: &Task) -> bool {
