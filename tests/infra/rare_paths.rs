@@ -22,6 +22,7 @@ pub fn calls() -> Vec<CallRecord> {
         played(a_reboot_that_ended_before_the_token_came("Failed")),
         played(a_reboot_command_that_fails_while_it_is_awaited()),
         played(a_stop_that_nobody_was_told_of_is_found()),
+        played(a_job_that_an_operator_stopped_is_not_looked_at_when_no_rank_runs()),
     ]
     .concat()
 }
@@ -205,5 +206,17 @@ async fn a_stop_that_nobody_was_told_of_is_found() -> World {
     let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
     let looked = w.outcome("look-for-lost-stops", event, "Looked").await;
     assert_eq!(looked["found"], json!([w.task(1).await]));
+    w
+}
+
+async fn a_job_that_an_operator_stopped_is_not_looked_at_when_no_rank_runs() -> World {
+    let w = World::with_job(1).await;
+    let task = w.task(0).await;
+    w.cloud.fleet.stop(&task, "keep-others: this node");
+    w.pass(15).await;
+    let stop = json!({ "execution": w.running_execution(), "event": w.stop_event(&task) });
+    w.outcome("record-user-stop", stop, "RankStopped").await;
+    let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
+    w.outcome("look-for-lost-stops", event, "Looked").await;
     w
 }

@@ -7,7 +7,7 @@ use tests::{
     JOB, World,
     mishap::{calls_of, ends_the_same_after_any_fault},
 };
-use workers::{aws::events::TaskStateChange, ids::JobId};
+use workers::{aws::events::TaskStateChange, ids::JobId, records::InstanceStatus};
 
 const LOOK: &str = "look-for-lost-stops";
 
@@ -124,6 +124,33 @@ async fn what_is_recorded_held_or_ended_is_left_alone() {
     assert!(look(&w).await.is_empty());
     let calls = calls_of(&w, LOOK).split_off(before);
     assert!(calls.iter().all(|c| c.action == "Query"), "{calls:?}");
+}
+
+/// Seeds 225, 4316, 4682, 5195: the node stayed IN_PROGRESS for a job that had ended.
+#[tokio::test(start_paused = true)]
+async fn promise_3_what_an_operator_left_running_frees_its_instance_though_its_stop_is_lost() {
+    let w = World::with_job(3).await;
+    let task = w.task(1).await;
+    w.cloud.fleet.stop(&task, "keep-others: this node");
+    w.pass(15).await;
+    let input = |event: &Value| json!({ "execution": w.running_execution(), "event": event });
+    let stop = input(&w.stop_event(&task));
+    w.outcome("record-user-stop", stop, "RankStopped").await;
+    w.exit(0, 1).await;
+    w.exit(2, 0).await;
+    w.pass(130).await;
+    assert_eq!(look(&w).await, [w.task(0).await, w.task(2).await]);
+    for (event, worker) in inputs(&w).iter().zip(["claim-job", "record-completion"]) {
+        w.outcome(worker, input(event), "Stale").await;
+    }
+    for nth in 0..3 {
+        let instance = w.instance_record(nth).await;
+        assert_eq!(instance.status, InstanceStatus::Available, "{nth}");
+    }
+    // No rank of it runs any more: it is looked at once more, and then no longer.
+    assert!(look(&w).await.is_empty());
+    let running = w.context("test").jobs.running(None, 10).await.unwrap();
+    assert_eq!(running, (Vec::new(), None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -143,7 +143,8 @@ pub struct JobRecord {
         with = "serde_dynamo::string_set"
     )]
     pub undo_tasks: BTreeSet<String>,
-    /// Set while the job is IN_PROGRESS: the sparse index `running-index` holds running jobs and nothing else.
+    /// Set while the job is IN_PROGRESS, and after an operator's stop while a rank may run: the sparse index `running-index`
+    /// holds such jobs and nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<String>,
     /// The execution that started the current attempt.

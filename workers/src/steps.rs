@@ -20,6 +20,7 @@ mod hung_check;
 mod partial_launch;
 mod reboot_wait;
 mod relaunch_history;
+mod release;
 mod starting;
 mod take_back;
 mod user_stop;

@@ -704,12 +704,12 @@ impl Jobs {
         }
     }
 
-    /// Marks the job as stopped by an operator, for good: if nobody is at work on it, or this execution is.
+    /// Marks the job as stopped by an operator, for good: if nobody is at work on it, or this execution is. It stays among
+    /// the running jobs while a rank of it may run.
     pub async fn user_stop(&self, key: &RankKey, by: &ExecutionArn) -> Result<Write, WorkerError> {
         let update = self.update(
             &key.job_id,
-            "SET #status = :stopped, stopped_by = :by, reason = :reason, updated_at = :now \
-             REMOVE holder, running",
+            "SET #status = :stopped, stopped_by = :by, reason = :reason, updated_at = :now REMOVE holder",
         );
         self.send_user_stop(update, key, by).await
     }
@@ -781,6 +781,16 @@ impl Jobs {
             }
             Write::Refused(found) => Err(lost(&job.job_id, job.attempt, found.as_deref())),
         }
+    }
+
+    /// Takes a job that an operator stopped from the running ones: no rank of it runs any more.
+    pub async fn all_ended(&self, job: &JobRecord) -> Result<(), WorkerError> {
+        let update = self
+            .update(&job.job_id, "SET updated_at = :now REMOVE running")
+            .condition_expression("attempt = :attempt AND #status = :stopped")
+            .expression_attribute_values(":stopped", s(JobStatus::UserStopped.as_str()))
+            .expression_attribute_values(":attempt", n(job.attempt));
+        self.send(update).await.map(drop)
     }
 
     /// Notes that a rank of the running attempt ended with exit 0; the answer says which ranks are done.

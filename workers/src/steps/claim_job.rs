@@ -3,7 +3,7 @@
 
 use super::{
     find::{Found, rank_of},
-    record_completion::release_one,
+    release::left_running,
 };
 use crate::{
     Context, Settings, Step, WorkerError,
@@ -79,7 +79,7 @@ pub struct Failure {
     pub exit_code: Option<i32>,
     pub stop_code: Option<String>,
     pub stopped_reason: Option<String>,
-    /// Why the job could not be relaunched even if its GPUs were mended.
+    /// Why the job could not be relaunched even if its GPUs were repaired.
     pub not_relaunchable: Option<String>,
 }
 
@@ -91,7 +91,8 @@ impl Step for ClaimJob {
     type Outcome = ClaimJobOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
-        let key = match rank_of(ctx, &input.event.detail).await? {
+        let detail = &input.event.detail;
+        let key = match rank_of(ctx, detail).await? {
             Found::NotManaged => return Ok(ClaimJobOutcome::NotManaged),
             Found::OlderAttempt { key, job } => {
                 return Ok(ClaimJobOutcome::Stale {
@@ -104,12 +105,8 @@ impl Step for ClaimJob {
             }
             Found::Current { key, job } => {
                 let settings = ctx.settings.of_job(&job.policies);
-                let detail = &input.event.detail;
                 if job.status == JobStatus::UserStopped {
-                    if job.holder.is_none() {
-                        // An operator stopped another rank and left this one running until now.
-                        release_one(ctx, &key, &detail.end(), &settings, &input.execution).await?;
-                    }
+                    left_running(ctx, &key, &job, &detail.end(), &input.execution).await?;
                     return Ok(stale(&key, &job));
                 }
                 match detail.end().policy(&settings) {
@@ -120,12 +117,11 @@ impl Step for ClaimJob {
                 }
             }
         };
-        let job = match claim(ctx, &key, &input.execution).await? {
+        let job = match claim(ctx, &key, &detail.end(), &input.execution).await? {
             Claim::Ours(job) => job,
             Claim::Outcome(outcome) => return Ok(outcome),
         };
         let settings = ctx.settings.of_job(&job.policies);
-        let detail = &input.event.detail;
         let (ranks, tasks) = keep_launches(ctx, &settings, &job, key.rank, &detail.end()).await?;
         let recorded = ranks.len();
         if recorded < job.nodes as usize && detail.may_be_unrecorded(ctx.clock.epoch_seconds()) {
@@ -243,6 +239,12 @@ async fn leave(
         ctx.jobs.put_rank_of_task(rank).await?;
     }
     if policy == ExitPolicy::Ignore {
+        // An operator may have stopped another rank since the job was read.
+        if let Some(now) = ctx.jobs.get(&key.job_id).await?
+            && left_running(ctx, &key, &now, &detail.end(), by).await?
+        {
+            return Ok(stale(&key, &now));
+        }
         return Ok(ClaimJobOutcome::LeftAlone {
             job_id: key.job_id,
             why: "the job's policies ignore this end".to_owned(),
@@ -273,7 +275,10 @@ async fn leave(
                     .to_owned(),
             })
         }
-        Write::Refused(Some(job)) => Ok(stale(&key, &job)),
+        Write::Refused(Some(job)) => {
+            left_running(ctx, &key, &job, &detail.end(), by).await?;
+            Ok(stale(&key, &job))
+        }
         Write::Refused(None) => Ok(ClaimJobOutcome::NotManaged),
     }
 }
@@ -283,7 +288,12 @@ enum Claim {
     Outcome(ClaimJobOutcome),
 }
 
-async fn claim(ctx: &Context, key: &RankKey, by: &ExecutionArn) -> Result<Claim, WorkerError> {
+async fn claim(
+    ctx: &Context,
+    key: &RankKey,
+    end: &TaskEnd,
+    by: &ExecutionArn,
+) -> Result<Claim, WorkerError> {
     let found = match ctx.jobs.claim(key, by, None).await? {
         Write::Done(job) => return Ok(Claim::Ours(job)),
         Write::Refused(found) => found,
@@ -293,6 +303,7 @@ async fn claim(ctx: &Context, key: &RankKey, by: &ExecutionArn) -> Result<Claim,
     };
     let of_this_attempt = job.holder.clone().filter(|_| job.attempt == key.attempt);
     let Some(holder) = of_this_attempt else {
+        left_running(ctx, key, &job, end, by).await?;
         return Ok(Claim::Outcome(stale(key, &job)));
     };
     if holder == *by {

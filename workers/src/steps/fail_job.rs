@@ -3,7 +3,7 @@
 use super::{
     partial_launch::{Launch, undo},
     quarantine_instance::{Order, quarantine},
-    record_completion::release_all,
+    release,
 };
 use crate::{
     Context, Step, WorkerError,
@@ -83,7 +83,7 @@ impl Step for FailJob {
                 .await?;
         }
         note_history(ctx, &input).await?;
-        let released = release_all(ctx, job_id, *attempt, execution).await?;
+        let released = release::all(ctx, job_id, *attempt, execution).await?;
         Ok(FailJobOutcome::Failed {
             job_id: input.job_id,
             reason: input.reason,

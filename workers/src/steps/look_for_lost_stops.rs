@@ -113,8 +113,10 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
     let Some(job) = ctx.jobs.get(id).await? else {
         return Ok(Vec::new());
     };
+    // An operator stopped it, and left the other ranks running: each of them frees its instance when it ends.
+    let stopped = job.status == JobStatus::UserStopped;
     // The index lags: the job may be a recovery's by now, or have ended.
-    if job.status != JobStatus::InProgress || job.holder.is_some() {
+    if !(job.status == JobStatus::InProgress || stopped) || job.holder.is_some() {
         return Ok(Vec::new());
     }
     let ranks: Vec<RankRecord> = ctx
@@ -124,6 +126,10 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
         .into_iter()
         .filter(|rank| rank.status == RankStatus::Running && !job.done_ranks.contains(&rank.rank))
         .collect();
+    if stopped && ranks.is_empty() {
+        ctx.jobs.all_ended(&job).await?;
+        return Ok(Vec::new());
+    }
     let arns: Vec<TaskArn> = ranks.iter().map(|rank| rank.task_arn.clone()).collect();
     let tasks = ctx.fleet.tasks(&arns).await?;
     let settings = ctx.settings.of_job(&job.policies);
@@ -147,16 +153,19 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
         let exit = end.classify(&settings);
         let ignored = match exit {
             Exit::StoppedByUs => true,
+            Exit::Abnormal if stopped => false,
             // It leads to nothing, and must not stand for a failure that leads to a recovery.
             Exit::Abnormal => end.policy(&settings) == ExitPolicy::Ignore,
             Exit::Completed | Exit::StoppedByUser => false,
         };
-        if ignored || (exit != Exit::Completed && tries == 0) {
+        // Of failures one is enough. What an operator left running ends rank by rank.
+        let one_is_enough = exit != Exit::Completed && !stopped;
+        if ignored || (one_is_enough && tries == 0) {
             continue;
         }
         let name = format!("lost-stop-{}", digest(arn.as_str(), 16));
         let started = ctx.executions.start(&ctx.settings, &name, &event).await?;
-        if exit != Exit::Completed {
+        if one_is_enough {
             // One that was started before and has ended has changed nothing: another rank may.
             tries = if started { 0 } else { tries - 1 };
         }

@@ -2,18 +2,13 @@
 
 use super::{
     find::{Found, rank_of},
-    take_back::take_back,
+    release,
 };
 use crate::{
-    Context, Settings, Step, WorkerError,
-    aws::{
-        events::TaskStateChange,
-        jobs::{RankKey, Write},
-        pace,
-    },
-    decisions::exit::TaskEnd,
-    ids::{ExecutionArn, InstanceId, JobId},
-    records::{JobStatus, RankStatus},
+    Context, Step, WorkerError,
+    aws::{events::TaskStateChange, jobs::Write},
+    ids::{ExecutionArn, JobId},
+    records::{JobRecord, JobStatus, RankStatus},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +51,7 @@ impl Step for RecordCompletion {
     type Outcome = RecordCompletionOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        let (end, by) = (input.event.detail.end(), &input.execution);
         let key = match rank_of(ctx, &input.event.detail).await? {
             Found::NotManaged => return Ok(RecordCompletionOutcome::NotManaged),
             Found::OlderAttempt { key, job } => {
@@ -68,15 +64,8 @@ impl Step for RecordCompletion {
                 });
             }
             Found::Current { key, job } => {
-                if job.status == JobStatus::UserStopped && job.holder.is_none() {
-                    // An operator stopped another rank and left this one running until now.
-                    let settings = ctx.settings.of_job(&job.policies);
-                    let end = input.event.detail.end();
-                    release_one(ctx, &key, &end, &settings, &input.execution).await?;
-                    return Ok(RecordCompletionOutcome::Stale {
-                        job_id: key.job_id,
-                        why: format!("the job is {} in attempt {}", job.status, job.attempt),
-                    });
+                if release::left_running(ctx, &key, &job, &end, by).await? {
+                    return Ok(stale(&job));
                 }
                 key
             }
@@ -92,10 +81,9 @@ impl Step for RecordCompletion {
         let job = match ctx.jobs.rank_done(&key).await? {
             Write::Done(job) => job,
             Write::Refused(Some(job)) if job.status != JobStatus::Complete => {
-                return Ok(RecordCompletionOutcome::Stale {
-                    job_id: key.job_id,
-                    why: format!("the job is {} in attempt {}", job.status, job.attempt),
-                });
+                // An operator may have stopped another rank since the job was read.
+                release::left_running(ctx, &key, &job, &end, by).await?;
+                return Ok(stale(&job));
             }
             // Already complete: an earlier call of ours may have died before it freed the instances.
             Write::Refused(Some(job)) => job,
@@ -112,69 +100,16 @@ impl Step for RecordCompletion {
             && let Write::Refused(Some(now)) = ctx.jobs.complete(&job).await?
             && now.status != JobStatus::Complete
         {
-            return Ok(RecordCompletionOutcome::Stale {
-                job_id: key.job_id,
-                why: format!("the job is {} in attempt {}", now.status, now.attempt),
-            });
+            return Ok(stale(&now));
         }
-        release_all(ctx, &key.job_id, key.attempt, &input.execution).await?;
+        release::all(ctx, &key.job_id, key.attempt, by).await?;
         Ok(RecordCompletionOutcome::JobComplete { job_id: key.job_id })
     }
 }
 
-/// Writes down the end of a rank whose job is an operator's, and frees its instance.
-pub(super) async fn release_one(
-    ctx: &Context,
-    key: &RankKey,
-    end: &TaskEnd,
-    settings: &Settings,
-    by: &ExecutionArn,
-) -> Result<(), WorkerError> {
-    let Some(mut rank) = ctx.jobs.rank(key).await? else {
-        return Ok(());
-    };
-    rank.note_end(Some(end), settings);
-    ctx.jobs.put_rank_of_task(&rank).await?;
-    if let Some(instance) = &rank.instance_id {
-        ctx.instances.release(instance, &key.job_id, by).await?;
+fn stale(job: &JobRecord) -> RecordCompletionOutcome {
+    RecordCompletionOutcome::Stale {
+        job_id: job.job_id.clone(),
+        why: format!("the job is {} in attempt {}", job.status, job.attempt),
     }
-    Ok(())
-}
-
-/// Frees every instance of an attempt whose job has ended and on which none of its ranks runs, also those that an execution holds which has lost the job.
-pub(super) async fn release_all(
-    ctx: &Context,
-    job: &JobId,
-    attempt: u32,
-    by: &ExecutionArn,
-) -> Result<usize, WorkerError> {
-    let ranks = ctx.jobs.ranks(job, attempt).await?;
-    let instances: std::collections::BTreeSet<_> = ranks
-        .into_iter()
-        .filter(|rank| !rank.may_run())
-        .filter_map(|rank| rank.instance_id)
-        .collect();
-    let freed = pace::DYNAMODB
-        .each(&instances, |i| release(ctx, i, job, by))
-        .await
-        .into_iter()
-        .collect::<Result<Vec<bool>, WorkerError>>()?;
-    Ok(freed.into_iter().filter(|freed| *freed).count())
-}
-
-/// Frees one, unless an operator wants it out of service: then it is quarantined.
-async fn release(
-    ctx: &Context,
-    instance: &InstanceId,
-    job: &JobId,
-    by: &ExecutionArn,
-) -> Result<bool, WorkerError> {
-    if ctx.instances.release(instance, job, by).await? {
-        return Ok(true);
-    }
-    take_back(ctx, instance, job, by).await?;
-    if ctx.instances.keep_out(instance, job, by).await? {
-        return Ok(false);
-    }
-    ctx.instances.release(instance, job, by).await
 }

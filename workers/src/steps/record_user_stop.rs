@@ -4,7 +4,7 @@
 use super::{
     claim_job::Failure,
     find::{Found, rank_of},
-    record_completion::release_one,
+    release::{self, left_running},
     user_stop,
 };
 use crate::{
@@ -92,9 +92,7 @@ async fn first(
     if user_stop::ended_by(job, by) {
         return left(ctx, job, by).await;
     }
-    if job.status == JobStatus::UserStopped && job.holder.is_none() {
-        // The job is an operator's already, with this rank left running until now.
-        release_one(ctx, key, &told, &settings, by).await?;
+    if left_running(ctx, key, job, &told, by).await? {
         return Ok(stale(key, Some(job)));
     }
     if job.status == JobStatus::UserStopped && job.holder.as_ref() == Some(by) {
@@ -118,7 +116,13 @@ async fn first(
     match written {
         Write::Done(job) if leave => left(ctx, &job, by).await,
         Write::Done(job) => stop_others(ctx, &job).await,
-        Write::Refused(found) => Ok(stale(key, found.as_deref())),
+        Write::Refused(found) => {
+            // Another rank's event may have been faster.
+            if let Some(job) = &found {
+                left_running(ctx, key, job, &told, by).await?;
+            }
+            Ok(stale(key, found.as_deref()))
+        }
     }
 }
 
@@ -140,11 +144,7 @@ async fn left(
     by: &ExecutionArn,
 ) -> Result<RecordUserStopOutcome, WorkerError> {
     let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
-    for rank in ranks.iter().filter(|rank| !rank.may_run()) {
-        if let Some(instance) = &rank.instance_id {
-            ctx.instances.release(instance, &job.job_id, by).await?;
-        }
-    }
+    release::ended(ctx, &ranks, &job.job_id, by).await?;
     user_stop::note(ctx, job, &ranks).await?;
     let settings = ctx.settings.of_job(&job.policies);
     Ok(RecordUserStopOutcome::RankStopped {

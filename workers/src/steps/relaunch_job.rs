@@ -7,7 +7,7 @@
 use super::{
     claim_job::Failure,
     partial_launch::{Launch, undo},
-    relaunch_history,
+    relaunch_history, release,
     starting::{Started, all_running},
     user_stop,
 };
@@ -212,17 +212,10 @@ async fn stopped_by_user(
     })
 }
 
-/// Frees the instances of a job whose ranks have all stopped.
+/// Frees the instances of a job that has ended.
 async fn release(ctx: &Context, job: &JobRecord, by: &ExecutionArn) -> Result<(), WorkerError> {
     let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
-    let instances: Vec<InstanceId> = ranks.into_iter().filter_map(|r| r.instance_id).collect();
-    pace::DYNAMODB
-        .each(&instances, |instance| {
-            ctx.instances.release(instance, &job.job_id, by)
-        })
-        .await
-        .into_iter()
-        .collect::<Result<Vec<bool>, WorkerError>>()?;
+    release::ended(ctx, &ranks, &job.job_id, by).await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The end of a job that an operator stopped.
 
-use super::{claim_job::Failure, record_completion::release_all};
+use super::{claim_job::Failure, release};
 use crate::{
     Context, Settings, WorkerError,
     aws::history::Event,
@@ -23,7 +23,7 @@ pub(super) async fn end(
     if job.holder.is_some() {
         ctx.jobs.end_user_stop(job, by).await?;
     }
-    release_all(ctx, &job.job_id, job.attempt, by).await?;
+    release::all(ctx, &job.job_id, job.attempt, by).await?;
     Ok(stopped_rank(
         ranks,
         &ctx.settings.of_job(&job.policies),
