@@ -10,18 +10,16 @@ use simulator::{
 };
 use std::time::Duration;
 
-fn breaks(promise: &str, plan: &Plan, worse: impl FnOnce(&mut Value)) {
+/// The words of the promise that is broken then, or its number alone.
+fn breaks(words: &str, plan: &Plan, worse: impl FnOnce(&mut Value)) {
     let mut definition: Value = serde_json::from_str(RECOVERY).expect("the definition is JSON");
     worse(&mut definition);
     let options = ChaosOptions {
         definition: definition.to_string(),
     };
     let report = play_plan(plan, &options).expect("it can be played");
-    let found = report
-        .broken_promises
-        .iter()
-        .any(|b| b.starts_with(promise));
-    assert!(found, "{promise} is not among {report}");
+    let found = report.broken_promises.iter().any(|b| b.contains(words));
+    assert!(found, "{words} is not among {report}");
 }
 
 fn set(definition: &mut Value, pointer: &str, value: Value) {
@@ -140,6 +138,64 @@ fn promise_2_a_redrive_without_a_look_at_the_hold_is_noticed() {
             json!("{% '# gpu-recovery: reboot once, token=' & $rebootToken %}"),
         );
     });
+}
+
+#[test]
+fn promise_2_a_check_beside_a_rank_of_the_job_is_noticed() {
+    let mut plan = gpu_fault();
+    // With GPUs of their own ECS would not place the check beside them.
+    plan.jobs[0].gpus = 0;
+    let occupied = json!([[{ "instance": plan.nodes[0].id, "rank": 0 }]]);
+    breaks("is checked while rank 0", &plan, |definition| {
+        let claimed = "/States/JobClaimed?/Choices/1/Next";
+        set(definition, claimed, json!("StopSiblings"));
+        let claimed = "/States/JobClaimed?/Choices/0/Next";
+        set(definition, claimed, json!("CheckGpus"));
+        set(definition, "/States/CheckGpus/Items", occupied);
+    });
+}
+
+#[test]
+fn promise_2_more_reboots_at_once_than_the_limit_are_noticed() {
+    let mut plan = gpu_fault();
+    for (name, value) in [("MAX_FAULTY_INSTANCES", "1"), ("INSTANCES_TO_CHECK", "all")] {
+        plan.settings.insert(name.to_owned(), value.to_owned());
+    }
+    plan.nodes[2].gpu = GpuHealth::FaultUntilReboot;
+    breaks("MAX_FAULTY_INSTANCES is 1", &plan, |definition| {
+        let doubt = "/States/GpusHealthy?/Choices/0/Condition";
+        set(definition, doubt, json!("{% false %}"));
+    });
+}
+
+#[test]
+fn promise_2_a_reboot_for_the_last_fault_of_a_month_is_noticed() {
+    let mut plan = gpu_fault();
+    plan.settings
+        .insert("MAX_FAULTS_PER_MONTH".to_owned(), "1".to_owned());
+    breaks("MAX_FAULTS_PER_MONTH is 1", &plan, |definition| {
+        let states = "/States/RecoverInstances/ItemProcessor/States";
+        let token = format!("{states}/CordonInstance/Assign/rebootToken");
+        set(definition, &token, json!("{% 'of-nobody' %}"));
+        let held = format!("{states}/Cordoned?/Choices/0/Condition");
+        set(definition, &held, json!("{% true %}"));
+    });
+}
+
+#[test]
+fn promise_3_a_free_node_that_is_known_to_be_bad_or_unchecked_is_noticed() {
+    for (gpu, said) in [
+        (GpuHealth::Isolate, "faulty, no reboot helps (exit 2)"),
+        (GpuHealth::DcgmCrashes(204), "no answer (exit 204)"),
+    ] {
+        let mut plan = gpu_fault();
+        plan.nodes[3].gpu = gpu;
+        let free = format!("is AVAILABLE, and its last check said: {said}");
+        breaks(&free, &plan, |definition| {
+            let repair = "/States/GpusHealthy?/Choices/1/Condition";
+            set(definition, repair, json!("{% false %}"));
+        });
+    }
 }
 
 /// The drill that breaks the promise of this number.

@@ -225,3 +225,13 @@ fn relaunch_does_not_start() {
 fn rank_ends_while_others_start() {
     ends_as_it_says("rank-ends-while-others-start");
 }
+
+#[test]
+fn repeat_offender() {
+    ends_as_it_says("repeat-offender");
+}
+
+#[test]
+fn operator_drains_meanwhile() {
+    ends_as_it_says("operator-drains-meanwhile");
+}

@@ -2,7 +2,7 @@
 
 use super::plan::{Deed, Job, Later, Node, Plan, Storm};
 use crate::{
-    ecs::{OnSigterm, Run},
+    ecs::{GpuHealth, OnSigterm, Run},
     scenario::Scenario,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -98,6 +98,12 @@ fn deed(action: &crate::scenario::Action) -> Option<Deed> {
     if let Some(node) = action.cordon {
         return Some(Deed::Cordon {
             node: node as usize,
+        });
+    }
+    if let Some(node) = action.break_gpu {
+        return Some(Deed::GpuGoesBad {
+            node: node as usize,
+            health: GpuHealth::FaultUntilReboot,
         });
     }
     if let Some(cut) = &action.disconnect_agent {

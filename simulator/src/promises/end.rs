@@ -1,5 +1,7 @@
 //! The promises that can be told only when nothing happens any more.
 
+mod free;
+
 use super::{Life, MAX_ATTEMPTS, Scene};
 use crate::{
     faults::role,
@@ -51,8 +53,8 @@ pub(crate) async fn kept(scene: &Scene<'_>) -> Result<Verdict, WorkerError> {
     verdict.notifications = end.published.len();
     end.executions(&mut verdict.broken);
     let so_far = verdict.broken.len();
-    let statuses = end.jobs(&mut verdict).await?;
-    end.instances(&statuses, &mut verdict).await?;
+    let jobs = end.jobs(&mut verdict).await?;
+    end.instances(&jobs, &mut verdict).await?;
     if end.waits_for_an_operator() {
         // What failed keeps what it holds until its redrive: nothing of that is stuck.
         let of_records = verdict.broken.split_off(so_far).into_iter();
@@ -129,9 +131,9 @@ impl End<'_> {
     async fn jobs(
         &self,
         verdict: &mut Verdict,
-    ) -> Result<BTreeMap<String, JobStatus>, WorkerError> {
+    ) -> Result<BTreeMap<String, JobRecord>, WorkerError> {
         let context = self.scene.cloud.lambda.context("report");
-        let mut statuses = BTreeMap::new();
+        let mut jobs = BTreeMap::new();
         for id in &self.scene.jobs {
             let job_id = JobId::new(*id);
             let Some(job) = context.jobs.get(&job_id).await? else {
@@ -144,10 +146,10 @@ impl End<'_> {
                 job.attempt,
                 job.reason.as_deref().unwrap_or_default()
             ));
-            statuses.insert((*id).to_owned(), job.status);
             self.job(&job, &ranks, &mut verdict.broken);
+            jobs.insert((*id).to_owned(), job);
         }
-        Ok(statuses)
+        Ok(jobs)
     }
 
     /// Promises 1, 3 and 4, of one job.
@@ -294,7 +296,7 @@ impl End<'_> {
     /// Promise 3, of instances.
     async fn instances(
         &self,
-        jobs: &BTreeMap<String, JobStatus>,
+        jobs: &BTreeMap<String, JobRecord>,
         verdict: &mut Verdict,
     ) -> Result<(), WorkerError> {
         let Scene { cloud, hands, .. } = self.scene;
@@ -337,7 +339,7 @@ impl End<'_> {
             });
             let works = job
                 .and_then(|job| jobs.get(job))
-                .is_none_or(|status| *status == JobStatus::InProgress || runs);
+                .is_none_or(|job| job.status == JobStatus::InProgress || runs);
             if !works && !quarantined && !gone {
                 breaks(format!(
                     "is left {} for {}, which has ended",
@@ -345,6 +347,7 @@ impl End<'_> {
                     job.unwrap_or_default()
                 ));
             }
+            self.free(&record, jobs, &mut verdict.broken);
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Promises that can be told at once: seen at every task's start, every reboot and every relaunch.
 
+mod limits;
+
 use super::Attempts;
 use crate::{
     clock::Clock,
@@ -48,6 +50,9 @@ struct Inner {
     current: BTreeMap<String, u32>,
     reboots: Vec<(Duration, String, String)>,
     relaunches: Vec<(String, u32)>,
+    limits: limits::Limits,
+    /// The exit code of each node's last check, if it had one.
+    last_checks: BTreeMap<String, Option<i64>>,
     broken: Vec<String>,
 }
 
@@ -66,6 +71,8 @@ impl Watch {
             current: BTreeMap::new(),
             reboots: Vec::new(),
             relaunches: Vec::new(),
+            limits: limits::Limits::of(&cloud.settings),
+            last_checks: BTreeMap::new(),
             broken: Vec::new(),
         })));
         let seen = watch.clone();
@@ -106,6 +113,16 @@ impl Watch {
 
     pub fn tasks(&self) -> BTreeMap<String, Life> {
         self.with(|inner| inner.tasks.clone())
+    }
+
+    /// True when the node's last check has ended, and not well.
+    pub fn last_check_failed(&self, node: &str) -> bool {
+        self.with(|inner| {
+            inner
+                .last_checks
+                .get(node)
+                .is_some_and(|code| *code != Some(0))
+        })
     }
 
     /// When, which node, by whose order.
@@ -151,7 +168,7 @@ impl Inner {
     fn task_changed(&mut self, detail: &Value) {
         let text = |name: &str| detail[name].as_str().unwrap_or_default();
         let Some((job, attempt)) = self.attempts.get(text("startedBy")).cloned() else {
-            return;
+            return self.check_changed(detail);
         };
         let arn = text("taskArn");
         let stopped = text("lastStatus") == "STOPPED";
@@ -313,6 +330,7 @@ impl Inner {
         });
         let item = self.tables.api("GetItem", get).unwrap_or_default()["Item"].take();
         let holder = item["holder"]["S"].as_str();
+        self.within_limits(node, holder.unwrap_or("nobody"));
         match holder {
             None if order == "ec2" => {
                 self.breaks(

@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 37] = [
+const BUILTIN: [(&str, &str); 39] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -128,6 +128,14 @@ const BUILTIN: [(&str, &str); 37] = [
     (
         "rank-ends-while-others-start",
         include_str!("../../scenarios/rank-ends-while-others-start.yaml"),
+    ),
+    (
+        "repeat-offender",
+        include_str!("../../scenarios/repeat-offender.yaml"),
+    ),
+    (
+        "operator-drains-meanwhile",
+        include_str!("../../scenarios/operator-drains-meanwhile.yaml"),
     ),
     (
         "second-fault-later",

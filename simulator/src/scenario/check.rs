@@ -32,6 +32,8 @@ impl Scenario {
             let (stop, cut) = (&action.stop_task, &action.disconnect_agent);
             named.extend(stop.as_ref().map(|s| ("actions.stopTask", s.rank)));
             named.extend(action.cordon.map(|n| ("actions.cordon", n)));
+            named.extend(action.quarantine.map(|n| ("actions.quarantine", n)));
+            named.extend(action.break_gpu.map(|n| ("actions.breakGpu", n)));
             named.extend(cut.as_ref().map(|d| ("actions.disconnectAgent", d.node)));
         }
         named
@@ -46,7 +48,7 @@ impl Scenario {
             if kinds != 1 {
                 return Err(format!(
                     "actions[{i}] must do one thing; it does {kinds}: give one of stopTask, repeatStopEvents, cordon, \
-                     disconnectAgent, abortExecution, redriveExecution"
+                     quarantine, breakGpu, disconnectAgent, abortExecution, redriveExecution"
                 ));
             }
         }
@@ -161,6 +163,8 @@ impl Action {
             ("stopTask", self.stop_task.is_some()),
             ("repeatStopEvents", self.repeat_stop_events),
             ("cordon", self.cordon.is_some()),
+            ("quarantine", self.quarantine.is_some()),
+            ("breakGpu", self.break_gpu.is_some()),
             ("disconnectAgent", self.disconnect_agent.is_some()),
             ("abortExecution", self.abort_execution),
             ("redriveExecution", self.redrive_execution),

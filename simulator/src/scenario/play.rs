@@ -11,7 +11,7 @@ use crate::{
     calm::Calm,
     clock::in_virtual_time,
     cloud::{Cloud, CloudError, CloudOptions, RECOVERY},
-    ecs::{Flaps, FleetSettings},
+    ecs::{Flaps, FleetSettings, GpuHealth},
     faults::{CallFacts, Fault},
     integrations::TestCase,
     promises::{self, Hands, Scene, Watch},
@@ -20,7 +20,12 @@ use crate::{
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
-use workers::{decisions::exit::KEEP_OTHERS, desk::submit::SubmitError, ids::JobId};
+use workers::{
+    WorkerError,
+    decisions::exit::KEEP_OTHERS,
+    desk::submit::SubmitError,
+    ids::{ContainerInstanceArn, InstanceId, JobId},
+};
 
 /// Sees the history events of every execution as they are written: virtual time since the job's start, execution ARN,
 /// event.
@@ -60,7 +65,7 @@ pub enum PlayError {
     #[error("the job could not be started: {0}")]
     Submit(#[from] SubmitError),
     #[error(transparent)]
-    Worker(#[from] workers::WorkerError),
+    Worker(#[from] WorkerError),
     #[error("no runtime: {0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -232,9 +237,20 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
     if let Some(node) = action.cordon {
         let context = cloud.lambda.context("person");
         if let Some(view) = cloud.fleet.instance(&instance_id(scenario, node)) {
-            let arn = workers::ids::ContainerInstanceArn::new(view.arn);
+            let arn = ContainerInstanceArn::new(view.arn);
             context.fleet.drain(&arn).await?;
             acted = true;
+        }
+    }
+    if let Some(node) = action.quarantine {
+        acted = quarantine(cloud, &InstanceId::new(instance_id(scenario, node))).await?;
+    }
+    if let Some(node) = action.break_gpu {
+        let id = instance_id(scenario, node);
+        let view = cloud.fleet.instance(&id);
+        acted = view.is_some_and(|view| view.gpu_health == GpuHealth::Healthy);
+        if acted {
+            cloud.fleet.set_gpu_health(&id, GpuHealth::FaultUntilReboot);
         }
     }
     if let Some(disconnect) = &action.disconnect_agent {
@@ -263,6 +279,29 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
         }
     }
     Ok(acted)
+}
+
+/// As `gpu-recovery quarantine` does it: beside the hold of a recovery, or at once.
+async fn quarantine(cloud: &Cloud, id: &InstanceId) -> Result<bool, WorkerError> {
+    const WHO: &str = "a person";
+    const WHY: &str = "wanted out of service";
+    let context = cloud.lambda.context("person");
+    let Some(view) = cloud.fleet.instance(id.as_str()) else {
+        return Ok(false);
+    };
+    let arn = ContainerInstanceArn::new(view.arn);
+    let seen = context.instances.get(id).await?;
+    let hands = &context.instances;
+    let written = match seen.as_ref().filter(|seen| seen.holder.is_some()) {
+        Some(held) => hands.ask_to_keep_out(held, WHO, WHY).await?,
+        None => {
+            hands
+                .quarantine_by_hand(id, &arn, seen.as_ref(), WHO, WHY)
+                .await?
+        }
+    };
+    context.fleet.drain(&arn).await?;
+    Ok(written.is_some())
 }
 
 /// Waits until all that is scheduled has happened, every execution has ended and nothing new has started for a while;

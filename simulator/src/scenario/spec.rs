@@ -226,6 +226,12 @@ pub struct Action {
     /// Sets this node DRAINING.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cordon: Option<u32>,
+    /// Runs `gpu-recovery quarantine` on this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<u32>,
+    /// A GPU of this node goes bad until a reboot, if it is well. Nobody does that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_gpu: Option<u32>,
     /// Cuts this node's ECS agent off for so long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disconnect_agent: Option<Disconnect>,
@@ -323,6 +329,8 @@ impl Scenario {
                 disconnect.node = moved(disconnect.node);
             }
             action.cordon = action.cordon.map(moved);
+            action.quarantine = action.quarantine.map(moved);
+            action.break_gpu = action.break_gpu.map(moved);
         }
     }
 
