@@ -5,7 +5,10 @@ pub mod launch;
 
 use crate::{
     Settings,
-    decisions::exit::{ContainerEnd, Exit, TaskEnd},
+    decisions::{
+        diagnosis::Verdict,
+        exit::{ContainerEnd, Exit, TaskEnd},
+    },
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     settings::JobPolicies,
 };
@@ -409,6 +412,15 @@ pub struct InstanceRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine_reason: Option<String>,
     pub updated_at: String,
+}
+
+impl InstanceRecord {
+    /// True when the last word on the instance is a health check that it passed: a quarantine is a later word.
+    pub fn last_check_passed(&self) -> bool {
+        let healthy = Verdict::Healthy.to_string();
+        let said = self.last_verdict.as_deref();
+        said.is_some_and(|said| said.starts_with(&healthy))
+    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,11 @@ use workers::{
 
 const RELEASE_HELP: &str = "\
 The record becomes AVAILABLE, or IN_PROGRESS where its job runs on it still, and the instance ACTIVE in ECS. It is refused while a recovery that runs holds the \
-instance, and, without --force, when one that ended badly does: replay that instead. To repeat it is safe.
+instance. Without --force it is refused, too, when one that ended badly holds it (replay that instead), and when no health check \
+has passed since it was quarantined. To repeat it is safe.
 
 Examples:
-  gpu-recovery release i-0f3a9c5d7e0000003 --reason 'GPU 5 replaced, ticket 4711'
-  gpu-recovery release i-0f3a9c5d7e0000003 --force --reason 'checked by hand'
+  gpu-recovery release i-0f3a9c5d7e0000003 --force --reason 'GPU 5 replaced and checked, ticket 4711'
 
 Exit codes:
   0  released, or it was free already
@@ -57,7 +57,7 @@ pub struct Release {
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 
-    /// Releases it although a recovery that ended badly, or a job, has it.
+    /// Releases it although a recovery that ended badly, or a job, has it, or no check has passed.
     #[arg(long)]
     force: bool,
 
@@ -291,7 +291,16 @@ fn taken(record: &InstanceRecord) -> Option<String> {
         ));
     }
     match (&record.job_id, record.status) {
-        (_, InstanceStatus::Quarantined) | (None, _) => None,
+        (_, InstanceStatus::Quarantined) if record.last_check_passed() => None,
+        (_, InstanceStatus::Quarantined) => Some(format!(
+            "{id} was quarantined ({}), and no health check has passed since\n  when it is repaired and checked, release it \
+             with --force",
+            record
+                .quarantine_reason
+                .as_deref()
+                .unwrap_or("no reason kept")
+        )),
+        (None, _) => None,
         (Some(job), status) => Some(format!(
             "{id} is {status} for job {job}; it is freed when the job ends, or with --force"
         )),

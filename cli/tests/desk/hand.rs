@@ -22,7 +22,14 @@ async fn an_instance_is_quarantined_and_released_by_hand_with_who_and_why() {
         &world.gives(0, &["status", BAD]).await,
         &["because ECC errors (ada)", "quarantined by ada"],
     );
-    let line = ["release", BAD, "--reason", "replaced", "--by", "bob"];
+    let line = [
+        "release", BAD, "--reason", "replaced", "--by", "bob", "--force",
+    ];
+    has(
+        &world.gives(3, &line[..6]).await,
+        &["was quarantined (ECC errors (ada)), and no health check has passed since"],
+    );
+    assert_eq!(world.ecs_status(), "DRAINING");
     has(
         &world.gives(0, &line).await,
         &[

@@ -13,7 +13,9 @@ async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
     }
     let line = ["quarantine", "i-0f3a9c5d7e0000003", "--reason", "fan"];
     world.gives(0, &line).await;
-    world.gives(0, &["release", "i-0f3a9c5d7e0000003"]).await;
+    world
+        .gives(0, &["release", "i-0f3a9c5d7e0000003", "--force"])
+        .await;
     world.gives(0, &line).await;
     let submit = [
         "submit",
@@ -69,7 +71,9 @@ async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
         &world.gives(3, &again).await,
         &["refused: the job was not started: i-0f3a9c5d7e0000003 is QUARANTINED"],
     );
-    world.gives(0, &["release", "i-0f3a9c5d7e0000003"]).await;
+    world
+        .gives(0, &["release", "i-0f3a9c5d7e0000003", "--force"])
+        .await;
     has(
         &world.gives(1, &again).await,
         &["job id bert is in the table already"],

@@ -94,7 +94,8 @@ impl Instances {
             .update(
                 instance,
                 "SET #status = :quarantined, cordoned = :true, container_instance_arn = :arn, \
-                 quarantine_reason = :reason, by_hand = :hand, updated_at = :now REMOVE holder, task_token",
+                 quarantine_reason = :reason, last_verdict = :reason, by_hand = :hand, updated_at = :now \
+                 REMOVE holder, task_token",
             )
             .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
             .expression_attribute_values(":true", AttributeValue::Bool(true))

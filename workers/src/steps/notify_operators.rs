@@ -246,7 +246,7 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
 
 fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
     let back_in_service =
-        "Each quarantined instance, once it is repaired: gpu-recovery release INSTANCE --reason '...'".to_owned();
+        "Each quarantined instance, once it is repaired and checked: gpu-recovery release INSTANCE --force --reason '...'".to_owned();
     let again = "Then start the job again with your launcher, under a new job id.".to_owned();
     let mut lines = match input.reason {
         Reason::Recovered => vec![
