@@ -259,3 +259,73 @@ async fn a_lost_answer_or_a_second_call_tells_twice_rather_than_never() {
     assert!(published.iter().all(|m| m.subject == published[0].subject));
     assert!(calls_of(&w, NOTIFY).iter().all(|c| c.action == "Publish"));
 }
+
+const CHAT: &str = "arn:aws:sns:us-east-1:123456789012:gpu-recovery-chat";
+
+async fn with_chat() -> World {
+    let w = World::with(settings(&[("CHAT_TOPIC_ARN", CHAT)])).await;
+    assert_eq!(w.cloud.sns.create_topic("gpu-recovery-chat"), CHAT);
+    w
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_chat_is_told_the_same_in_its_own_format() {
+    let w = with_chat().await;
+    w.outcome(NOTIFY, recovered(), "Notified").await;
+    let published = w.cloud.sns.published();
+    let [mail, chat] = published.as_slice() else {
+        panic!("two messages: {published:?}");
+    };
+    assert_eq!(mail.topic, w.cloud.settings.topic_arn);
+    assert_eq!(chat.topic, CHAT);
+    let said: Value = serde_json::from_str(&chat.message).expect("JSON");
+    assert_eq!(
+        (&said["version"], &said["source"]),
+        (&json!("1.0"), &json!("custom"))
+    );
+    assert_eq!(
+        said["content"]["title"],
+        "RECOVERED llama-7b: rank 3, recovered"
+    );
+    assert_eq!(said["metadata"]["threadId"], JOB);
+    let description = said["content"]["description"].as_str().expect("a text");
+    assert!(
+        description.contains("in service again - rebooted, DCGM healthy"),
+        "{description}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_that_cannot_be_told_neither_fails_the_step_nor_tells_the_others_twice() {
+    let w = with_chat().await;
+    w.wire().faults().set_plan(|call| {
+        // The second one is for the chat.
+        let chat = call.action == "Publish" && call.nth >= 2;
+        match chat {
+            true => Fault::Fail {
+                code: "AuthorizationError".to_owned(),
+                status: 403,
+                message: "not authorized".to_owned(),
+            },
+            false => Fault::Proceed,
+        }
+    });
+    w.outcome(NOTIFY, recovered(), "Notified").await;
+    let published = w.cloud.sns.published();
+    let topics: Vec<&str> = published.iter().map(|m| m.topic.as_str()).collect();
+    assert_eq!(topics, [w.cloud.settings.topic_arn.as_str()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chat_topic_that_is_none_is_refused_with_the_other_settings() {
+    let wrong = settings(&[("CHAT_TOPIC_ARN", "#gpu-alerts")]);
+    let error = simulator::cloud::Cloud::new(wrong)
+        .await
+        .err()
+        .expect("it is refused");
+    let told = error.to_string();
+    assert!(
+        told.contains("CHAT_TOPIC_ARN is '#gpu-alerts'; give a topic ARN"),
+        "{told}"
+    );
+}

@@ -54,7 +54,11 @@ impl Context {
             ),
             fleet: Fleet::new(clients.ecs, &settings.cluster),
             executions: Executions::new(clients.sfn),
-            topic: Topic::new(clients.sns, &settings.topic_arn),
+            topic: Topic::new(
+                clients.sns,
+                &settings.topic_arn,
+                settings.chat_topic_arn.as_deref(),
+            ),
             settings,
             clock,
         }

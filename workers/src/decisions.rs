@@ -1,5 +1,6 @@
 //! What follows from what is known, and how it is said: pure functions over data, without a call of AWS.
 
+pub mod chat;
 pub mod console;
 pub mod diagnosis;
 pub mod exit;

@@ -19,6 +19,8 @@ pub struct Settings {
     pub dcgm_health_check_task: String,
     /// `SNS_TOPIC_ARN`
     pub topic_arn: String,
+    /// `CHAT_TOPIC_ARN`: a second topic, for a chat channel; unset where there is none
+    pub chat_topic_arn: Option<String>,
     /// `DCGM_LOG_GROUP`: where the stack's own check writes its report; unset where it writes none to CloudWatch
     pub dcgm_log_group: Option<String>,
     /// `STATE_MACHINE_ARN`: the recovery's alias; set for the function that starts executions, and for no other
@@ -105,6 +107,7 @@ impl Settings {
             cluster: r.required("ECS_CLUSTER_NAME", "an ECS cluster name"),
             dcgm_health_check_task: r.required("DCGM_HEALTH_CHECK_TASK", "a task definition"),
             topic_arn: r.topic("SNS_TOPIC_ARN"),
+            chat_topic_arn: r.chat_topic("CHAT_TOPIC_ARN"),
             dcgm_log_group: r.get("DCGM_LOG_GROUP"),
             state_machine_arn: r.get("STATE_MACHINE_ARN"),
             recoverable_exit_codes: r.codes("RECOVERABLE_EXIT_CODES", "1"),
@@ -240,6 +243,10 @@ impl Reader<'_> {
                 .push(format!("{name} is not set; give {what}"));
             String::new()
         })
+    }
+
+    fn chat_topic(&mut self, name: &str) -> Option<String> {
+        self.get(name).map(|_| self.topic(name))
     }
 
     fn topic(&mut self, name: &str) -> String {

@@ -115,7 +115,8 @@ async fn tell(
             .replace(":states:", ":sns:")
             .replace(":stateMachine:", ":"),
     };
-    let topic = Topic::new(desk.sns.clone(), &topic);
+    let chat = &desk.context.settings.chat_topic_arn;
+    let topic = Topic::new(desk.sns.clone(), &topic, chat.as_deref());
     let (job, why) = (&arguments.job, &arguments.reason);
     stop_message::tell(&desk.context, &topic, job, stopped, who, why)
         .await

@@ -87,6 +87,18 @@ impl Body {
     }
 }
 
+/// The first sentence of a body, and its sections as [`Body`] has written them: heading and lines.
+pub fn sections(body: &str) -> (&str, Vec<(&str, Vec<&str>)>) {
+    let mut parts = body.trim_end().split("\n\n");
+    let headline = parts.next().unwrap_or_default();
+    let sections = parts.map(|part| {
+        let mut lines = part.lines();
+        let heading = lines.next().unwrap_or_default();
+        (heading, lines.map(str::trim_start).collect())
+    });
+    (headline, sections.collect())
+}
+
 /// One line, at most so long as a message can bear.
 pub fn cut(text: &str) -> String {
     let one_line: String = text
