@@ -50,7 +50,9 @@ async fn an_operators_deeds_stand_in_the_history_with_who_and_why() {
     let line = ["quarantine", BAD, "--reason", "ECC errors", "--by", "ada"];
     world.gives(0, &line).await;
     world.pass(60).await;
-    let line = ["release", BAD, "--reason", "replaced", "--by", "bob"];
+    let line = [
+        "release", BAD, "--force", "--reason", "replaced", "--by", "bob",
+    ];
     world.gives(0, &line).await;
     let events = events(&world, BAD).await;
     assert_eq!(kinds(&events), ["QUARANTINED", "RELEASED"], "{events:?}");

@@ -110,7 +110,7 @@ async fn what_a_command_writes_fits_its_schema_in_camel_case() {
     ] {
         fits(name, &read(0, line).await);
     }
-    world.gives(0, &["release", BAD]).await;
+    world.gives(0, &["release", BAD, "--force"]).await;
     world.gives(0, &["stop", JOB]).await;
     let again = ["submit", "--again", JOB, "llama-8"];
     let planned = read(0, &[&again[..], &["--dry-run"]].concat()).await;

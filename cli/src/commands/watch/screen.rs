@@ -323,7 +323,7 @@ mod tests {
             lines[0],
             "Recovery of job llama-7b: recovered, runs as attempt 2"
         );
-        assert_eq!(lines[1], "SUCCEEDED after 12 min 53 s; times are UTC");
+        assert_eq!(lines[1], "SUCCEEDED after 12 min 54 s; times are UTC");
         let wait = row(&lines, "WaitForInstanceActive");
         assert_eq!(wait, "✓ WaitForInstanceActive 7 min 49 s · 1 retry");
         has(&lines, "          ┃ ○ FailJob");
