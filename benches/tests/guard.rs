@@ -17,12 +17,16 @@ fn agrees(name: &str, table: &str) {
 fn a_recovery_stays_within_its_bounds_and_the_pages_say_what_it_costs() {
     let rows = cost::with_one_bad().expect("every recovery can be played");
     rows.iter().for_each(within_bounds);
-    let transitions: Vec<u64> = rows.iter().map(|r| r.usage.state_transitions).collect();
-    assert!(transitions.iter().all(|n| *n <= 25), "{transitions:?}");
-    assert!(
-        transitions.windows(2).all(|pair| pair[0] == pair[1]),
-        "they depend on the ranks: {transitions:?}"
-    );
+    for row in &rows {
+        // Fifty nodes are asked with one call, and their answers are read with one.
+        let bound = 75 + 2 * u64::from(row.ranks.div_ceil(50));
+        let transitions = row.usage.state_transitions;
+        assert!(
+            transitions <= bound,
+            "{} ranks: {transitions} transitions",
+            row.ranks
+        );
+    }
     agrees("one bad", &cost::counts_table(&rows));
     agrees("bill", &cost::bill_table(&rows));
     if let Err(problem) = page::check(page::README, "costs", &cost::summary_table(&rows)) {
@@ -88,7 +92,8 @@ fn the_systems_own_part_stays_below_its_bound() {
     let compared = overhead::compare().expect("it can be played");
     for size in &compared {
         let own = size.recovery.by(Owner::System);
-        let bound = if size.nodes <= 8 { 3.0 } else { 10.0 };
+        // Some four seconds of it are waits for what the bad node answers, before its reboot and after it.
+        let bound = if size.nodes <= 8 { 7.0 } else { 12.0 };
         assert!(own <= bound, "{} nodes: {own} s", size.nodes);
     }
     let first_function = compared.iter().map(|size| size.original.calls[0]);
@@ -109,9 +114,10 @@ fn a_storm_loses_nothing() {
         assert_eq!(storm.recovered, storm.jobs, "{:?}", storm.others);
         assert_eq!(storm.messages, storm.jobs);
         assert!(storm.concurrency <= storm.jobs);
-        // Of one job: some 90 calls, a few of them looks whether the ranks run; what is throttled is called again.
+        // Of one job: some 110 calls, a few of them looks whether the ranks run and what the node answers; what is throttled
+        // is called again.
         let (calls, jobs) = (storm.usage.calls_to(""), u64::from(storm.jobs));
-        assert!(calls <= 110 * jobs, "{calls} calls of {jobs} jobs");
+        assert!(calls <= 130 * jobs, "{calls} calls of {jobs} jobs");
     }
     agrees("small storms", &storm::growth_table(&storms));
 }

@@ -23,7 +23,7 @@ mod view;
 mod words;
 
 pub use behaviour::{
-    Behaviour, BehaviourOf, Flaps, FleetSettings, GpuHealth, OnSigterm, RebootOutcome, Run,
+    Behaviour, BehaviourOf, Flaps, FleetSettings, GpuHealth, Host, OnSigterm, RebootOutcome, Run,
     SsmAgent, TaskFacts,
 };
 pub use model::{Container, TaskDefinition, TaskKind};
@@ -162,9 +162,13 @@ impl Fleet {
         self.with(|state| {
             let id = new.id;
             let arn = state.instance_arn(&state.seeded.hex(32));
-            let gpus = (0..new.gpus)
+            let gpus: Vec<(String, Option<String>)> = (0..new.gpus)
                 .map(|_| (format!("GPU-{}", state.seeded.uuid()), None))
                 .collect();
+            let host = Host {
+                gpus: gpus.iter().map(|(id, _)| id.clone()).collect(),
+                ..Host::default()
+            };
             let instance = Instance {
                 id: id.clone(),
                 arn: arn.clone(),
@@ -183,6 +187,7 @@ impl Fleet {
                 daemons: Vec::new(),
                 gpu_health: GpuHealth::default(),
                 reboot_outcome: RebootOutcome::default(),
+                host,
                 power: Power::Up,
                 boot_id: state.seeded.uuid(),
                 booted_at: state.clock.now() - Duration::from_secs(24 * 3600),
@@ -235,6 +240,11 @@ impl Fleet {
     /// From now on DCGM sees this.
     pub fn set_gpu_health(&self, instance_id: &str, health: GpuHealth) {
         self.change(instance_id, |instance| instance.gpu_health = health);
+    }
+
+    /// Changes what the probe finds on the node.
+    pub fn change_host(&self, instance_id: &str, change: impl FnOnce(&mut Host)) {
+        self.change(instance_id, |instance| change(&mut instance.host));
     }
 
     /// What becomes of the host's next reboots.

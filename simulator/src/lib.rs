@@ -16,6 +16,7 @@ pub mod eventbridge;
 pub mod faults;
 pub mod integrations;
 pub mod lambda;
+pub mod node;
 mod object;
 mod promises;
 pub mod rules;

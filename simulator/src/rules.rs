@@ -3,6 +3,7 @@
 use crate::{
     eventbridge::{Bus, PatternError},
     lambda::Lambda,
+    ssm::REBOOT,
     wire::Wire,
 };
 use serde_json::{Value, json};
@@ -27,8 +28,9 @@ pub fn task_stopped(cluster_arn: &str, health_check_family: &str) -> Value {
     })
 }
 
-/// An instance of the cluster whose agent is connected, and which may be one that we rebooted: it is DRAINING, as we
-/// left it, or it registered anew and has no task yet. The many events of tasks that come and go are filtered out.
+/// An instance of the cluster whose agent is connected and which may be one that we rebooted: it is DRAINING, as we left
+/// it. The many events of tasks that come and go are filtered out. One that registered anew is ACTIVE, and its wait looks
+/// by itself.
 pub fn instance_changed(cluster_arn: &str) -> Value {
     json!({
         "source": ["aws.ecs"],
@@ -36,19 +38,19 @@ pub fn instance_changed(cluster_arn: &str) -> Value {
         "detail": {
             "clusterArn": [cluster_arn],
             "agentConnected": [true],
-            "$or": [{ "status": ["DRAINING"] }, { "runningTasksCount": [0], "pendingTasksCount": [0] }],
+            "status": ["DRAINING"],
         },
     })
 }
 
-/// A node's part of a Run Command that has ended.
+/// A node has run a reboot order to its end: there was nothing to do, or it refused. That SSM has given one up says nothing.
 pub fn command_ended() -> Value {
     json!({
         "source": ["aws.ssm"],
         "detail-type": ["EC2 Command Invocation Status-change Notification"],
         "detail": {
-            "document-name": ["AWS-RunShellScript"],
-            "status": [{ "anything-but": ["Pending", "InProgress", "Delayed", "Cancelling"] }],
+            "document-name": [REBOOT],
+            "status": ["Success", "Failed"],
         },
     })
 }

@@ -1,22 +1,27 @@
-//! Systems Manager Run Command, with the two scripts of the recovery.
+//! Systems Manager Run Command, with the two documents of the stack.
 
-mod script;
+mod command;
+mod document;
+
+pub use document::{PROBE, REBOOT};
 
 use crate::{
     ACCOUNT, REGION,
     clock::{Clock, rfc3339},
     ecs::Fleet,
     eventbridge::Bus,
+    node::Node,
     seeded::Seeded,
     wire::{ApiError, Handler},
 };
-use script::{Run, Script};
+use command::{Command, Invocation};
+use document::Script;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::{
     sync::Notify,
@@ -30,10 +35,24 @@ const DEFAULT_SECONDS: f64 = 3600.0;
 /// From SendCommand to the agent, and the run of a short script. AWS publishes no figure.
 const DELIVERY: Range<Duration> = Duration::from_millis(300)..Duration::from_millis(2000);
 const RUN: Range<Duration> = Duration::from_millis(500)..Duration::from_millis(3000);
+/// So long an invocation cannot be asked for: GetCommandInvocation answers InvocationDoesNotExist "for a while". AWS
+/// publishes no figure.
+const HIDDEN: Range<Duration> = Duration::from_millis(0)..Duration::from_millis(1500);
 
 /// After exit 194 the agent runs `shutdown -r +1`: the node goes down a minute later
 /// (aws/amazon-ssm-agent, agent/rebooter/rebooter_unix.go).
 const REBOOT_AFTER: Duration = Duration::from_secs(60);
+
+/// What becomes of the orders of one document on one node. Default: each is run once, at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// The agent never gets them.
+    pub lost: bool,
+    /// The agent has got it and runs it so much later: it hangs, or its queue is full.
+    pub late: Option<Duration>,
+    /// It is run twice.
+    pub twice: bool,
+}
 
 /// Systems Manager. Clones are the same.
 #[derive(Clone)]
@@ -50,8 +69,8 @@ struct Inner {
 #[derive(Default)]
 struct State {
     commands: BTreeMap<String, Command>,
-    /// The boot id that a node has written down under a token.
-    marks: BTreeMap<(String, String), String>,
+    /// By document and node.
+    fates: BTreeMap<(&'static str, String), Fate>,
     online: BTreeMap<String, Arc<Notify>>,
 }
 
@@ -59,24 +78,6 @@ impl State {
     fn online(&mut self, node: &str) -> Arc<Notify> {
         self.online.entry(node.to_owned()).or_default().clone()
     }
-}
-
-struct Command {
-    script: Script,
-    parameters: Value,
-    comment: String,
-    requested: SystemTime,
-    expires: SystemTime,
-    status: &'static str,
-    invocations: BTreeMap<String, Invocation>,
-}
-
-struct Invocation {
-    status: &'static str,
-    details: &'static str,
-    code: i32,
-    output: String,
-    started: Option<SystemTime>,
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -97,6 +98,12 @@ impl Ssm {
         }))
     }
 
+    /// What becomes of this document's orders on this node from now on; [`PROBE`] or [`REBOOT`].
+    pub fn set_fate(&self, document: &'static str, node: &str, fate: Fate) {
+        let mut state = lock(&self.0.state);
+        state.fates.insert((document, node.to_owned()), fate);
+    }
+
     /// The operation as Step Functions' `aws-sdk:ssm:…` passes it: PascalCase, times as RFC 3339 text.
     ///
     /// # Errors
@@ -105,6 +112,7 @@ impl Ssm {
         match operation {
             "SendCommand" => self.send_command(body),
             "GetCommandInvocation" => self.get_command_invocation(body),
+            "ListCommandInvocations" => self.list_command_invocations(body),
             _ => Err(ApiError::new(
                 "UnsupportedOperationException",
                 format!("SSM {operation} is not simulated"),
@@ -123,12 +131,7 @@ impl Ssm {
 
     fn send_command(&self, body: &Value) -> Result<Value, ApiError> {
         let document = body["DocumentName"].as_str().unwrap_or_default();
-        if document != "AWS-RunShellScript" {
-            return Err(ApiError::new(
-                "InvalidDocument",
-                format!("The document {document} is not simulated; AWS-RunShellScript is."),
-            ));
-        }
+        let script = Script::read(document, &body["Parameters"])?;
         let nodes = self.known_nodes(body)?;
         let delivery = seconds(&body["TimeoutSeconds"]).ok_or_else(|| {
             ApiError::new(
@@ -136,24 +139,18 @@ impl Ssm {
                 "Value at 'timeoutSeconds' failed to satisfy constraint: between 30 and 2592000",
             )
         })?;
-        let parameters = &body["Parameters"];
-        let lines = parameter(parameters, "commands")?;
-        let execution = match parameter(parameters, "executionTimeout")?.first() {
-            None => DEFAULT_SECONDS,
-            Some(text) => text
-                .parse()
-                .map_err(|_| invalid_parameters("executionTimeout is no number of seconds"))?,
-        };
-        let script = Script::read(&lines).map_err(|why| invalid_parameters(&why))?;
         let id = self.0.seeded.uuid();
         let now = self.0.clock.now();
+        // "Total timeout": delivery and execution together (user guide, monitor-commands).
+        let total = Duration::from_secs_f64(delivery) + document::EXECUTION;
         let command = Command {
             script,
-            parameters: parameters.clone(),
+            parameters: body["Parameters"].clone(),
             comment: body["Comment"].as_str().unwrap_or_default().to_owned(),
             requested: now,
-            expires: now + Duration::from_secs_f64(delivery + execution),
+            expires: now + total,
             status: "Pending",
+            visible: Instant::now() + self.0.seeded.within(&HIDDEN),
             invocations: nodes
                 .iter()
                 .map(|n| (n.clone(), Invocation::new()))
@@ -180,15 +177,12 @@ impl Ssm {
             "TimeoutSeconds": delivery as u64,
         }});
         lock(&self.0.state).commands.insert(id.clone(), command);
-        let delivery_end = Instant::now() + Duration::from_secs_f64(delivery);
-        let end = delivery_end + Duration::from_secs_f64(execution);
+        let end = Instant::now() + total;
         for node in nodes {
-            let invocation = self.clone().invoke(id.clone(), node, delivery_end, end);
-            tokio::spawn(invocation);
+            tokio::spawn(self.clone().invoke(id.clone(), node, end));
         }
         Ok(answer)
     }
-
     fn known_nodes(&self, body: &Value) -> Result<Vec<String>, ApiError> {
         let given = body["InstanceIds"].as_array().into_iter().flatten();
         let nodes: Vec<String> = given.filter_map(Value::as_str).map(str::to_owned).collect();
@@ -223,66 +217,105 @@ impl Ssm {
         }
     }
 
+    /// API_GetCommandInvocation.
     fn get_command_invocation(&self, body: &Value) -> Result<Value, ApiError> {
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         let state = lock(&self.0.state);
         let command = state.commands.get(text("CommandId"));
-        let found = command.and_then(|c| Some((c, c.invocations.get(text("InstanceId"))?)));
+        let found = command
+            .filter(|command| command.visible <= Instant::now())
+            .and_then(|c| Some((c, c.invocations.get(text("InstanceId"))?)));
         let (command, invocation) = found.ok_or_else(|| {
             ApiError::new(
                 "InvocationDoesNotExist",
                 "The command ID and managed node ID you specified didn't match any invocations.",
             )
         })?;
-        Ok(json!({
-            "CommandId": text("CommandId"),
-            "InstanceId": text("InstanceId"),
-            "Comment": command.comment,
-            "DocumentName": "AWS-RunShellScript",
-            "DocumentVersion": "$DEFAULT",
-            "PluginName": "aws:runShellScript",
-            "ResponseCode": invocation.code,
-            "ExecutionStartDateTime": invocation.started.map(rfc3339).unwrap_or_default(),
-            "Status": invocation.status,
-            "StatusDetails": invocation.details,
-            "StandardOutputContent": invocation.output,
-            "StandardErrorContent": "",
-        }))
+        Ok(command.one(text("CommandId"), text("InstanceId"), invocation))
+    }
+
+    /// API_ListCommandInvocations of one command: 50 a page.
+    fn list_command_invocations(&self, body: &Value) -> Result<Value, ApiError> {
+        let id = body["CommandId"].as_str().unwrap_or_default();
+        let state = lock(&self.0.state);
+        let Some(command) = state.commands.get(id) else {
+            return Err(ApiError::new(
+                "InvalidCommandId",
+                "The specified command ID isn't valid. Verify the ID and try again.",
+            ));
+        };
+        let page = match &body["MaxResults"] {
+            Value::Null => 50,
+            most => most.as_f64().map_or(0, |most| most as usize),
+        };
+        if !(1..=50).contains(&page) {
+            return Err(ApiError::new(
+                "ValidationException",
+                "Value at 'maxResults' failed to satisfy constraint: between 1 and 50",
+            ));
+        }
+        let from = match body["NextToken"].as_str() {
+            None => 0,
+            Some(token) => token.parse().map_err(|_| {
+                ApiError::new("InvalidNextToken", "The specified token isn't valid.")
+            })?,
+        };
+        let details = body["Details"].as_bool() == Some(true);
+        let shown = command.visible <= Instant::now();
+        let all = command.invocations.iter().filter(|_| shown);
+        let invocations: Vec<Value> = all
+            .skip(from)
+            .take(page)
+            .map(|(node, invocation)| command.listed(id, node, invocation, details))
+            .collect();
+        let next = from + invocations.len();
+        let mut answer = json!({ "CommandInvocations": invocations });
+        if shown && next < command.invocations.len() {
+            answer["NextToken"] = json!(next.to_string());
+        }
+        Ok(answer)
     }
 
     /// One node's part of a command, from Pending to its final status.
-    async fn invoke(self, command: String, node: String, delivery_end: Instant, end: Instant) {
-        if timeout_at(delivery_end, self.online(&node)).await.is_err() {
-            return self.set(
-                &command,
-                &node,
-                "TimedOut",
-                "DeliveryTimedOut",
-                -1,
-                String::new(),
-            );
+    async fn invoke(self, command: String, node: String, end: Instant) {
+        let document = lock(&self.0.state)
+            .commands
+            .get(&command)
+            .map(|c| c.script.document());
+        let fate = document.and_then(|document| {
+            let fates = &lock(&self.0.state).fates;
+            fates.get(&(document, node.clone())).copied()
+        });
+        let fate = fate.unwrap_or_default();
+        let arrives = async {
+            if fate.lost {
+                std::future::pending::<()>().await;
+            }
+            self.online(&node).await;
+            sleep(self.0.seeded.within(&DELIVERY)).await;
+        };
+        // A command that has expired is DeliveryTimedOut, one in progress too (API Command, `ExpiresAfter`).
+        if timeout_at(end, arrives).await.is_err() {
+            return self.expired(&command, &node);
         }
-        sleep(self.0.seeded.within(&DELIVERY)).await;
-        self.set(
-            &command,
-            &node,
-            "InProgress",
-            "InProgress",
-            -1,
-            String::new(),
-        );
-        match timeout_at(end, self.run(&command, &node)).await {
-            Err(_) => self.set(
-                &command,
-                &node,
-                "TimedOut",
-                "ExecutionTimedOut",
-                -1,
-                String::new(),
-            ),
-            Ok((0, output)) => self.set(&command, &node, "Success", "Success", 0, output),
-            Ok((code, output)) => self.set(&command, &node, "Failed", "Failed", code, output),
+        self.set(&command, &node, "InProgress", &Said::nothing());
+        if fate.twice {
+            let (ssm, command, node) = (self.clone(), command.clone(), node.clone());
+            tokio::spawn(async move { ssm.run(&command, &node, fate).await });
         }
+        let (ssm, of, on) = (self.clone(), command.clone(), node.clone());
+        // What the agent has got it runs, whatever SSM says of the command by then.
+        let mut run = tokio::spawn(async move { ssm.run(&of, &on, fate).await });
+        match timeout_at(end, &mut run).await {
+            Err(_) => self.expired(&command, &node),
+            Ok(Ok(said)) if said.code == 0 => self.set(&command, &node, "Success", &said),
+            Ok(Ok(said)) => self.set(&command, &node, "Failed", &said),
+            Ok(Err(_)) => {}
+        }
+    }
+
+    fn expired(&self, command: &str, node: &str) {
+        self.set(command, node, "TimedOut", &Said::nothing());
     }
 
     /// Resolves when the node's SSM agent takes commands.
@@ -299,11 +332,13 @@ impl Ssm {
     }
 
     /// Runs the script until it exits with another code than 194: after each reboot it runs again.
-    async fn run(&self, command: &str, node: &str) -> (i32, String) {
+    async fn run(&self, command: &str, node: &str, fate: Fate) -> Said {
+        sleep(fate.late.unwrap_or_default()).await;
+        let mut lines = Vec::new();
         loop {
             self.online(node).await;
             let Some(before) = self.0.fleet.instance(node) else {
-                return (-1, "the node is gone".to_owned());
+                return Said::nothing();
             };
             sleep(self.0.seeded.within(&RUN)).await;
             let after = self.0.fleet.instance(node);
@@ -311,78 +346,59 @@ impl Ssm {
             let Some(view) = after.filter(|v| v.up && v.boot_id == before.boot_id) else {
                 continue;
             };
-            match self.run_once(command, &view) {
-                Run::Exit { code, output } => return (code, output),
-                Run::Reboot(order) => {
-                    let hello = lock(&self.0.state).online(node);
-                    let rebooted = hello.notified();
-                    sleep(REBOOT_AFTER).await;
-                    // It may have gone down by other means meanwhile.
-                    let up = self.0.fleet.instance(node);
-                    if up.is_some_and(|now| now.up && now.boot_id == before.boot_id) {
-                        self.0.fleet.reboot(node, &order);
-                    }
-                    rebooted.await;
-                }
-            }
-        }
-    }
-
-    fn run_once(&self, command: &str, view: &crate::ecs::InstanceView) -> Run {
-        let mut state = lock(&self.0.state);
-        let Some(command) = state.commands.get(command) else {
-            return Run::Exit {
-                code: -1,
-                output: "the command is gone".to_owned(),
+            let ordered = {
+                let state = lock(&self.0.state);
+                state
+                    .commands
+                    .get(command)
+                    .map(|c| (c.script.clone(), c.ordered_by()))
             };
-        };
-        let script = command.script.clone();
-        let mark = match &script {
-            Script::RebootOnce { token, .. } => Some((view.id.clone(), token.clone())),
-            Script::ProveBoot { .. } => None,
-        };
-        let recorded = mark.as_ref().and_then(|mark| state.marks.get(mark));
-        let run = script.run(
-            view,
-            recorded.map(String::as_str),
-            self.0.clock.epoch_seconds() as u64,
-        );
-        if let (Run::Reboot(_), Some(mark)) = (&run, mark) {
-            state.marks.insert(mark, view.boot_id.clone());
+            let Some((script, by)) = ordered else {
+                return Said::nothing();
+            };
+            let said = script.run(&Node::of(&view, self.0.clock.now()));
+            lines.push(said.line);
+            if said.code != 194 {
+                return Said {
+                    code: said.code,
+                    output: lines.join("\n") + "\n",
+                };
+            }
+            let hello = lock(&self.0.state).online(node);
+            let rebooted = hello.notified();
+            sleep(REBOOT_AFTER).await;
+            // It may have gone down by other means meanwhile.
+            let up = self.0.fleet.instance(node);
+            if up.is_some_and(|now| now.up && now.boot_id == before.boot_id) {
+                self.0.fleet.reboot(node, &by);
+            }
+            rebooted.await;
         }
-        run
     }
 
-    fn set(
-        &self,
-        id: &str,
-        node: &str,
-        status: &'static str,
-        details: &'static str,
-        code: i32,
-        output: String,
-    ) {
+    fn set(&self, id: &str, node: &str, status: &'static str, said: &Said) {
         let now = self.0.clock.now();
         let (detail, command_event) = {
             let mut state = lock(&self.0.state);
             let Some(command) = state.commands.get_mut(id) else {
                 return;
             };
+            let document = command.script.document();
+            let requested = command.requested;
             let Some(invocation) = command.invocations.get_mut(node) else {
                 return;
             };
             invocation.status = status;
-            invocation.details = details;
-            invocation.code = code;
-            invocation.output = output;
+            invocation.code = said.code;
+            invocation.output.clone_from(&said.output);
             if status == "InProgress" {
                 invocation.started = Some(now);
             }
             let detail = json!({
                 "command-id": id,
-                "document-name": "AWS-RunShellScript",
+                "document-name": document,
                 "instance-id": node,
-                "requested-date-time": rfc3339(command.requested),
+                "requested-date-time": rfc3339(requested),
                 "status": status,
             });
             (detail, command.summed_up(id))
@@ -399,44 +415,18 @@ impl Ssm {
     }
 }
 
-impl Invocation {
-    fn new() -> Self {
-        Self {
-            status: "Pending",
-            details: "Pending",
-            code: -1,
-            output: String::new(),
-            started: None,
-        }
-    }
+/// What a command's runs on a node have said, and how the last of them ended.
+struct Said {
+    code: i32,
+    output: String,
 }
 
-impl Command {
-    /// The command's status from its invocations'; the event's detail when it has changed
-    /// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html>).
-    fn summed_up(&mut self, id: &str) -> Option<Value> {
-        let any = |status| self.invocations.values().any(|i| i.status == status);
-        let status = if any("Pending") || any("InProgress") {
-            "InProgress"
-        } else if any("TimedOut") {
-            "TimedOut"
-        } else if any("Failed") {
-            "Failed"
-        } else {
-            "Success"
-        };
-        if status == self.status {
-            return None;
+impl Said {
+    fn nothing() -> Self {
+        Self {
+            code: -1,
+            output: String::new(),
         }
-        self.status = status;
-        Some(json!({
-            "command-id": id,
-            "document-name": "AWS-RunShellScript",
-            "expire-after": rfc3339(self.expires),
-            "parameters": self.parameters,
-            "requested-date-time": rfc3339(self.requested),
-            "status": status,
-        }))
     }
 }
 
@@ -453,22 +443,6 @@ fn seconds(value: &Value) -> Option<f64> {
         return Some(DEFAULT_SECONDS);
     }
     value.as_f64().filter(|s| DELIVERY_SECONDS.contains(s))
-}
-
-fn invalid_parameters(why: &str) -> ApiError {
-    ApiError::new("InvalidParameters", why)
-}
-
-/// A document parameter is a list of text; a missing one is empty.
-fn parameter(parameters: &Value, name: &str) -> Result<Vec<String>, ApiError> {
-    let value = &parameters[name];
-    if value.is_null() {
-        return Ok(Vec::new());
-    }
-    value
-        .as_array()
-        .and_then(|list| list.iter().map(|v| v.as_str().map(str::to_owned)).collect())
-        .ok_or_else(|| invalid_parameters(&format!("{name} is no list of text")))
 }
 
 #[cfg(test)]

@@ -333,6 +333,20 @@ fn resource(body: &Value) -> Option<String> {
     if let Some(tables) = body["RequestItems"].as_object() {
         return tables.keys().next().cloned();
     }
+    // Of a command both are named: the document, and the nodes.
+    if let (Some(document), Some(nodes)) = (
+        body["DocumentName"].as_str(),
+        body["InstanceIds"].as_array(),
+    ) {
+        let nodes = nodes.iter().filter_map(Value::as_str);
+        return Some(
+            [document]
+                .into_iter()
+                .chain(nodes)
+                .collect::<Vec<_>>()
+                .join(","),
+        );
+    }
     const MEMBERS: [&str; 14] = [
         "TableName",
         "TopicArn",

@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use simulator::{
     cloud::RECOVERY,
     lambda::Lambda,
+    ssm::{PROBE, REBOOT},
     stepfunctions::{Answer, Definition, Host, StepFunctions, TaskRequest, TaskRunner},
     wire::IntegrationFailure,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tests::fixtures;
 use workers::{Settings, Worker};
@@ -31,12 +33,13 @@ fn outcomes(worker: &str) -> Vec<Reply> {
         "rank": 3, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/1", "instance": null, "exitCode": null,
         "stopCode": null, "stoppedReason": null, "notRelaunchable": "ECS no longer describes rank 3's task",
     });
-    let claimed = |left: u32, failure: &Value| json!({ "outcome": "Claimed", "jobId": "job", "attempt": 1, "nodes": 8, "recoveriesLeft": left, "healthyPolicy": "fail", "failure": failure });
+    let claimed = |left: u32, failure: &Value| json!({ "outcome": "Claimed", "jobId": "job", "attempt": 1, "nodes": 8, "recoveriesLeft": left, "instances": [INSTANCE], "healthyPolicy": "fail", "failure": failure });
     let relaunches = json!({ "outcome": "Claimed", "jobId": "job", "attempt": 1, "nodes": 8, "recoveriesLeft": 1,
-        "healthyPolicy": "relaunch", "failure": failure });
+        "instances": [INSTANCE], "healthyPolicy": "relaunch", "failure": failure });
     let stale = json!({ "outcome": "Stale", "jobId": "job", "why": "late" });
     let by_operator = |outcome: &str| json!({ "outcome": outcome, "jobId": "job", "attempt": 1, "nodes": 8, "failure": failure });
     let not_managed = json!({ "outcome": "NotManaged" });
+    let cordoned = |since: bool| json!({ "outcome": "Cordoned", "instance": INSTANCE, "gpus": "8:96a1860f094d", "rebootedSince": since });
     let refused =
         |refusal: &str| json!({ "outcome": "Refused", "refusal": refusal, "detail": "why" });
     let answers = match worker {
@@ -70,9 +73,17 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             json!({ "outcome": "StoppedByUser", "failure": failure }),
             json!({ "outcome": "NotToRecover", "rank": 2, "exitCode": 93 }),
         ],
+        "name-suspects" => vec![
+            json!({ "outcome": "Named", "answered": 1, "accused": 0, "toCheck": [{
+            "instance": INSTANCE, "rank": 3, "bootId": BOOT }] }),
+            json!({ "outcome": "Named", "answered": 1, "accused": 1, "toCheck": [{
+            "instance": INSTANCE, "rank": 3, "bootId": BOOT, "word": "reboot", "cause": "xid79", "age": 12,
+            "gpus": "8:96a1860f094d", "held": "none" }] }),
+            json!({ "outcome": "Named", "answered": 0, "accused": 0, "toCheck": [{ "instance": INSTANCE, "rank": 3 }] }),
+            json!({ "outcome": "Named", "answered": 0, "accused": 0, "toCheck": [] }),
+        ],
         "cordon-instance" => {
-            let mut answers =
-                vec![json!({ "outcome": "Cordoned", "instance": INSTANCE, "rebootToken": "ab12" })];
+            let mut answers = vec![cordoned(false), cordoned(true)];
             answers.extend(["HeldByAnother", "Occupied"].map(refused));
             answers
         }
@@ -132,7 +143,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
 
 /// How a check can end, as `ecs:runTask.sync` reports it: the recorded payloads, and other codes in the same shape. What is
 /// tried once more ends in fewer ways, and so does the check after a reboot.
-fn checks(state: &str, tries: usize, brief: bool) -> Vec<Reply> {
+fn checks(state: &str, tries: usize) -> Vec<Reply> {
     let recorded = |name: &str| -> Reply {
         let cause = fixtures::event(name)["Cause"].as_str().unwrap().to_owned();
         Err(("States.TaskFailed", cause))
@@ -145,7 +156,6 @@ fn checks(state: &str, tries: usize, brief: bool) -> Vec<Reply> {
     };
     let passed = || Ok(fixtures::event("run-task-sync-success"));
     match (state, tries) {
-        ("RunDcgm", 0) if brief => vec![passed(), exited(1), exited(4)],
         ("RunDcgm", 0) => vec![
             passed(),
             exited(1),
@@ -168,7 +178,9 @@ fn checks(state: &str, tries: usize, brief: bool) -> Vec<Reply> {
     }
 }
 
-fn replies(request: &TaskRequest, tries: usize, brief: bool) -> Vec<Reply> {
+/// Each list begins with what comes in a repair that succeeds; `ordered`: the reboot was ordered before; `tries`: how often
+/// this state was tried before.
+fn replies(request: &TaskRequest, ordered: bool, tries: usize) -> Vec<Reply> {
     match request.resource.to_string().as_str() {
         "lambda:invoke" => outcomes(&worker_of(request))
             .into_iter()
@@ -177,15 +189,33 @@ fn replies(request: &TaskRequest, tries: usize, brief: bool) -> Vec<Reply> {
             })
             .collect(),
         "lambda:invoke.waitForTaskToken" => vec![
-            Ok(json!({ "instance": INSTANCE })),
-            Err(("RebootNotDone", "SSM command ended TimedOut".to_owned())),
-            Err(("RebootUnclear", "SSM command ended Failed".to_owned())),
+            Ok(json!({ "instance": INSTANCE, "back": true })),
+            Ok(json!({ "instance": INSTANCE, "back": false })),
             Err(("States.Timeout", String::new())),
         ],
-        "ecs:runTask.sync" => checks(&request.state, tries, brief),
-        "aws-sdk:ssm:sendCommand" => vec![
-            Ok(json!({ "Command": { "CommandId": "0831e1a8-a1ac-4257-a1fd-c831bc48107e" } })),
-            Err(("Ssm.InvalidInstanceIdException", "not in a valid state".to_owned())),
+        "aws-sdk:ssm:getCommandInvocation" => match request.state.as_str() {
+            "ReadOrder" => orders(),
+            _ => probes(ordered),
+        },
+        "ecs:runTask.sync" => checks(&request.state, tries),
+        "aws-sdk:ssm:sendCommand" => {
+            let mut answers = vec![
+                Ok(json!({ "Command": { "CommandId": "0831e1a8-a1ac-4257-a1fd-c831bc48107e" } })),
+                Err(("Ssm.InvalidInstanceIdException", "not in a valid state".to_owned())),
+            ];
+            // Of the errors that SendCommand's page names, one that is neither retried nor known to the other orders (API_SendCommand).
+            if request.state == "OrderProbe" {
+                answers.push(Err(("Ssm.InvalidDocumentException", "no such document".to_owned())));
+            }
+            answers
+        }
+        "aws-sdk:ssm:listCommandInvocations" => vec![
+            Ok(json!({ "CommandInvocations": [
+                { "InstanceId": INSTANCE, "Status": "Success", "CommandPlugins": [{ "Output": format!("probe1 {BOOT} 90000 8:96a1860f094d none - - full none\n") }] },
+                { "InstanceId": "i-0123456789abcdef4", "Status": "InProgress", "CommandPlugins": [] },
+            ] })),
+            Ok(json!({ "CommandInvocations": [] })),
+            Err(("Ssm.InvalidCommandIdException", "not there yet".to_owned())),
         ],
         "aws-sdk:ec2:rebootInstances" => vec![
             Ok(json!({})),
@@ -203,29 +233,146 @@ fn worker_of(request: &TaskRequest) -> String {
         .to_owned()
 }
 
+const BOOT: &str = "4f3c2a1b-0d9e-4c7f-8a6b-5e4d3c2b1a09";
+const NEXT_BOOT: &str = "00000000-1111-2222-3333-444444444444";
+
+fn invocation(status: &str, output: &str) -> Reply {
+    Ok(json!({ "Status": status, "StandardOutputContent": output, "ResponseCode": 0 }))
+}
+
+/// What the probe can say, and SSM of it.
+fn probes(ordered: bool) -> Vec<Reply> {
+    let line = |boot: &str, uptime: u32, gpus: &str, word: &str| {
+        let line = format!("probe1 {boot} {uptime} {gpus} {word} - full none\n");
+        invocation("Success", &line)
+    };
+    let (same, next) = (
+        line(BOOT, 90_000, "8:96a1860f094d", "none -"),
+        line(NEXT_BOOT, 0, "8:96a1860f094d", "none -"),
+    );
+    let (first, second) = if ordered { (next, same) } else { (same, next) };
+    vec![
+        first,
+        second,
+        line(NEXT_BOOT, 0, "7:0123456789ab", "none -"),
+        line(NEXT_BOOT, 0, "8:96a1860f094d", "reboot xid79"),
+        line(BOOT, 90_000, "8:96a1860f094d", "no-reboot-helps xid54"),
+        invocation("InProgress", ""),
+        invocation("Success", "bad parameter"),
+        Err(("Ssm.InvocationDoesNotExistException", "not yet".to_owned())),
+    ]
+}
+
+/// What becomes of a reboot order.
+fn orders() -> Vec<Reply> {
+    vec![
+        invocation("TimedOut", ""),
+        invocation(
+            "Failed",
+            "refused: a login session holds a GPU: pid 7 of ubuntu (vim)\n",
+        ),
+        Err(("Ssm.InvocationDoesNotExistException", "not yet".to_owned())),
+    ]
+}
+
 /// Which answer to give at each call, and how many there were; the next path changes the last that can be changed.
 #[derive(Default)]
 struct Script {
     choices: Vec<usize>,
     options: Vec<usize>,
     at: usize,
-    /// Another event has tried every end of a check already.
-    brief: bool,
     /// How often each state was tried, retries not counted.
     tries: BTreeMap<String, usize>,
     /// An error goes on through the state's retries.
     last: Option<Reply>,
+    /// The states of the repair that were asked so far, and how many of them did not answer as in a repair that succeeds.
+    repair: BTreeSet<String>,
+    deviations: usize,
+    /// The way to the first repair: below it every pair of deviations is tried, below the others none.
+    first: Option<Vec<usize>>,
+    /// The state that this path asked first, and those below which every path was played, for another event: what
+    /// follows hangs on its answer, hardly on the event, so that below it one answer at a time is another than the first.
+    entry: Option<String>,
+    known: BTreeSet<String>,
+    below_known: usize,
+    /// A question's answer was another than the first: it changes little of what follows, which is played once.
+    narrow: bool,
+    /// Which answers each state gave, and how many it has.
+    answered: BTreeMap<String, (BTreeSet<usize>, usize)>,
     violations: Vec<String>,
 }
 
 impl Script {
-    fn next(&mut self, replies: Vec<Reply>) -> Reply {
+    fn next(&mut self, state: &str, mut replies: Vec<Reply>) -> Reply {
+        let at = self.at;
+        if at == 0 {
+            self.entry = Some(state.to_owned());
+        }
+        let all = replies.len();
+        let given = self.answered.entry(state.to_owned()).or_default();
+        given.1 = given.1.max(all);
+        // What may come of a question is tried until each of it was seen once.
+        if ["OrderProbe", "OrderSome", "ListAnswers", "ReadOrder"].contains(&state) {
+            let limit = if given.0.len() < all { all } else { 1 };
+            let reply = self.choose_of(replies, limit);
+            self.narrow |= self.choices[at] > 0;
+            self.gave(state, at);
+            return reply;
+        }
+        let known = at > 0 && self.entry.as_ref().is_some_and(|s| self.known.contains(s));
+        if self.narrow || known && self.below_known > 0 {
+            replies.truncate(1);
+        }
+        const AFTER: [&str; 10] = [
+            "AskNode",
+            "ReadAnswer",
+            "RebootInstance",
+            "WaitForInstanceActive",
+            "ReadOrder",
+            "RebootByEc2",
+            "UncordonInstance",
+            "VerifyGpus",
+            "QuarantineInstance",
+            "RelaunchJob",
+        ];
+        const TRIED: usize = 2;
+        if state == "CordonInstance" {
+            let way = self.choices[..self.at].to_vec();
+            self.first.get_or_insert(way);
+        }
+        let repairs = AFTER.contains(&state) && self.repair.contains("CordonInstance");
+        if state == "CordonInstance" || repairs {
+            let first = self.first.as_ref();
+            let on_first = first.is_some_and(|way| self.choices.starts_with(way));
+            if repairs && !(on_first && self.deviations < TRIED) {
+                replies.truncate(1);
+            }
+            self.repair.insert(state.to_owned());
+        }
+        let reply = self.choose(replies);
+        self.deviations += usize::from(repairs && self.choices[at] > 0);
+        self.below_known += usize::from(known && self.choices[at] > 0);
+        self.gave(state, at);
+        reply
+    }
+
+    fn gave(&mut self, state: &str, at: usize) {
+        let given = self.answered.entry(state.to_owned()).or_default();
+        given.0.insert(self.choices[at]);
+    }
+
+    fn choose(&mut self, replies: Vec<Reply>) -> Reply {
+        let limit = replies.len();
+        self.choose_of(replies, limit)
+    }
+
+    fn choose_of(&mut self, replies: Vec<Reply>, limit: usize) -> Reply {
         let choice = self.choices.get(self.at).copied().unwrap_or(0);
         if self.at == self.choices.len() {
             self.choices.push(0);
         }
         self.options.truncate(self.at);
-        self.options.push(replies.len());
+        self.options.push(limit);
         self.at += 1;
         replies[choice].clone()
     }
@@ -236,12 +383,18 @@ impl Script {
         self.at = 0;
         self.last = None;
         self.tries.clear();
+        self.repair.clear();
+        self.deviations = 0;
+        self.below_known = 0;
+        self.narrow = false;
+        let entry = self.entry.take();
         while let Some(choice) = self.choices.pop() {
             if choice + 1 < self.options[self.choices.len()] {
                 self.choices.push(choice + 1);
                 return true;
             }
         }
+        self.known.extend(entry);
         false
     }
 }
@@ -262,19 +415,19 @@ fn runner(script: Arc<Mutex<Script>>, workers: Arc<BTreeMap<String, Worker>>) ->
                 None => {
                     let tries = script.tries.entry(request.state.clone()).or_default();
                     *tries += 1;
-                    let (tries, brief) = (*tries - 1, script.brief);
-                    let mut replies = replies(&request, tries, brief);
-                    // Who decides after a claim has no second word in the other events.
-                    if brief && !matches!(request.state.as_str(), "ClaimJob" | "StopSiblings") {
-                        replies.truncate(2);
-                    }
-                    let reply = script.next(replies);
+                    let tries = *tries - 1;
+                    let ordered = ["RebootInstance", "RebootByEc2"];
+                    let ordered = ordered.iter().any(|state| script.repair.contains(*state));
+                    let reply = script.next(&request.state, replies(&request, ordered, tries));
                     script.last = Some(reply.clone());
                     reply
                 }
             }
         };
         Box::pin(async move {
+            if request.resource.to_string().ends_with("waitForTaskToken") {
+                tokio::time::sleep(Duration::from_secs(180)).await;
+            }
             reply
                 .map(Answer::Result)
                 .map_err(|(error, cause)| IntegrationFailure {
@@ -305,7 +458,13 @@ fn settings() -> Settings {
 fn what_passes_between_states_fits_the_schemas_on_every_path() {
     let mut substitutions = settings().substitutions();
     substitutions.extend(Lambda::substitutions());
-    substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
+    for (name, value) in [
+        ("AWSPartition", "aws"),
+        ("ProbeDocument", PROBE),
+        ("RebootDocument", REBOOT),
+    ] {
+        substitutions.insert(name.to_owned(), value.to_owned());
+    }
     let workers: Arc<BTreeMap<String, Worker>> = Arc::new(
         workers::all()
             .into_iter()
@@ -315,12 +474,9 @@ fn what_passes_between_states_fits_the_schemas_on_every_path() {
     let machine = Definition::parse(RECOVERY, &substitutions).unwrap();
     let mut visited = BTreeSet::new();
     let mut paths = 0;
+    let script = Arc::new(Mutex::new(Script::default()));
     for name in fixtures::names("task-") {
         let event = fixtures::event(&name);
-        let script = Arc::new(Mutex::new(Script {
-            brief: name != "task-essential-container-exit-1",
-            ..Script::default()
-        }));
         loop {
             let runner = runner(script.clone(), workers.clone());
             let (status, states) = play(machine.clone(), runner, event.clone());
@@ -342,6 +498,12 @@ fn what_passes_between_states_fits_the_schemas_on_every_path() {
     let all = all_states();
     let never: Vec<_> = all.difference(&visited).collect();
     assert!(never.is_empty(), "no path leads to {never:?}");
+    let answered = &script.lock().unwrap().answered;
+    let missed: Vec<_> = answered
+        .iter()
+        .filter(|(_, (given, all))| given.len() < *all)
+        .collect();
+    assert!(missed.is_empty(), "answers that no path gave: {missed:?}");
     assert!(paths > 500, "only {paths} paths");
 }
 

@@ -311,10 +311,10 @@ const INSTANCE_FIELDS: [&str; 12] = [
     "holder",
     "cordoned",
     "faults",
-    "reboot_token",
+    "gpus",
     "command_id",
-    "commands",
     "task_token",
+    "waiting_since",
     "last_verdict",
     "quarantine_reason",
 ];

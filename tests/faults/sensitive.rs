@@ -117,26 +117,18 @@ fn promise_4_a_relaunch_that_nobody_is_told_of_is_noticed() {
 }
 
 #[test]
-fn promise_2_a_redrive_without_a_look_at_the_hold_is_noticed() {
-    let mut plan = gpu_fault();
-    plan.storm.at = vec![simulator::chaos::Strike {
-        role: "state-machine".to_owned(),
-        service: "ssm".to_owned(),
-        action: "SendCommand".to_owned(),
-        nth: 1,
-        kind: simulator::chaos::FaultKind::Final,
-    }];
-    plan.jobs[0].later = simulator::chaos::Later::Completes(Duration::from_secs(60));
-    plan.deeds = [(900, Deed::Replay), (5000, Deed::Redrive)]
-        .map(|(seconds, deed)| (Duration::from_secs(seconds), deed))
-        .to_vec();
-    breaks("promise 2", &plan, |definition| {
-        let commands = "/States/RecoverInstances/ItemProcessor/States/RebootInstance/Arguments/Parameters/commands/1";
-        set(
-            definition,
-            commands,
-            json!("{% '# gpu-recovery: reboot once, token=' & $rebootToken %}"),
-        );
+fn promise_2_evidence_of_another_boot_is_noticed() {
+    breaks("promise 2", &gpu_fault(), |definition| {
+        let choices = "/States/RecoverInstances/ItemProcessor/States/NodeAnswered?/Choices";
+        let choices = definition
+            .pointer_mut(choices)
+            .and_then(Value::as_array_mut);
+        let rule = choices
+            .expect("it is there")
+            .iter_mut()
+            .find(|choice| choice["Comment"] == "This boot")
+            .expect("it is there");
+        rule["Condition"] = json!("{% $answer != null %}");
     });
 }
 
@@ -147,10 +139,7 @@ fn promise_2_a_check_beside_a_rank_of_the_job_is_noticed() {
     plan.jobs[0].gpus = 0;
     let occupied = json!([[{ "instance": plan.nodes[0].id, "rank": 0 }]]);
     breaks("is checked while rank 0", &plan, |definition| {
-        let claimed = "/States/JobClaimed?/Choices/1/Next";
-        set(definition, claimed, json!("StopSiblings"));
-        let claimed = "/States/JobClaimed?/Choices/0/Next";
-        set(definition, claimed, json!("CheckGpus"));
+        set(definition, "/States/ProbeNodes/Next", json!("CheckGpus"));
         set(definition, "/States/CheckGpus/Items", occupied);
     });
 }
@@ -175,8 +164,6 @@ fn promise_2_a_reboot_for_the_last_fault_of_a_month_is_noticed() {
         .insert("MAX_FAULTS_PER_MONTH".to_owned(), "1".to_owned());
     breaks("MAX_FAULTS_PER_MONTH is 1", &plan, |definition| {
         let states = "/States/RecoverInstances/ItemProcessor/States";
-        let token = format!("{states}/CordonInstance/Assign/rebootToken");
-        set(definition, &token, json!("{% 'of-nobody' %}"));
         let held = format!("{states}/Cordoned?/Choices/0/Condition");
         set(definition, &held, json!("{% true %}"));
     });

@@ -126,6 +126,9 @@ fn contents(template: &Template) -> BTreeMap<Piece, Vec<String>> {
                 "AWS::SNS::Topic" => add(Topic, "the operators' topic, encrypted"),
                 "AWS::SQS::Queue" => add(DeadLetters, &named(&properties["QueueName"])),
                 "AWS::ECS::TaskDefinition" => add(Cluster, "the GPU health check"),
+                "AWS::SSM::Document" => {
+                    add(Cluster, &format!("document {}", named(&properties["Name"])))
+                }
                 _ => {}
             }
         }
@@ -134,7 +137,7 @@ fn contents(template: &Template) -> BTreeMap<Piece, Vec<String>> {
             "AWS::CloudWatch::Dashboard" => add(Watch, "a dashboard"),
             "AWS::Logs::LogGroup" => add(Watch, &format!("{count} log groups")),
             "AWS::Events::Rule" | "AWS::Serverless::StateMachine" | "AWS::Serverless::Function"
-            | "AWS::DynamoDB::Table" | "AWS::SNS::Topic" | "AWS::SQS::Queue" | "AWS::ECS::TaskDefinition"
+            | "AWS::DynamoDB::Table" | "AWS::SNS::Topic" | "AWS::SQS::Queue" | "AWS::ECS::TaskDefinition" | "AWS::SSM::Document"
             // Each belongs to a piece that is drawn.
             | "AWS::IAM::Role" | "AWS::Lambda::Permission" | "AWS::SQS::QueuePolicy" | "AWS::SNS::TopicPolicy"
             | "AWS::SNS::Subscription" | "AWS::KMS::Key" => {}

@@ -204,7 +204,9 @@ pub fn requests(call: &CallRecord) -> Vec<Request> {
     let on = |resource: String| Request::new(&action, resource);
     match (call.service.as_str(), call.action.as_str()) {
         // A token is the permission.
-        ("states", "SendTaskSuccess" | "SendTaskFailure" | "SendTaskHeartbeat") => {
+        ("states", "SendTaskSuccess" | "SendTaskFailure" | "SendTaskHeartbeat")
+        // Systems Manager lets no resource be named for what reads commands (Service Authorization Reference).
+        | ("ssm", "GetCommandInvocation" | "ListCommandInvocations") => {
             vec![on("*".to_owned())]
         }
         ("states", action) => named.iter().map(|n| Request::states(action, n)).collect(),
@@ -230,9 +232,13 @@ pub fn requests(call: &CallRecord) -> Vec<Request> {
             let in_cluster = |resource| on(resource).with("ecs:cluster", cluster.clone());
             resources.into_iter().map(in_cluster).collect()
         }
-        // Each node, and the document: AWS's own, so without an account.
+        // Each node, and the document.
         ("ssm", "SendCommand") => {
-            let document = format!("arn:aws:ssm:{REGION}::document/AWS-RunShellScript");
+            let named = named.iter().filter(|part| !part.starts_with("gpu-recovery-"));
+            let documents = call.resource.iter().flat_map(|all| all.split(','));
+            let documents = documents
+                .filter(|part| part.starts_with("gpu-recovery-"))
+                .map(|name| on(own("ssm", &format!("document/{name}"))));
             let node = |id: &&str| {
                 on(match id.starts_with("mi-") {
                     true => own("ssm", &format!("managed-instance/{id}")),
@@ -240,7 +246,9 @@ pub fn requests(call: &CallRecord) -> Vec<Request> {
                 })
                 .with("ssm:resourceTag/gpu-recovery-cluster", cluster())
             };
-            named.iter().map(node).chain([on(document)]).collect()
+            let documents: Vec<Request> = documents.collect();
+            assert_eq!(documents.len(), 1, "{call:?}");
+            named.map(node).chain(documents).collect()
         }
         ("ec2", _) => {
             let node = |id: &&str| {

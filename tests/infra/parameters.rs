@@ -172,8 +172,8 @@ fn the_numbers_bounds_are_those_of_the_settings() {
         ("MaxFaultsPerMonth", "MAX_FAULTS_PER_MONTH"),
         ("StopRounds", "STOP_ROUNDS"),
         ("DcgmTimeoutSeconds", "DCGM_TIMEOUT_SECONDS"),
+        ("ProbeSeconds", "PROBE_SECONDS"),
         ("RebootTimeoutSeconds", "REBOOT_TIMEOUT_SECONDS"),
-        ("RebootCheckSeconds", "REBOOT_CHECK_SECONDS"),
     ] {
         let parameter = parameter(parameter_name);
         let (least, most) = (

@@ -216,7 +216,9 @@ fn the_state_machine_may_call_the_functions_of_its_definition_and_no_others() {
 /// A wildcard is only where IAM knows no resource, or where a condition takes its place.
 #[test]
 fn every_grant_is_narrowed_to_the_cluster_the_tables_and_the_names_of_this_deployment() {
-    const NO_RESOURCE: [&str; 14] = [
+    const NO_RESOURCE: [&str; 15] = [
+        "ssm:GetCommandInvocation",
+        "ssm:ListCommandInvocations",
         "xray:PutTraceSegments",
         "xray:PutTelemetryRecords",
         "xray:GetSamplingRules",
@@ -231,7 +233,6 @@ fn every_grant_is_narrowed_to_the_cluster_the_tables_and_the_names_of_this_deplo
         "logs:DescribeLogGroups",
         // No resource type: service authorization reference, AWS Step Functions.
         "states:SendTaskSuccess",
-        "states:SendTaskFailure",
     ];
     let cluster_arn = format!("arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{}", cluster());
     for (name, statements) in roles(&template()) {
@@ -250,7 +251,11 @@ fn every_grant_is_narrowed_to_the_cluster_the_tables_and_the_names_of_this_deplo
                     let narrow = match action.split(':').next().unwrap_or_default() {
                         "ecs" => in_cluster,
                         "ec2" => tagged,
-                        "ssm" => tagged || resource.ends_with("document/AWS-RunShellScript"),
+                        "ssm" => {
+                            tagged
+                                || resource.contains(":document/gpu-recovery-")
+                                || NO_RESOURCE.contains(&action.as_str())
+                        }
                         // Else it may start what is not yet behind the alias.
                         "states" if action == "states:StartExecution" => {
                             !condition["ForAnyValue:StringEquals"]["states:StateMachineQualifier"]

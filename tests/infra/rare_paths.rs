@@ -13,14 +13,14 @@ pub fn calls() -> Vec<CallRecord> {
         played(a_half_started_relaunch_is_undone_when_the_job_is_failed()),
         played(a_half_started_relaunch_is_undone_by_the_recovery_that_takes_over()),
         played(an_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
+        played(an_accused_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
         played(an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it()),
         played(an_instance_of_a_lost_job_is_taken_back_when_it_is_complete()),
         played(an_instance_of_a_lost_job_is_taken_back_when_it_has_failed()),
         played(the_instance_of_a_task_that_does_not_stop_is_quarantined()),
         played(an_instance_that_another_recovery_holds_is_refused()),
-        played(a_reboot_that_ended_before_the_token_came("Success")),
-        played(a_reboot_that_ended_before_the_token_came("Failed")),
-        played(a_reboot_command_that_fails_while_it_is_awaited()),
+        played(an_order_that_is_refused_while_it_is_awaited()),
+        played(an_instance_that_is_back_before_the_token_came()),
         played(a_stop_that_nobody_was_told_of_is_found()),
         played(a_job_that_an_operator_stopped_is_not_looked_at_when_no_rank_runs()),
     ]
@@ -102,6 +102,28 @@ async fn an_instance_that_an_ended_recovery_left_cordoned_is_checked_again() -> 
     w
 }
 
+async fn an_accused_instance_that_an_ended_recovery_left_cordoned_is_checked_again() -> World {
+    let w = World::with_job(2).await;
+    let first = w.claim_and_cordon(1).await;
+    w.end(&first.execution);
+    let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
+    let boot = w
+        .cloud
+        .fleet
+        .instance(&instance_id(1))
+        .expect("it is there")
+        .boot_id;
+    let answer = format!(
+        "{} probe1 {boot} 90000 8:0 reboot xid79 5 full none",
+        instance_id(1)
+    );
+    let named = json!({ "ended": [], "answers": [answer] });
+    w.outcome("name-suspects", second.input(named), "Named")
+        .await;
+    assert_eq!(w.ecs_status(1), "ACTIVE");
+    w
+}
+
 async fn an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it() -> World {
     let w = World::with_job(2).await;
     let first = w.claim_and_cordon(1).await;
@@ -176,23 +198,23 @@ fn command_event(command: &str, status: &str) -> Value {
 
 const COMMAND: &str = "e8d3c0e4-71f7-4491-898f-c9b35bee5f3b";
 
-async fn a_reboot_that_ended_before_the_token_came(status: &str) -> World {
+async fn an_instance_that_is_back_before_the_token_came() -> World {
     let w = World::with_job(2).await;
     let recovery = w.claim_and_cordon(1).await;
-    let event = command_event(COMMAND, status);
-    w.outcome("instance-events", event, "StillWaiting").await;
     let (_, token) = w.waiting_execution().await;
-    let wait = recovery.on(1, json!({ "commandId": COMMAND, "taskToken": token }));
-    w.outcome("await-instance", wait, "Over").await;
+    let wait = json!({ "commandId": COMMAND, "proven": true, "taskToken": token });
+    w.outcome("await-instance", recovery.on(1, wait), "Over")
+        .await;
     w
 }
 
-async fn a_reboot_command_that_fails_while_it_is_awaited() -> World {
+async fn an_order_that_is_refused_while_it_is_awaited() -> World {
     let w = World::with_job(2).await;
     let recovery = w.claim_and_cordon(1).await;
     let (_, token) = w.waiting_execution().await;
-    let wait = recovery.on(1, json!({ "commandId": COMMAND, "taskToken": token }));
-    w.outcome("await-instance", wait, "Waiting").await;
+    let wait = json!({ "commandId": COMMAND, "proven": false, "taskToken": token });
+    w.outcome("await-instance", recovery.on(1, wait), "Waiting")
+        .await;
     let event = command_event(COMMAND, "Failed");
     w.outcome("instance-events", event, "WaitEnded").await;
     w

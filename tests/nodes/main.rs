@@ -13,6 +13,7 @@ mod probe;
 mod reboot;
 mod report;
 mod said;
+mod simulated;
 mod tables;
 mod template;
 mod verdict;

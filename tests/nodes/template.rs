@@ -47,3 +47,29 @@ fn filled(text: &str) -> String {
     assert!(blocks > 0, "the template has no script");
     right
 }
+
+/// The documents carry nothing but the scripts.
+#[test]
+fn a_yaml_reader_finds_the_scripts_in_the_documents() {
+    let template = script("../template.yaml");
+    for name in ["probe", "reboot"] {
+        let file = format!("{name}.sh");
+        assert_eq!(run_command(&template, name), script(&file), "{file}");
+    }
+}
+
+/// What a YAML reader finds as the command of the document of this name.
+fn run_command(template: &str, document: &str) -> String {
+    // CloudFormation's short tags are none of YAML's; the documents have none in their contents.
+    let from = template
+        .find(&format!("Name: !Sub ${{Prefix}}-{document}\n"))
+        .unwrap();
+    let content = &template[from + template[from..].find("      Content:\n").unwrap()..];
+    let end = content.find(&format!("# <<< {document}.sh")).unwrap();
+    let content: serde_json::Value = serde_saphyr::from_str(&content[..end]).unwrap();
+    let step = &content["Content"]["mainSteps"][0];
+    assert_eq!(step["action"], "aws:runShellScript");
+    let commands = step["inputs"]["runCommand"].as_array().unwrap();
+    assert_eq!(commands.len(), 1);
+    commands[0].as_str().unwrap().to_owned()
+}

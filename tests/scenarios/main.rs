@@ -182,6 +182,71 @@ fn tell_only() {
 }
 
 #[test]
+fn orphan_process() {
+    ends_as_it_says("orphan-process");
+}
+
+#[test]
+fn login_session() {
+    ends_as_it_says("login-session");
+}
+
+#[test]
+fn shutdown_hangs() {
+    ends_as_it_says("shutdown-hangs");
+}
+
+#[test]
+fn late_reboot_order() {
+    ends_as_it_says("late-reboot-order");
+}
+
+#[test]
+fn late_reboot_event() {
+    ends_as_it_says("late-reboot-event");
+}
+
+#[test]
+fn gpu_missing_after_reboot() {
+    ends_as_it_says("gpu-missing-after-reboot");
+}
+
+#[test]
+fn redrive_after_another_repair() {
+    ends_as_it_says("redrive-after-another-repair");
+}
+
+#[test]
+fn all_events_lost() {
+    ends_as_it_says("all-events-lost");
+}
+
+#[test]
+fn abort_of_all_ranks() {
+    ends_as_it_says("abort-of-all-ranks");
+}
+
+#[test]
+fn abort_of_all_ranks_with_xid() {
+    ends_as_it_says("abort-of-all-ranks-with-xid");
+}
+
+#[test]
+fn two_bad_by_xid() {
+    ends_as_it_says("two-bad-by-xid");
+}
+
+#[test]
+fn echo_xids() {
+    ends_as_it_says("echo-xids");
+}
+
+#[test]
+fn probe_unanswered() {
+    ends_as_it_says("probe-unanswered");
+}
+
+#[test]
 fn person_stops_one_rank() {
     ends_as_it_says("person-stops-one-rank");
 }

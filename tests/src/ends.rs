@@ -72,6 +72,7 @@ pub fn rank() -> RankRecord {
         status: RankStatus::Running,
         exit_code: None,
         stop_code: None,
+        probe: None,
         stopped_reason: None,
         launch: None,
     }

@@ -110,7 +110,10 @@ impl Recovery {
 
     /// CordonInstance's input.
     pub fn cordon(&self, rank: u32) -> Value {
-        self.on(rank, json!({ "exitCode": 226 }))
+        self.on(
+            rank,
+            json!({ "exitCode": 226, "startedAt": "2026-01-05T00:00:00Z" }),
+        )
     }
 }
 

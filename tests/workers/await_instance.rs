@@ -11,37 +11,67 @@ const AWAIT: &str = "await-instance";
 async fn the_token_is_kept_and_the_state_waits() {
     let r = Reboot::new().await;
     let answer = r.w.outcome(AWAIT, r.await_input(), "Waiting").await;
-    assert_eq!(answer["why"], "the reboot is not proven");
+    assert_eq!(answer["why"], "the node has not told another boot id");
     let record = r.w.instance_record(1).await;
     assert_eq!(record.task_token.as_deref(), Some(r.token.as_str()));
     assert_eq!(record.command_id.as_deref(), Some(r.command.as_str()));
     assert_eq!(r.waiting_state().status, ExecutionStatus::Running);
 }
 
+/// ECS says ACTIVE and connected before a reboot as well: only the node's own answer proves it.
 #[tokio::test(start_paused = true)]
-async fn a_reboot_that_was_proven_before_the_token_came_ends_the_wait_at_once() {
+async fn an_agent_that_is_connected_is_no_proof() {
     let r = Reboot::new().await;
-    let answer =
-        r.w.outcome("instance-events", r.command_event(SUCCESS), "StillWaiting")
-            .await;
-    assert_eq!(answer["why"], "nobody waits");
-    r.w.outcome(AWAIT, r.await_input(), "Over").await;
-    let ended = r.waiting_state();
-    assert_eq!(ended.status, ExecutionStatus::Succeeded);
-    assert_eq!(
-        *ended.output.unwrap(),
-        json!({ "instance": instance_id(1) })
-    );
+    r.w.outcome(AWAIT, r.await_input(), "Waiting").await;
+    let asked = tests::mishap::calls_of(&r.w, AWAIT);
+    assert!(asked.iter().all(|c| c.service != "ecs"), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proven_reboot_whose_agent_is_connected_ends_the_wait_at_once() {
+    let r = Reboot::new().await;
+    r.w.outcome(AWAIT, r.proven_input(), "Over").await;
+    r.assert_ended(true);
     assert_eq!(r.w.instance_record(1).await.task_token, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_failed_before_the_token_came_fails_the_wait_at_once() {
+async fn a_proven_reboot_waits_for_the_agent() {
     let r = Reboot::new().await;
-    r.w.outcome("instance-events", r.command_event("Failed"), "StillWaiting")
-        .await;
-    r.w.outcome(AWAIT, r.await_input(), "Over").await;
-    r.assert_not_done("SSM command ended Failed");
+    r.w.cloud.fleet.disconnect_agent(&instance_id(1), None);
+    let answer = r.w.outcome(AWAIT, r.proven_input(), "Waiting").await;
+    assert_eq!(answer["why"], "the agent is not connected");
+    r.w.cloud.fleet.connect_agent(&instance_id(1));
+    r.w.pass(2).await;
+    r.w.outcome(AWAIT, r.proven_input(), "Over").await;
+    r.assert_ended(true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_ecs_does_not_know_is_not_back() {
+    let r = Reboot::new().await;
+    let old = "arn:aws:ecs:us-east-1:123456789012:container-instance/gpu-training/before";
+    r.w.edit_instance(
+        &instance_id(1),
+        "container_instance_arn",
+        json!({ "S": old }),
+    )
+    .await;
+    let answer = r.w.outcome(AWAIT, r.proven_input(), "Waiting").await;
+    assert_eq!(answer["why"], "the cluster does not know the instance");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_by_ec2_has_no_command() {
+    let r = Reboot::new().await;
+    let mut input = r.await_input();
+    input["commandId"] = json!(null);
+    r.w.outcome(AWAIT, input, "Waiting").await;
+    // The order that came before it is none of this wait's any more.
+    let answer =
+        r.w.outcome("instance-events", r.command_event(SUCCESS), "StillWaiting")
+            .await;
+    assert_eq!(answer["why"], "it is another command");
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,12 +97,11 @@ async fn a_second_token_takes_the_place_of_the_first() {
 async fn the_same_token_twice_waits_once() {
     let r = Reboot::new().await;
     r.w.outcome(AWAIT, r.await_input(), "Waiting").await;
+    // The worker's answer was lost, and Step Functions calls it again.
     r.w.outcome(AWAIT, r.await_input(), "Waiting").await;
     r.w.outcome("instance-events", r.command_event(SUCCESS), "WaitEnded")
         .await;
-    // The worker's answer was lost, and Step Functions calls it again.
-    r.w.outcome(AWAIT, r.await_input(), "Over").await;
-    assert_eq!(r.waiting_state().status, ExecutionStatus::Succeeded);
+    r.assert_ended(false);
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,13 +147,11 @@ async fn a_wait_killed_anywhere_is_ended_by_the_next_call() {
     for nth in 1..=4 {
         for after_effect in [false, true] {
             let r = Reboot::new().await;
-            r.w.outcome("instance-events", r.command_event(SUCCESS), "StillWaiting")
-                .await;
             tests::mishap::fault_at(&r.w, AWAIT, nth, Fault::KillCaller { after_effect });
-            assert!(r.w.call_or_die(AWAIT, r.await_input()).await.is_none());
+            assert!(r.w.call_or_die(AWAIT, r.proven_input()).await.is_none());
             r.w.wire().faults().set_plan(|_| Fault::Proceed);
-            r.w.outcome(AWAIT, r.await_input(), "Over").await;
-            assert_eq!(r.waiting_state().status, ExecutionStatus::Succeeded);
+            r.w.outcome(AWAIT, r.proven_input(), "Over").await;
+            r.assert_ended(true);
             assert_eq!(r.w.instance_record(1).await.task_token, None);
         }
     }
@@ -133,44 +160,38 @@ async fn a_wait_killed_anywhere_is_ended_by_the_next_call() {
 #[tokio::test(start_paused = true)]
 async fn step_functions_out_of_reach_leaves_the_token_for_the_next_call() {
     let r = Reboot::new().await;
-    r.w.outcome("instance-events", r.command_event(SUCCESS), "StillWaiting")
-        .await;
     r.w.wire().faults().set_plan(|call| match call.action {
         "SendTaskSuccess" => Fault::server_error(),
         _ => Fault::Proceed,
     });
-    let error = r.w.call(AWAIT, r.await_input()).await.unwrap_err();
+    let error = r.w.call(AWAIT, r.proven_input()).await.unwrap_err();
     assert_eq!(error.name(), "AwsUnavailable");
     assert!(
         error.to_string().contains("states:SendTaskSuccess"),
         "{error}"
     );
     r.w.wire().faults().set_plan(|_| Fault::Proceed);
-    r.w.outcome(AWAIT, r.await_input(), "Over").await;
+    r.w.outcome(AWAIT, r.proven_input(), "Over").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_of_the_wait_s_end_is_no_error() {
     let r = Reboot::new().await;
-    r.w.outcome("instance-events", r.command_event(SUCCESS), "StillWaiting")
-        .await;
     r.w.wire()
         .faults()
         .set_plan(|call| match (call.action, call.nth) {
             ("SendTaskSuccess", 1) => Fault::FailAfterEffect,
             _ => Fault::Proceed,
         });
-    r.w.outcome(AWAIT, r.await_input(), "Over").await;
-    assert_eq!(r.waiting_state().status, ExecutionStatus::Succeeded);
+    r.w.outcome(AWAIT, r.proven_input(), "Over").await;
+    r.assert_ended(true);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_whose_execution_was_stopped_is_over() {
     let r = Reboot::new().await;
-    r.w.outcome("instance-events", r.command_event(SUCCESS), "StillWaiting")
-        .await;
     r.w.end(&r.waiting);
-    r.w.outcome(AWAIT, r.await_input(), "Over").await;
+    r.w.outcome(AWAIT, r.proven_input(), "Over").await;
     assert_eq!(r.waiting_state().status, ExecutionStatus::Aborted);
 }
 
@@ -191,12 +212,12 @@ async fn a_hybrid_node_is_awaited_like_any_other() {
     };
     w.outcome(
         "cordon-instance",
-        on_node(json!({ "exitCode": 1 })),
+        on_node(json!({ "exitCode": 1, "startedAt": "2026-01-05T00:00:00Z" })),
         "Cordoned",
     )
     .await;
     let (waiting, token) = w.waiting_execution().await;
-    let input = on_node(json!({ "commandId": "c-1", "taskToken": token }));
+    let input = on_node(json!({ "commandId": "c-1", "proven": false, "taskToken": token }));
     w.outcome(AWAIT, input, "Waiting").await;
     let event = json!({
         "detail-type": "EC2 Command Invocation Status-change Notification",

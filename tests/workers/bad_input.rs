@@ -38,10 +38,29 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("record-completion", with_event.clone()),
         ("record-user-stop", with_event),
         ("stop-siblings", job.clone()),
-        ("cordon-instance", and(&on, json!({ "exitCode": 226 }))),
+        (
+            "name-suspects",
+            and(
+                &job,
+                json!({
+                    "ended": [{ "instance": instance_id(1), "rank": 1 }],
+                    "answers": [format!("{} probe1 x", instance_id(1))],
+                }),
+            ),
+        ),
+        (
+            "cordon-instance",
+            and(
+                &on,
+                json!({ "exitCode": 226, "startedAt": "2026-01-05T03:00:00.000Z" }),
+            ),
+        ),
         (
             "await-instance",
-            and(&on, json!({ "commandId": "c-1", "taskToken": "t-1" })),
+            and(
+                &on,
+                json!({ "commandId": "c-1", "proven": false, "taskToken": "t-1" }),
+            ),
         ),
         ("uncordon-instance", on.clone()),
         (
@@ -196,7 +215,10 @@ async fn a_missing_member_is_named_with_the_object_that_lacks_it() {
             let optional = w.worker(worker).check(&bad).is_ok();
             if optional {
                 assert!(
-                    matches!(name.as_str(), "notPlaced" | "relaunch" | "exitCode"),
+                    matches!(
+                        name.as_str(),
+                        "notPlaced" | "relaunch" | "exitCode" | "commandId"
+                    ),
                     "{worker} does without {name}"
                 );
                 continue;

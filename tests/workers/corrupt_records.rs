@@ -93,7 +93,7 @@ async fn a_corrupt_instance_is_named_with_its_key_and_field() {
     for (field, value) in [
         ("status", json!({ "S": "BROKEN" })),
         ("faults", json!({ "S": "yesterday" })),
-        ("commands", json!({ "L": [] })),
+        ("waiting_since", json!({ "S": "now" })),
         ("cordoned", json!({ "S": "yes" })),
         ("updated_at", json!({ "N": "5" })),
     ] {

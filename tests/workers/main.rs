@@ -13,6 +13,7 @@ mod fail_job;
 mod history;
 mod instance_events;
 mod look_for_lost_stops;
+mod name_suspects;
 mod notify_failed_execution;
 mod notify_operators;
 mod quarantine_instance;

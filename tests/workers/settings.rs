@@ -13,7 +13,7 @@ const REQUIRED: [&str; 5] = [
 ];
 
 /// Each variable with good values and bad ones.
-const VARIABLES: [(&str, &[&str], &[&str]); 21] = [
+const VARIABLES: [(&str, &[&str], &[&str]); 22] = [
     (
         "TRAINING_JOB_TABLE_NAME",
         &["hybrid-gpu-training-job"],
@@ -90,7 +90,12 @@ const VARIABLES: [(&str, &[&str], &[&str]); 21] = [
         &["", "300", "7200"],
         &["59", "7201"],
     ),
-    ("REBOOT_CHECK_SECONDS", &["", "30", "3600"], &["29", "1h"]),
+    ("PROBE_SECONDS", &["", "1", "60"], &["0", "61", "soon"]),
+    (
+        "REBOOT_TIMEOUT_SECONDS",
+        &["", "600", "7200"],
+        &["599", "7201", "10m"],
+    ),
 ];
 
 fn environment() -> impl Strategy<Value = Vec<(&'static str, &'static str, bool)>> {

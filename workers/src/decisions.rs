@@ -6,4 +6,5 @@ pub mod diagnosis;
 pub mod exit;
 pub mod findings;
 pub mod message;
+pub mod probe;
 pub mod relaunchable;

@@ -15,7 +15,7 @@ use crate::{
 use launch::LaunchSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A job's life, in the original system's words.
@@ -296,6 +296,9 @@ pub struct RankRecord {
     pub stop_code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_reason: Option<String>,
+    /// What its node answered to the probe when the attempt had failed: the one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
     /// What a relaunch needs; read while ECS still describes the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch: Option<LaunchSpec>,
@@ -386,18 +389,18 @@ pub struct InstanceRecord {
     /// When it was found faulty, with proof: seconds since the epoch, oldest first.
     #[serde(default)]
     pub faults: Vec<i64>,
-    /// Names the reboot at hand on the node itself.
+    /// The GPUs of its registration when it was last held for a reboot, as the probe tells a set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reboot_token: Option<String>,
-    /// The SSM command that proves the reboot.
+    pub gpus: Option<String>,
+    /// The SSM command that carries the reboot order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command_id: Option<String>,
-    /// Final statuses of SSM commands seen while rebooting.
-    #[serde(default)]
-    pub commands: BTreeMap<String, String>,
     /// Ends the wait of the execution that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_token: Option<String>,
+    /// Since when: seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verdict: Option<String>,
     /// When that was: RFC 3339.

@@ -61,10 +61,10 @@ pub struct Settings {
     pub stop_rounds: u32,
     /// `DCGM_TIMEOUT_SECONDS`: bound of one health check
     pub dcgm_timeout_seconds: u32,
-    /// `REBOOT_TIMEOUT_SECONDS`: bound of a reboot command
+    /// `PROBE_SECONDS`: how long the nodes' answers are waited for after the last rank has stopped
+    pub probe_seconds: u32,
+    /// `REBOOT_TIMEOUT_SECONDS`: a node that has not told another boot id by then is rebooted by EC2, or quarantined
     pub reboot_timeout_seconds: u32,
-    /// `REBOOT_CHECK_SECONDS`: the wait for the instance looks again so often, five times
-    pub reboot_check_seconds: u32,
 }
 
 /// Which instances of a failed job are checked.
@@ -153,8 +153,8 @@ impl Settings {
             start_timeout_seconds: r.number("START_TIMEOUT_SECONDS", 1800, 60, 7200),
             stop_rounds: r.number("STOP_ROUNDS", 6, 1, 60),
             dcgm_timeout_seconds: r.number("DCGM_TIMEOUT_SECONDS", 1800, 300, 7200),
-            reboot_timeout_seconds: r.number("REBOOT_TIMEOUT_SECONDS", 1800, 60, 7200),
-            reboot_check_seconds: r.number("REBOOT_CHECK_SECONDS", 360, 30, 3600),
+            probe_seconds: r.number("PROBE_SECONDS", 15, 1, 60),
+            reboot_timeout_seconds: r.number("REBOOT_TIMEOUT_SECONDS", 1800, 600, 7200),
         };
         for code in &settings.isolate_exit_codes {
             if settings.faulty_exit_codes.contains(code) {
@@ -214,11 +214,11 @@ impl Settings {
                 ("MaxFaultyInstances", self.max_faulty_instances.to_string()),
                 ("StopRounds", self.stop_rounds.to_string()),
                 ("DcgmTimeoutSeconds", self.dcgm_timeout_seconds.to_string()),
+                ("ProbeSeconds", self.probe_seconds.to_string()),
                 (
                     "RebootTimeoutSeconds",
                     self.reboot_timeout_seconds.to_string(),
                 ),
-                ("RebootCheckSeconds", self.reboot_check_seconds.to_string()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         )

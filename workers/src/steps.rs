@@ -6,6 +6,7 @@ pub mod cordon_instance;
 pub mod fail_job;
 pub mod instance_events;
 pub mod look_for_lost_stops;
+pub mod name_suspects;
 pub mod notify_failed_execution;
 pub mod notify_operators;
 pub mod quarantine_instance;
@@ -18,6 +19,7 @@ pub mod uncordon_instance;
 mod find;
 mod hung_check;
 mod partial_launch;
+mod prepare_checks;
 mod reboot_wait;
 mod relaunch_history;
 mod release;
@@ -31,11 +33,12 @@ use crate::{Step, Worker};
 type Make = fn() -> Worker;
 
 /// Every worker by its name.
-const STEPS: [(&str, Make); 14] = [
+const STEPS: [(&str, Make); 15] = [
     step::<record_completion::RecordCompletion>(),
     step::<record_user_stop::RecordUserStop>(),
     step::<claim_job::ClaimJob>(),
     step::<stop_siblings::StopSiblings>(),
+    step::<name_suspects::NameSuspects>(),
     step::<cordon_instance::CordonInstance>(),
     step::<await_instance::AwaitInstance>(),
     step::<uncordon_instance::UncordonInstance>(),

@@ -4,7 +4,7 @@ use super::ledger::{Piece, Spans};
 use crate::site::{Site, What};
 use aws_smithy_types::{DateTime, date_time::Format};
 use serde_json::Value;
-use simulator::cloud::HEALTH_CHECK;
+use simulator::{cloud::HEALTH_CHECK, ssm::REBOOT};
 use std::{collections::BTreeMap, time::SystemTime};
 use workers::aws::launch_names::started_by;
 
@@ -33,7 +33,7 @@ pub struct Fleet {
     pub agent_away: Vec<(f64, f64)>,
     /// When ECS told that an agent is back.
     pub agents_back: Vec<f64>,
-    /// When SSM told that a command had succeeded.
+    /// When SSM told that a reboot order had succeeded.
     pub commands_done: Vec<f64>,
 }
 
@@ -72,7 +72,7 @@ impl Fleet {
                     }
                 }
                 Some("EC2 Command Invocation Status-change Notification")
-                    if text("status") == "Success" =>
+                    if text("status") == "Success" && text("document-name") == REBOOT =>
                 {
                     fleet.commands_done.push(at);
                 }

@@ -15,6 +15,7 @@ use simulator::{
     cloud::{Cloud, HEALTH_CHECK, TRAINING},
     eventbridge::Target,
     scenario::training,
+    ssm::REBOOT,
     wire::ApiError,
 };
 use std::{
@@ -330,10 +331,12 @@ impl Calls<'_> {
         self.describe(&task["taskArn"]).await;
         self.scan().await;
         self.look_at(bad).await;
+        // It sends a shell's `reboot`. The simulated nodes have no shell; this order reboots as soon.
+        let boot = self.model.cloud.fleet.instance(&instance_id(0, bad));
         let body = json!({
-            "DocumentName": "AWS-RunShellScript",
+            "DocumentName": REBOOT,
             "InstanceIds": [instance_id(0, bad)],
-            "Parameters": { "commands": ["# gpu-recovery: reboot once, token=original", "# gpu-recovery: not after=99999999999"] },
+            "Parameters": { "BootId": [boot.map(|view| view.boot_id).unwrap_or_default()] },
         });
         self.attempt("ssm", "SendCommand", body).await;
         self.mark(bad, "REBOOTING").await;

@@ -9,6 +9,7 @@ use workers::{
         claim_job::{ClaimJob, ClaimJobOutcome},
         cordon_instance::{CordonInstance, CordonInstanceOutcome},
         fail_job::{FailJob, FailJobOutcome},
+        name_suspects::{NameSuspects, NameSuspectsOutcome},
         notify_operators::{NotifyOperators, NotifyOperatorsOutcome},
         quarantine_instance::{QuarantineInstance, QuarantineInstanceOutcome},
         record_completion::{RecordCompletion, RecordCompletionOutcome},
@@ -195,6 +196,24 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
             StopSiblingsOutcome::NotToRecover { rank, exit_code } => {
                 let code = exit_code.map_or(String::new(), |code| format!(" (exit code {code})"));
                 Words::plain(format!("rank {rank}'s trainer asked for no recovery{code}"))
+            }
+        },
+        NameSuspects::NAME => match read(payload)? {
+            NameSuspectsOutcome::Named {
+                answered,
+                accused,
+                to_check,
+            } => {
+                let nodes = counted(answered as u64, "node");
+                let accused = match accused {
+                    0 => "accused nobody".to_owned(),
+                    some => format!("accused {some}"),
+                };
+                let suspects = counted(to_check.len() as u64, "instance");
+                Words::plain(format!(
+                    "{nodes} answered and {accused}; {suspects} to check"
+                ))
+                .mattering()
             }
         },
         CordonInstance::NAME => match read(payload)? {

@@ -32,7 +32,7 @@ async fn doctor_finds_a_good_deployment_good() {
     );
     assert_eq!(
         found.matches(" not checked from here: ").count(),
-        8,
+        10,
         "{found}"
     );
     assert_eq!(world.cloud.stepfunctions.executions().len(), 1);

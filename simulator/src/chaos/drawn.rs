@@ -20,6 +20,7 @@ impl Plan {
                     relapses: None,
                     reboot: spec.reboot.into(),
                     ssm: spec.ssm.into(),
+                    orders: ((&spec.orders.probe).into(), (&spec.orders.reboot).into()),
                 }
             })
             .collect();

@@ -5,6 +5,7 @@ use crate::{
     cloud::{Cloud, TRAINING},
     ecs::{Behaviour, NewInstance, Run, TaskDefinition, TaskFacts, TaskKind},
     promises::{Attempts, attempts},
+    ssm::{PROBE, REBOOT},
 };
 use std::collections::BTreeMap;
 use workers::{
@@ -24,6 +25,8 @@ pub(super) fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[Job]) {
         cloud.fleet.add_instance(NewInstance::p5(&node.id));
         cloud.fleet.set_reboot_outcome(&node.id, node.reboot);
         cloud.fleet.set_ssm_agent(&node.id, node.ssm);
+        cloud.ssm.set_fate(PROBE, &node.id, node.orders.0);
+        cloud.ssm.set_fate(REBOOT, &node.id, node.orders.1);
     }
     let attempts = attempts(jobs.iter().map(|job| job.id.as_str()));
     let jobs: BTreeMap<String, Job> = jobs.iter().map(|j| (j.id.clone(), j.clone())).collect();

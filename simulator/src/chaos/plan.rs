@@ -4,6 +4,7 @@ use super::{dice::Dice, storm::FaultKind};
 use crate::{
     ecs::{GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
     eventbridge::Delivery,
+    ssm::Fate,
     throttle::Limit,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -38,6 +39,8 @@ pub struct Node {
     pub relapses: Option<Duration>,
     pub reboot: RebootOutcome,
     pub ssm: SsmAgent,
+    /// What its SSM agent does with the probe and with the reboot order.
+    pub orders: (Fate, Fate),
 }
 
 /// One job.
@@ -219,6 +222,17 @@ impl Plan {
         self.delivery.lost = dice.weigh(&[(7, 0.0), (2, 0.05), (1, 0.3)]);
         self.storm.ecs_lag = Duration::from_secs(dice.weigh(&[(6, 0), (2, 5), (1, 60), (1, 280)]));
         self.storm.states_lag = Duration::from_secs(dice.weigh(&[(6, 0), (3, 2), (1, 40)]));
+        let dice = Dice::new(self.seed, "orders");
+        let fate = || Fate {
+            lost: dice.chance(0.04),
+            twice: dice.chance(0.08),
+            late: dice
+                .weigh(&[(17, None), (1, Some(8)), (1, Some(90)), (1, Some(900))])
+                .map(Duration::from_secs),
+        };
+        for node in &mut self.nodes {
+            node.orders = (fate(), fate());
+        }
     }
 }
 
@@ -248,6 +262,7 @@ fn nodes(dice: &Dice, size: usize) -> Vec<Node> {
                     (4, SsmAgent::Stopped),
                     (4, SsmAgent::Unregistered),
                 ]),
+                orders: <(Fate, Fate)>::default(),
             }
         })
         .collect()
@@ -378,14 +393,8 @@ fn settings(dice: &Dice) -> BTreeMap<String, String> {
     if dice.chance(0.1) {
         set("MAX_FAULTY_INSTANCES", "1".to_owned());
     }
-    if dice.chance(0.3) {
-        set(
-            "REBOOT_CHECK_SECONDS",
-            dice.pick(&[30, 120, 600]).to_string(),
-        );
-    }
     if dice.chance(0.2) {
-        set("REBOOT_TIMEOUT_SECONDS", dice.pick(&[60, 600]).to_string());
+        set("REBOOT_TIMEOUT_SECONDS", dice.pick(&[600, 900]).to_string());
     }
     if dice.chance(0.2) {
         set("DCGM_TIMEOUT_SECONDS", dice.pick(&[300, 420]).to_string());

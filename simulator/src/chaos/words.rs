@@ -59,6 +59,18 @@ fn node(node: &Node) -> Option<String> {
     if node.ssm != SsmAgent::Running {
         said.push(format!("SSM agent {}", node.ssm));
     }
+    for (what, fate) in [("probe", node.orders.0), ("reboot order", node.orders.1)] {
+        if fate.lost {
+            said.push(format!("its SSM agent loses each {what}"));
+        }
+        if let Some(late) = fate.late {
+            let late = format_duration(late);
+            said.push(format!("its SSM agent runs each {what} {late} late"));
+        }
+        if fate.twice {
+            said.push(format!("its SSM agent runs each {what} twice"));
+        }
+    }
     if let Some(after) = node.relapses {
         said.push(format!(
             "bad again {} after a reboot",

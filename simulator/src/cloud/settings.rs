@@ -5,6 +5,7 @@ use crate::{
     ACCOUNT, REGION,
     ecs::FleetSettings,
     lambda::Lambda,
+    ssm,
     stepfunctions::{Definition, nearest},
 };
 use std::{
@@ -44,7 +45,13 @@ pub fn stand_ins(definition: &str, substitutions: &mut BTreeMap<String, String>)
 pub(super) fn substituted(settings: &Settings) -> BTreeMap<String, String> {
     let mut substitutions = settings.substitutions();
     substitutions.extend(Lambda::substitutions());
-    substitutions.insert("AWSPartition".to_owned(), "aws".to_owned());
+    for (name, value) in [
+        ("AWSPartition", "aws"),
+        ("ProbeDocument", ssm::PROBE),
+        ("RebootDocument", ssm::REBOOT),
+    ] {
+        substitutions.insert(name.to_owned(), value.to_owned());
+    }
     substitutions
 }
 

@@ -1,6 +1,11 @@
 //! What tasks, GPUs and hosts do: decided by the scenario.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 /// What a job's task does. Default: runs for ever and obeys SIGTERM.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,6 +178,38 @@ pub enum RebootOutcome {
     EcsAgentStaysAway,
     /// Host and ECS agent come back, the SSM agent does not.
     SsmAgentStaysAway,
+}
+
+/// What the probe finds on a node beside ECS's tasks. It decides no health check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// The GPUs that nvidia-smi lists, by UUID.
+    pub gpus: Vec<String>,
+    /// Xids in the kernel's log, and when each was written; oldest first.
+    pub kernel: Vec<(SystemTime, u32)>,
+    /// The driver's recovery action, by NVML's number.
+    pub action: Option<u8>,
+    /// nvidia-smi does not end.
+    pub smi_hangs: bool,
+    /// Somebody's session has a GPU open.
+    pub login: bool,
+    /// A process of a container that is over has a GPU open.
+    pub orphan: bool,
+    /// That many GPUs are there after the next reboot.
+    pub gpus_after_reboot: Option<usize>,
+}
+
+impl Host {
+    /// No process outlives a boot, and the driver starts anew.
+    pub(super) fn rebooted(&mut self) {
+        self.action = None;
+        self.smi_hangs = false;
+        self.login = false;
+        self.orphan = false;
+        if let Some(left) = self.gpus_after_reboot.take() {
+            self.gpus.truncate(left);
+        }
+    }
 }
 
 /// What Systems Manager knows of the node.

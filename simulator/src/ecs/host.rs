@@ -106,6 +106,7 @@ impl State {
         if instance.gpu_health == GpuHealth::FaultUntilReboot {
             instance.gpu_health = GpuHealth::Healthy;
         }
+        instance.host.rebooted();
         let outcome = instance.reboot_outcome;
         if outcome != RebootOutcome::SsmAgentStaysAway {
             let range = self.settings.ssm_start.clone();

@@ -1,6 +1,6 @@
 //! What the fleet consists of.
 
-use super::behaviour::{Behaviour, GpuHealth, RebootOutcome, SsmAgent};
+use super::behaviour::{Behaviour, GpuHealth, Host, RebootOutcome, SsmAgent};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -140,6 +140,7 @@ pub(super) struct Instance {
     pub daemons: Vec<String>,
     pub gpu_health: GpuHealth,
     pub reboot_outcome: RebootOutcome,
+    pub host: Host,
     pub power: Power,
     pub boot_id: String,
     pub booted_at: SystemTime,

@@ -1,7 +1,7 @@
 //! Instances as a scenario gives and sees them.
 
 use super::{
-    behaviour::{GpuHealth, SsmAgent},
+    behaviour::{GpuHealth, Host, SsmAgent},
     model::{Instance, Power, Process},
     state::State,
 };
@@ -42,6 +42,7 @@ pub struct InstanceView {
     pub status: String,
     pub agent_connected: bool,
     pub gpu_health: GpuHealth,
+    pub host: Host,
     /// The host runs: neither shutting down, nor off, nor booting.
     pub up: bool,
     pub boot_id: String,
@@ -64,6 +65,7 @@ pub(super) fn view(state: &State, instance: &Instance) -> InstanceView {
         status: instance.status.to_owned(),
         agent_connected: instance.agent_connected,
         gpu_health: instance.gpu_health,
+        host: instance.host.clone(),
         up: instance.power == Power::Up,
         boot_id: instance.boot_id.clone(),
         booted_at: instance.booted_at,

@@ -7,7 +7,8 @@ use crate::{
     clock::Clock,
     cloud::Cloud,
     dynamodb::DynamoDb,
-    ecs::{Fleet, GpuHealth},
+    ecs::{Fleet, GpuHealth, InstanceView},
+    node::Node,
     wire::Handler,
 };
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ use std::{
     time::Duration,
 };
 use workers::{aws::events::TaskDetail, decisions::exit::TaskEnd, records::rank_prefix};
+
+/// A node that booted so little time ago may have come back between the last question and EC2's reboot.
+const JUST_BOOTED: Duration = Duration::from_secs(180);
 
 /// What is known of a job's task, from ECS's events.
 #[derive(Debug, Clone)]
@@ -153,8 +157,8 @@ impl Watch {
     /// A node begins to reboot.
     fn rebooting(&self, node: &str, order: &str) {
         let fleet = self.with(|inner| inner.fleet.clone());
-        let health = fleet.instance(node).map(|view| view.gpu_health);
-        self.with(|inner| inner.rebooting(node, order, health));
+        let view = fleet.instance(node);
+        self.with(|inner| inner.rebooting(node, order, view.as_ref()));
     }
 }
 
@@ -286,22 +290,31 @@ impl Inner {
             .collect()
     }
 
-    /// Promise 2: never a healthy node, nor one that runs a job's task, nor one that another recovery holds.
-    fn rebooting(&mut self, node: &str, order: &str, health: Option<GpuHealth>) {
+    /// Promise 2: never a node that nothing accuses in this very boot, nor one that runs a job's task, nor one that another
+    /// recovery holds. EC2's reboot comes where the node cannot be asked for its boot any more, and only there.
+    fn rebooting(&mut self, node: &str, order: &str, view: Option<&InstanceView>) {
         self.reboots
             .push((self.clock.elapsed(), node.to_owned(), order.to_owned()));
-        let faulty = matches!(
-            health,
-            Some(
+        let now = self.clock.now();
+        let accused = view.is_some_and(|view| {
+            let dcgm = matches!(
+                view.gpu_health,
                 GpuHealth::FaultUntilReboot
                     | GpuHealth::FaultForever
                     | GpuHealth::Isolate
                     | GpuHealth::DcgmHangs
                     | GpuHealth::NoExitCode
                     | GpuHealth::CannotPlace
-            )
-        );
-        if !faulty {
+            );
+            dcgm || Node::of(view, now).has_hardware_word()
+        });
+        let silent = view.is_some_and(|view| {
+            let booted = now.duration_since(view.booted_at).unwrap_or_default();
+            view.ssm_online != Some(true) || booted < JUST_BOOTED
+        });
+        let allowed = accused || (order == "ec2" && silent);
+        if !allowed {
+            let health = view.map(|view| view.gpu_health);
             let gpus = health.map_or("not there".to_owned(), |health| health.to_string());
             let what = format!("{node} is rebooted (order {order}), its GPUs are {gpus}");
             self.breaks(2, &what);
@@ -338,7 +351,7 @@ impl Inner {
                     &format!("{node} is rebooted by EC2, and nobody holds it"),
                 );
             }
-            Some(holder) if order != "ec2" && item["reboot_token"]["S"] != order => {
+            Some(holder) if order != "ec2" && !holder.ends_with(&format!(":{order}")) => {
                 let what = format!("{node} is rebooted (order {order}), and {holder} holds it");
                 self.breaks(2, &what);
             }

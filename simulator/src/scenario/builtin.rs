@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 39] = [
+const BUILTIN: [(&str, &str); 52] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -101,6 +101,55 @@ const BUILTIN: [(&str, &str); 39] = [
         include_str!("../../scenarios/no-recovery-93.yaml"),
     ),
     ("tell-only", include_str!("../../scenarios/tell-only.yaml")),
+    (
+        "orphan-process",
+        include_str!("../../scenarios/orphan-process.yaml"),
+    ),
+    (
+        "login-session",
+        include_str!("../../scenarios/login-session.yaml"),
+    ),
+    (
+        "shutdown-hangs",
+        include_str!("../../scenarios/shutdown-hangs.yaml"),
+    ),
+    (
+        "late-reboot-order",
+        include_str!("../../scenarios/late-reboot-order.yaml"),
+    ),
+    (
+        "late-reboot-event",
+        include_str!("../../scenarios/late-reboot-event.yaml"),
+    ),
+    (
+        "gpu-missing-after-reboot",
+        include_str!("../../scenarios/gpu-missing-after-reboot.yaml"),
+    ),
+    (
+        "redrive-after-another-repair",
+        include_str!("../../scenarios/redrive-after-another-repair.yaml"),
+    ),
+    (
+        "all-events-lost",
+        include_str!("../../scenarios/all-events-lost.yaml"),
+    ),
+    (
+        "abort-of-all-ranks",
+        include_str!("../../scenarios/abort-of-all-ranks.yaml"),
+    ),
+    (
+        "abort-of-all-ranks-with-xid",
+        include_str!("../../scenarios/abort-of-all-ranks-with-xid.yaml"),
+    ),
+    (
+        "two-bad-by-xid",
+        include_str!("../../scenarios/two-bad-by-xid.yaml"),
+    ),
+    ("echo-xids", include_str!("../../scenarios/echo-xids.yaml")),
+    (
+        "probe-unanswered",
+        include_str!("../../scenarios/probe-unanswered.yaml"),
+    ),
     (
         "person-stops-one-rank",
         include_str!("../../scenarios/person-stops-one-rank.yaml"),

@@ -68,6 +68,16 @@ impl Scenario {
             rank.check_later(&field)?;
         }
         for (node, instance) in &self.instances {
+            if instance.kernel.iter().any(|line| line.xid == 154) {
+                return Err(format!(
+                    "instances.{node}.kernel names Xid 154, which tells the driver's action; give driverAction"
+                ));
+            }
+            if let Some(action) = instance.driver_action.filter(|action| *action > 9) {
+                return Err(format!(
+                    "instances.{node}.driverAction is {action}; give NVML's number, 0 to 9"
+                ));
+            }
             if let Gpu::DcgmExits(code) = instance.gpu {
                 exit_code(&format!("instances.{node}.gpu.dcgm-exits"), code)?;
             }

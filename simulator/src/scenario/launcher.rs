@@ -1,12 +1,16 @@
 //! The cluster and the job of a scenario.
 
-use super::spec::Scenario;
+use super::spec::{Holder, Scenario};
 use crate::{
     cloud::{Cloud, TRAINING},
     ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskFacts, TaskKind},
     promises::attempts,
+    ssm::{PROBE, REBOOT},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use workers::{
     desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId},
@@ -40,6 +44,15 @@ pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
         if let Some(spec) = scenario.instances.get(&node) {
             cloud.fleet.set_reboot_outcome(&id, spec.reboot.into());
             cloud.fleet.set_ssm_agent(&id, spec.ssm.into());
+            cloud.fleet.change_host(&id, |host| {
+                host.login = spec.holder == Some(Holder::Login);
+                host.orphan = spec.holder == Some(Holder::Orphan);
+                host.gpus_after_reboot = spec.gpus_after_reboot;
+            });
+            cloud.ssm.set_fate(PROBE, &id, (&spec.orders.probe).into());
+            cloud
+                .ssm
+                .set_fate(REBOOT, &id, (&spec.orders.reboot).into());
         }
     }
     if scenario.sidecar {
@@ -120,6 +133,29 @@ pub fn break_gpus(cloud: &Cloud, scenario: &Scenario) {
         let id = instance_id(scenario, *node);
         cloud.fleet.set_gpu_health(&id, spec.gpu.into());
     }
+}
+
+/// Lets the kernels log and the drivers ask, once, when the first rank has ended.
+pub fn log_at_first_end(cloud: &Cloud, scenario: &Scenario) {
+    let (fleet, clock, scenario) = (cloud.fleet.clone(), cloud.clock, scenario.clone());
+    let logged = AtomicBool::new(false);
+    cloud.bus.on_put(move |event| {
+        let ended = event["detail-type"] == "ECS Task State Change"
+            && event["detail"]["lastStatus"] == "STOPPED";
+        if !ended || logged.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let now = clock.now();
+        for (node, spec) in &scenario.instances {
+            let mut lines: Vec<_> = spec.kernel.iter().collect();
+            lines.sort_by_key(|line| std::cmp::Reverse(line.before));
+            let lines = lines.into_iter().map(|line| (now - line.before, line.xid));
+            fleet.change_host(&instance_id(&scenario, *node), |host| {
+                host.kernel.extend(lines);
+                host.action = spec.driver_action;
+            });
+        }
+    });
 }
 
 /// How a rank of a drill's job is launched.

@@ -185,6 +185,7 @@ pub async fn enter(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitError
     }
     launcher::launch(cloud, scenario).await?;
     launcher::break_gpus(cloud, scenario);
+    launcher::log_at_first_end(cloud, scenario);
     if !scenario.throttled_submission {
         throttle();
     }

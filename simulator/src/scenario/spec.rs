@@ -4,6 +4,7 @@ use super::duration;
 use crate::{
     ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
     eventbridge,
+    ssm::Fate,
     throttle::Limit,
 };
 use serde::{Deserialize, Serialize};
@@ -130,6 +131,77 @@ pub struct InstanceSpec {
     /// A task of another job runs on it beside ours.
     #[serde(default)]
     pub shared_with_another_job: bool,
+    /// What its kernel has logged when the job fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel: Vec<KernelLine>,
+    /// What its driver asks for then, by NVML's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_action: Option<u8>,
+    /// Who else has a GPU open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
+    /// That many GPUs are there after the next reboot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus_after_reboot: Option<usize>,
+    /// What its SSM agent does with what it is sent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub orders: Orders,
+}
+
+/// An Xid, so long before the first rank ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KernelLine {
+    pub xid: u32,
+    #[serde(with = "duration")]
+    pub before: Duration,
+}
+
+/// Who has a GPU open beside the job's task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holder {
+    /// Somebody's session.
+    Login,
+    /// A process of a container that is over.
+    Orphan,
+}
+
+/// What an SSM agent does with the two documents.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Orders {
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub probe: OrderFate,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub reboot: OrderFate,
+}
+
+/// What becomes of an order: run once, at once, when left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OrderFate {
+    #[serde(default)]
+    pub lost: bool,
+    #[serde(default)]
+    pub twice: bool,
+    /// The agent has it and runs it so much later.
+    #[serde(
+        default,
+        with = "duration::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub late: Option<Duration>,
+}
+
+impl From<&OrderFate> for Fate {
+    fn from(fate: &OrderFate) -> Self {
+        Self {
+            lost: fate.lost,
+            late: fate.late,
+            twice: fate.twice,
+        }
+    }
 }
 
 /// What DCGM finds.

@@ -110,6 +110,8 @@ pub struct ContainerInstanceDetail {
     pub container_instance_arn: ContainerInstanceArn,
     #[serde(default)]
     pub ec2_instance_id: Option<InstanceId>,
+    #[serde(default)]
+    pub agent_connected: bool,
 }
 
 /// One node's part of a Run Command.

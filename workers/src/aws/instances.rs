@@ -14,7 +14,6 @@ use crate::{
     records::{InstanceRecord, InstanceStatus},
 };
 use aws_sdk_dynamodb::{Client, error::SdkError, types::AttributeValue};
-use std::collections::HashMap;
 
 /// The table.
 #[derive(Clone)]
@@ -32,7 +31,8 @@ pub struct Hold<'a> {
     pub by: &'a ExecutionArn,
     /// The ended execution to take it over from, when there is one.
     pub previous: Option<&'a ExecutionArn>,
-    pub reboot_token: &'a str,
+    /// The GPUs of its registration, as the probe tells a set; none when ECS names none.
+    pub gpus: Option<&'a str>,
     pub verdict: &'a str,
     /// When it was found faulty, this time included.
     pub faults: &'a [i64],
@@ -189,9 +189,9 @@ impl Instances {
             .update(
                 hold.instance,
                 "SET #status = :rebooting, holder = :by, job_id = :job, container_instance_arn = :arn, \
-                 cordoned = :true, faults = :faults, reboot_token = :token, last_verdict = :verdict, \
-                 last_check_at = :now, commands = :none, updated_at = :now \
-                 REMOVE task_token, command_id, quarantine_reason",
+                 cordoned = :true, faults = :faults, gpus = :gpus, last_verdict = :verdict, \
+                 last_check_at = :now, updated_at = :now \
+                 REMOVE task_token, waiting_since, command_id, quarantine_reason",
             )
             .condition_expression(
                 "attribute_not_exists(instance_id) OR (#status <> :quarantined AND \
@@ -205,9 +205,8 @@ impl Instances {
             .expression_attribute_values(":arn", s(hold.arn.as_str()))
             .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":faults", AttributeValue::L(faults))
-            .expression_attribute_values(":token", s(hold.reboot_token))
-            .expression_attribute_values(":verdict", s(hold.verdict))
-            .expression_attribute_values(":none", AttributeValue::M(HashMap::new()));
+            .expression_attribute_values(":gpus", s(hold.gpus.unwrap_or("?:-")))
+            .expression_attribute_values(":verdict", s(hold.verdict));
         self.send(update).await
     }
 
@@ -222,7 +221,7 @@ impl Instances {
             .update(
                 instance,
                 "SET #status = :checked, cordoned = :false, faults = :faults, updated_at = :now \
-                 REMOVE holder, reboot_token, task_token",
+                 REMOVE holder, task_token",
             )
             .condition_expression("holder = :by")
             .expression_attribute_values(":checked", s(InstanceStatus::PendingHealthcheck.as_str()))
@@ -235,7 +234,8 @@ impl Instances {
         self.send(update).await.map(drop)
     }
 
-    /// Stores what ends the wait for the instance.
+    /// Stores what ends the wait for the instance. `command_id` is the order's; a reboot by EC2 has none. No event ends
+    /// the wait before it is 30 s old, counted from `since` (seconds since the epoch).
     ///
     /// # Errors
     /// [`WorkerError::ClaimLost`] when this execution does not hold the instance, or it is not being rebooted.
@@ -243,52 +243,24 @@ impl Instances {
         &self,
         instance: &InstanceId,
         by: &ExecutionArn,
-        command_id: &str,
+        command_id: Option<&str>,
         task_token: &str,
+        since: i64,
     ) -> Result<InstanceRecord, WorkerError> {
         let update = self
             .update(
                 instance,
-                "SET task_token = :token, command_id = :command, updated_at = :now",
+                "SET task_token = :token, waiting_since = :since, command_id = :command, updated_at = :now",
             )
             .condition_expression("holder = :by AND #status = :rebooting")
             .expression_attribute_values(":token", s(task_token))
-            .expression_attribute_values(":command", s(command_id))
+            .expression_attribute_values(":since", n(since))
+            .expression_attribute_values(":command", s(command_id.unwrap_or("none")))
             .expression_attribute_values(":rebooting", s(InstanceStatus::Rebooting.as_str()))
             .expression_attribute_values(":by", s(by.as_str()));
         self.send(update)
             .await?
             .ok_or_else(|| not_held(instance, by))
-    }
-
-    /// Notes an SSM command's final status, if the instance is being rebooted. A success is never overwritten:
-    /// events come twice and out of order.
-    pub async fn note_command(
-        &self,
-        instance: &InstanceId,
-        command_id: &str,
-        status: &str,
-    ) -> Result<Option<InstanceRecord>, WorkerError> {
-        const SUCCESS: &str = "Success";
-        let update = self
-            .update(
-                instance,
-                "SET commands.#command = :status, updated_at = :now",
-            )
-            .expression_attribute_names("#command", command_id)
-            .expression_attribute_values(":status", s(status))
-            .expression_attribute_values(":rebooting", s(InstanceStatus::Rebooting.as_str()));
-        // A success that comes again is noted again: whoever noted it first may have died before it ended the wait.
-        let update = if status == SUCCESS {
-            update.condition_expression("#status = :rebooting")
-        } else {
-            update
-                .condition_expression(
-                    "#status = :rebooting AND (attribute_not_exists(commands.#command) OR commands.#command <> :success)",
-                )
-                .expression_attribute_values(":success", s(SUCCESS))
-        };
-        self.send(update).await
     }
 
     /// Notes the ARN of an instance that registered anew while it was rebooted.

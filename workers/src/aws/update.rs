@@ -42,16 +42,6 @@ impl Update {
         self
     }
 
-    /// For a name that is not the attribute's own: a key in a map that is known at run time only.
-    pub(crate) fn expression_attribute_names(
-        mut self,
-        name: &str,
-        attribute: impl Into<String>,
-    ) -> Self {
-        self.names.insert(name.to_owned(), attribute.into());
-        self
-    }
-
     pub(crate) fn expression_attribute_values(mut self, name: &str, value: AttributeValue) -> Self {
         self.values.insert(name.to_owned(), value);
         self
@@ -130,14 +120,6 @@ mod tests {
         let asked = update("REMOVE task_token").condition_expression("(#status = :was)");
         let asked = asked.expression_attribute_values(":was", s("FAILED"));
         assert_eq!(sent(asked), (vec![status], vec![":was".into()]));
-    }
-
-    #[test]
-    fn a_key_of_a_map_is_what_it_was_said_to_be() {
-        let commands = update("SET commands.#command = :now")
-            .expression_attribute_names("#command", "11111111-2222");
-        let names = vec![("#command".to_owned(), "11111111-2222".to_owned())];
-        assert_eq!(sent(commands), (names, vec![":now".into()]));
     }
 
     #[test]

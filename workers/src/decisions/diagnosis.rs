@@ -1,6 +1,6 @@
 //! What the state machine tells of instances: the check's verdicts and what became of those that were not healthy.
 
-use crate::ids::InstanceId;
+use crate::{decisions::probe::Word, ids::InstanceId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,6 +12,36 @@ pub struct Suspect {
     pub instance: InstanceId,
     /// The lowest rank on it that is a suspect.
     pub rank: u32,
+    /// The boot in which the node has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// What its kernel or its driver says, of a node that is accused; with it the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Word>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+}
+
+impl Suspect {
+    /// Of which nothing is known but that it is to be checked.
+    pub fn new(instance: InstanceId, rank: u32) -> Self {
+        Self {
+            instance,
+            rank,
+            boot_id: None,
+            word: None,
+            cause: None,
+            age: None,
+            gpus: None,
+            held: None,
+        }
+    }
 }
 
 /// What the end of a health check means (docs/design.md, "The health check").

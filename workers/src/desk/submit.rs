@@ -255,6 +255,7 @@ async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>
             status: RankStatus::Running,
             exit_code: None,
             stop_code: None,
+            probe: None,
             stopped_reason: None,
             launch: Some(LaunchSpec::of(task, network)),
         });
@@ -386,6 +387,7 @@ async fn record(
             status: RankStatus::Running,
             exit_code: None,
             stop_code: None,
+            probe: None,
             stopped_reason: None,
             launch: Some(launch.clone()),
         })

@@ -1,6 +1,6 @@
 //! AwaitInstance: stores the token that ends WaitForInstanceActive, and looks at once whether it is over already.
 
-use super::reboot_wait::{Progress, settle};
+use super::reboot_wait::{End, back, end};
 use crate::{
     Context, Step, WorkerError,
     ids::{ExecutionArn, InstanceId, JobId},
@@ -19,8 +19,10 @@ pub struct AwaitInstanceInput {
     pub attempt: u32,
     pub instance: InstanceId,
     pub rank: u32,
-    /// The SSM command that proves the reboot.
-    pub command_id: String,
+    /// The SSM command that carries the reboot order; none after a reboot by EC2.
+    pub command_id: Option<String>,
+    /// The node has told another boot id: what is waited for is its ECS agent.
+    pub proven: bool,
     /// Ends the wait. The longest that Step Functions gives is 2,048 characters (API reference).
     #[schemars(length(min = 1, max = 2048))]
     pub task_token: String,
@@ -29,7 +31,7 @@ pub struct AwaitInstanceInput {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all_fields = "camelCase")]
 pub enum AwaitInstanceOutcome {
-    /// The instance-events worker will end the wait.
+    /// An event, or the state's time-out, will end the wait.
     Waiting { why: String },
     /// The wait was over already; it has been ended.
     Over,
@@ -42,20 +44,35 @@ impl Step for AwaitInstance {
     type Outcome = AwaitInstanceOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        // Whoever waits for the agent alone is told of it at once.
+        let since = if input.proven {
+            0
+        } else {
+            ctx.clock.epoch_seconds()
+        };
         let record = ctx
             .instances
             .store_wait(
                 &input.instance,
                 &input.execution,
-                &input.command_id,
+                input.command_id.as_deref(),
                 &input.task_token,
+                since,
             )
             .await?;
-        Ok(match settle(ctx, &record).await? {
-            Progress::NotYet(why) => AwaitInstanceOutcome::Waiting {
-                why: why.to_owned(),
-            },
-            Progress::Over | Progress::NotDone { .. } => AwaitInstanceOutcome::Over,
+        let why = if input.proven {
+            match back(ctx, &record).await? {
+                None => {
+                    end(ctx, &record, End::Back).await?;
+                    return Ok(AwaitInstanceOutcome::Over);
+                }
+                Some(why) => why,
+            }
+        } else {
+            "the node has not told another boot id"
+        };
+        Ok(AwaitInstanceOutcome::Waiting {
+            why: why.to_owned(),
         })
     }
 }

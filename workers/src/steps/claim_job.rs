@@ -26,7 +26,7 @@ use crate::{
 use aws_sdk_ecs::types::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The step.
 pub struct ClaimJob;
@@ -48,6 +48,8 @@ pub enum ClaimJobOutcome {
         nodes: u32,
         /// How many more relaunches the job may have.
         recoveries_left: u32,
+        /// The nodes of the attempt, in the order of their ranks: they are asked what happened.
+        instances: Vec<InstanceId>,
         /// What follows when no GPU fault is found.
         healthy_policy: HealthyPolicy,
         failure: Failure,
@@ -191,6 +193,7 @@ impl Step for ClaimJob {
             attempt: job.attempt,
             nodes: job.nodes,
             recoveries_left,
+            instances: nodes_of(&ranks),
             healthy_policy: settings.healthy_policy,
             failure: Failure {
                 not_relaunchable,
@@ -281,6 +284,13 @@ async fn leave(
         }
         Write::Refused(None) => Ok(ClaimJobOutcome::NotManaged),
     }
+}
+
+/// Each node once, in the order of the ranks.
+fn nodes_of(ranks: &[RankRecord]) -> Vec<InstanceId> {
+    let mut seen = BTreeSet::new();
+    let nodes = ranks.iter().filter_map(|rank| rank.instance_id.as_ref());
+    nodes.filter(|id| seen.insert(*id)).cloned().collect()
 }
 
 enum Claim {

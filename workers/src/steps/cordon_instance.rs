@@ -4,20 +4,18 @@ use super::hung_check::hung;
 use crate::{
     Context, Step, WorkerError,
     aws::{
-        fleet::CHECKS_STARTED_BY,
-        history::Event,
-        instances::Hold,
-        jobs::RankKey,
-        launch_names::{digest, is_launch},
+        fleet::CHECKS_STARTED_BY, history::Event, instances::Hold, jobs::RankKey,
+        launch_names::is_launch,
     },
-    decisions::diagnosis::End,
+    context::parse_time,
+    decisions::{diagnosis::End, probe::gpu_set},
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     records::{
         InstanceRecord, InstanceStatus, JobStatus,
         event::{About, What},
     },
 };
-use aws_sdk_ecs::types::Task;
+use aws_sdk_ecs::types::{ContainerInstance, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +34,8 @@ pub struct CordonInstanceInput {
     pub attempt: u32,
     pub instance: InstanceId,
     pub rank: u32,
+    /// When the execution was started, RFC 3339: what it has found is younger.
+    pub started_at: String,
     /// The check's exit code, if it came to one.
     pub exit_code: Option<i32>,
     /// What makes it faulty where there is none.
@@ -52,8 +52,10 @@ pub enum CordonInstanceOutcome {
     /// DRAINING, empty, and held by this execution.
     Cordoned {
         instance: InstanceId,
-        /// Names this reboot on the node, so that a command sent twice reboots it once.
-        reboot_token: String,
+        /// The GPUs of its registration, as the probe tells a set; `?:-` when ECS names none.
+        gpus: String,
+        /// Another recovery has rebooted it since this execution was started: what this one has found is no evidence.
+        rebooted_since: bool,
     },
     /// Not to be rebooted; it was not changed.
     Refused { refusal: Refusal, detail: String },
@@ -125,13 +127,13 @@ impl Step for CordonInstance {
         if let Some(refusal) = forbidden {
             return Ok(refusal);
         }
-        if let Some(refusal) = ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await? {
-            return Ok(refusal);
-        }
-        let reboot_token = digest(&format!("{}/{}", input.execution, input.instance), 16);
+        let registered = match ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await? {
+            Ok(registered) => registered,
+            Err(refusal) => return Ok(refusal),
+        };
+        let gpus = gpus_of(&registered);
         let held_already = before.as_ref().is_some_and(|r| {
-            r.holder.as_ref() == Some(&input.execution)
-                && r.reboot_token.as_deref() == Some(reboot_token.as_str())
+            r.holder.as_ref() == Some(&input.execution) && r.status == InstanceStatus::Rebooting
         });
         if !held_already && let Some(refusal) = no_fault(ctx, &arn, &input).await? {
             return Ok(refusal);
@@ -145,6 +147,8 @@ impl Step for CordonInstance {
             .map(|r| r.faults.clone())
             .unwrap_or_default();
         let this = if held_already { earlier.pop() } else { None }.unwrap_or(now);
+        let started = parse_time(&input.started_at).unwrap_or(now);
+        let rebooted_since = earlier.iter().any(|at| *at > started);
         let faults: Vec<i64> = earlier
             .iter()
             .copied()
@@ -163,7 +167,7 @@ impl Step for CordonInstance {
                 job: &input.job_id,
                 by: &input.execution,
                 previous: before.as_ref().and_then(|r| r.holder.as_ref()),
-                reboot_token: &reboot_token,
+                gpus: gpus.as_deref(),
                 verdict: &verdict,
                 faults: &faults,
             })
@@ -190,7 +194,8 @@ impl Step for CordonInstance {
         ctx.history.note(event, &input.execution).await?;
         Ok(CordonInstanceOutcome::Cordoned {
             instance: input.instance,
-            reboot_token,
+            gpus: gpus.unwrap_or_else(|| UNKNOWN_GPUS.to_owned()),
+            rebooted_since,
         })
     }
 }
@@ -256,33 +261,45 @@ async fn no_fault(
     Ok(Some(refuse(Refusal::CheckNeverRan, detail.to_owned())))
 }
 
-/// What forbids the drain in how ECS knows the instance.
+/// What the probe says where nvidia-smi does not answer.
+const UNKNOWN_GPUS: &str = "?:-";
+
+/// The GPUs that the ECS agent registered: those of a time when the node was well, because an agent that finds other
+/// resources than it has registered does not come up.
+fn gpus_of(registered: &ContainerInstance) -> Option<String> {
+    let resources = registered.registered_resources().iter();
+    let mut gpus = resources.filter(|resource| resource.name() == Some("GPU"));
+    let uuids = gpus.next()?.string_set_value();
+    (!uuids.is_empty()).then(|| gpu_set(uuids.iter().map(String::as_str)))
+}
+
+/// The instance as ECS knows it, or what forbids the drain.
 async fn ours_to_drain(
     ctx: &Context,
     instance: &InstanceId,
     arn: &ContainerInstanceArn,
     record: Option<&InstanceRecord>,
-) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
+) -> Result<Result<ContainerInstance, CordonInstanceOutcome>, WorkerError> {
     let Some(found) = ctx.fleet.container_instance(arn).await? else {
         let detail = format!("the cluster does not know {arn}");
-        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
+        return Ok(Err(refuse(Refusal::NotInCluster, detail)));
     };
     if found.ec2_instance_id() != Some(instance.as_str()) {
         let detail = format!("{arn} is not {instance}");
-        return Ok(Some(refuse(Refusal::NotInCluster, detail)));
+        return Ok(Err(refuse(Refusal::NotInCluster, detail)));
     }
     let ours = record.is_some_and(|r| r.cordoned);
     Ok(match found.status() {
-        Some("ACTIVE") => None,
-        Some("DRAINING") if ours => None,
+        Some("ACTIVE") => Ok(found),
+        Some("DRAINING") if ours => Ok(found),
         Some("DRAINING") => {
             let detail = "an operator set it DRAINING".to_owned();
-            Some(refuse(Refusal::CordonedByOperator, detail))
+            Err(refuse(Refusal::CordonedByOperator, detail))
         }
         // A deregistered instance can be described for a while.
         other => {
             let detail = format!("{arn} is {}", other.unwrap_or("of unknown status"));
-            Some(refuse(Refusal::NotInCluster, detail))
+            Err(refuse(Refusal::NotInCluster, detail))
         }
     })
 }

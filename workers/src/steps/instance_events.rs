@@ -1,10 +1,12 @@
-//! InstanceEvents: fed by EventBridge with container instance changes and SSM command results; ends the wait for a
-//! rebooted instance when both together say that it is over. An event never starts anything.
+//! InstanceEvents: fed by EventBridge with container instance changes and the ends of reboot orders; lets the execution
+//! that waits for the instance look at once. An event starts nothing and proves nothing.
 
-use super::reboot_wait::{Progress, settle};
+use super::reboot_wait::{End, end};
 use crate::{
-    Context, Step, WorkerError, aws::events::InstanceEvent, ids::InstanceId,
-    records::InstanceStatus,
+    Context, Step, WorkerError,
+    aws::events::InstanceEvent,
+    ids::InstanceId,
+    records::{InstanceRecord, InstanceStatus},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,24 +19,18 @@ pub struct InstanceEvents;
 pub enum InstanceEventsOutcome {
     /// No recovery reboots this instance.
     NotAwaited,
-    /// Noted; the wait goes on.
+    /// The wait goes on.
     StillWaiting { instance: InstanceId, why: String },
     /// The wait has been ended.
     WaitEnded { instance: InstanceId },
 }
 
-/// A final status of an SSM command on one node; the others say nothing yet.
-const FINAL: [&str; 9] = [
-    "Success",
-    "Failed",
-    "Cancelled",
-    "TimedOut",
-    "DeliveryTimedOut",
-    "ExecutionTimedOut",
-    "Undeliverable",
-    "Terminated",
-    "InvalidPlatform",
-];
+/// The statuses of an order that the node has run to its end; every other one says nothing of the node.
+const RUN: [&str; 2] = ["Success", "Failed"];
+
+/// The cordon changes the instance too, and an agent comes and goes: what comes sooner than this after the wait began is no
+/// reason to look. The node is asked no more often than this.
+const LOOK_AFTER_SECONDS: i64 = 30;
 
 impl Step for InstanceEvents {
     const NAME: &'static str = "instance-events";
@@ -43,48 +39,62 @@ impl Step for InstanceEvents {
     type Outcome = InstanceEventsOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
-        let record = match input {
+        let now = ctx.clock.epoch_seconds();
+        let (record, why) = match input {
             InstanceEvent::CommandInvocation(command) => {
-                // The console writes some statuses with spaces ("Delivery Timed Out").
-                let status = command.status.replace(' ', "");
-                if !FINAL.contains(&status.as_str()) {
+                if !RUN.contains(&command.status.as_str()) {
                     return Ok(InstanceEventsOutcome::NotAwaited);
                 }
                 let instance = InstanceId::new(command.instance_id);
-                ctx.instances
-                    .note_command(&instance, &command.command_id, &status)
-                    .await?
+                let record = rebooting(ctx, &instance).await?;
+                let other = record
+                    .as_ref()
+                    .is_some_and(|r| r.command_id.as_ref() != Some(&command.command_id));
+                (record, other.then_some("it is another command"))
             }
             InstanceEvent::ContainerInstance(change) => {
                 let Some(instance) = change.ec2_instance_id else {
                     return Ok(InstanceEventsOutcome::NotAwaited);
                 };
-                let record = ctx.instances.get(&instance).await?;
-                match record.filter(|r| r.status == InstanceStatus::Rebooting) {
-                    Some(mut record) => {
-                        let arn = change.container_instance_arn;
-                        if record.container_instance_arn.as_ref() != Some(&arn) {
-                            ctx.instances.note_arn(&instance, &arn).await?;
-                            record.container_instance_arn = Some(arn);
-                        }
-                        Some(record)
+                let mut record = rebooting(ctx, &instance).await?;
+                if let Some(record) = &mut record {
+                    let arn = change.container_instance_arn;
+                    if record.container_instance_arn.as_ref() != Some(&arn) {
+                        ctx.instances.note_arn(&instance, &arn).await?;
+                        record.container_instance_arn = Some(arn);
                     }
-                    None => None,
                 }
+                let soon = record.as_ref().is_some_and(|r| {
+                    r.waiting_since
+                        .is_some_and(|since| now - since < LOOK_AFTER_SECONDS)
+                });
+                let why = match (change.agent_connected, soon) {
+                    (false, _) => Some("the agent is not connected"),
+                    (true, true) => Some("the wait has only begun"),
+                    (true, false) => None,
+                };
+                (record, why)
             }
         };
         let Some(record) = record else {
             return Ok(InstanceEventsOutcome::NotAwaited);
         };
         let instance = record.instance_id.clone();
-        Ok(match settle(ctx, &record).await? {
-            Progress::NotYet(why) => InstanceEventsOutcome::StillWaiting {
-                instance,
-                why: why.to_owned(),
-            },
-            Progress::Over | Progress::NotDone { .. } => {
-                InstanceEventsOutcome::WaitEnded { instance }
-            }
-        })
+        let why = why.or(record.task_token.is_none().then_some("nobody waits"));
+        if let Some(why) = why {
+            let why = why.to_owned();
+            return Ok(InstanceEventsOutcome::StillWaiting { instance, why });
+        }
+        end(ctx, &record, End::Look).await?;
+        Ok(InstanceEventsOutcome::WaitEnded { instance })
     }
+}
+
+/// The instance's record, if a recovery reboots it.
+async fn rebooting(
+    ctx: &Context,
+    instance: &InstanceId,
+) -> Result<Option<InstanceRecord>, WorkerError> {
+    let record = ctx.instances.get(instance).await?;
+    Ok(record.filter(|r| r.status == InstanceStatus::Rebooting))
 }

@@ -573,6 +573,7 @@ mod tests {
             status: RankStatus::Stopped,
             exit_code: Some(1),
             stop_code: None,
+            probe: None,
             stopped_reason: None,
             launch: Some(LaunchSpec::default()),
         }

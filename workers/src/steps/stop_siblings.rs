@@ -3,7 +3,7 @@
 use super::{
     claim_job::Failure,
     partial_launch::{Launch, undo},
-    take_back::take_back,
+    prepare_checks::{Holder, prepare},
     user_stop,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     decisions::{diagnosis::Suspect, exit::Exit},
     ids::{ExecutionArn, InstanceId, JobId, TaskArn},
-    records::{InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus},
+    records::{JobRecord, JobStatus, RankRecord, RankStatus},
     settings::{ExitPolicy, InstancesToCheck},
 };
 use schemars::JsonSchema;
@@ -38,6 +38,8 @@ const POLL_SHARE: u32 = 8;
 const POLL: RangeInclusive<Duration> = Duration::from_millis(400)..=Duration::from_secs(2);
 /// DescribeTasks refills at 20 calls a second for the whole account: a large job looks less often.
 const POLL_PER_TASK: Duration = Duration::from_millis(2);
+/// What a container leaves that SIGKILL has ended.
+const KILLED: i32 = 137;
 /// How many running tasks the outcome names.
 const NAMED: usize = 10;
 
@@ -141,7 +143,12 @@ impl Step for StopSiblings {
             });
         }
         let to_check = instances_to_check(ctx.settings.instances_to_check, &job, &ranks, &exits);
-        prepare(ctx, &input, &ranks, &to_check).await?;
+        let holder = Holder {
+            execution: &input.execution,
+            job_id: &input.job_id,
+            attempt: input.attempt,
+        };
+        prepare(ctx, &holder, &ranks, &to_check).await?;
         Ok(StopSiblingsOutcome::Stopped { to_check })
     }
 }
@@ -225,59 +232,13 @@ fn instances_to_check(
             which == InstancesToCheck::All
                 || job.failed_rank == Some(r.rank)
                 || exits.get(&r.rank).is_some_and(|e| e.is_suspect())
+                // torchrun waits as long as ECS does: being killed accuses nobody, and clears nobody.
+                || (exits.get(&r.rank) == Some(&Exit::StoppedByUs) && r.exit_code == Some(KILLED))
         })
         .filter_map(|r| {
             let instance = r.instance_id.clone()?;
-            seen.insert(instance.clone()).then_some(Suspect {
-                instance,
-                rank: r.rank,
-            })
+            seen.insert(instance.clone())
+                .then(|| Suspect::new(instance, r.rank))
         })
         .collect()
-}
-
-/// Marks the instances as about to be checked. One that a recovery which has lost this job left cordoned is taken back
-/// first.
-async fn prepare(
-    ctx: &Context,
-    input: &StopSiblingsInput,
-    ranks: &[RankRecord],
-    to_check: &[Suspect],
-) -> Result<(), WorkerError> {
-    let arn_of: BTreeMap<u32, _> = ranks
-        .iter()
-        .map(|r| (r.rank, r.container_instance_arn.as_ref()))
-        .collect();
-    pace::DYNAMODB
-        .each(to_check, |suspect| async {
-            let instance = &suspect.instance;
-            let record = ctx.instances.get(instance).await?;
-            // Whoever quarantined it may have died before the drain.
-            if let Some(left) = &record
-                && left.status == InstanceStatus::Quarantined
-                && let Some(arn) = &left.container_instance_arn
-            {
-                ctx.fleet.keep_drained(arn).await?;
-            }
-            let foreign = record.is_some_and(|left| {
-                left.holder.is_some_and(|holder| holder != input.execution)
-                    && left.job_id.as_ref() == Some(&input.job_id)
-            });
-            if foreign {
-                // Watching the tasks takes a while: the job may be another's by now, and the hold a good one.
-                ctx.jobs
-                    .held(&input.job_id, input.attempt, &input.execution)
-                    .await?;
-                take_back(ctx, instance, &input.job_id, &input.execution).await?;
-            }
-            let arn = arn_of.get(&suspect.rank).copied().flatten();
-            let status = InstanceStatus::PendingHealthcheck;
-            ctx.instances
-                .assign(instance, arn, &input.job_id, Some(&input.execution), status)
-                .await
-        })
-        .await
-        .into_iter()
-        .collect::<Result<Vec<bool>, WorkerError>>()?;
-    Ok(())
 }

@@ -65,7 +65,20 @@ pub async fn checks(desk: &Desk, machine: Option<&str>, task: &str) -> Vec<Findi
             ("ssm:resourceTag/gpu-recovery-cluster", "string"),
             cluster,
         ),
-        allowed("RebootNodes"),
+        allowed("TaggedNodes"),
+    ));
+    found.push(documents());
+    found.push(Finding::by_hand(
+        "the machine's role may send the stack's two documents, and no other",
+        format!(
+            "aws iam simulate-principal-policy --policy-source-arn {role} --action-names ssm:SendCommand --resource-arns {} \
+             {} arn:{partition}:ssm:{region}::document/AWS-RunShellScript --query \
+             'EvaluationResults[].[EvalResourceName,EvalDecision]' --output text",
+            here("ssm", &format!("document/{PREFIX}-probe")),
+            here("ssm", &format!("document/{PREFIX}-reboot")),
+        ),
+        "it shows allowed, allowed and implicitDeny; if not, deploy infra/, or give the role the statement ProbeAndReboot of \
+         infra/template.yaml",
     ));
     found
 }
@@ -92,6 +105,17 @@ fn nodes(cluster: &str) -> Finding {
             "it shows every instance as Online; one that is missing needs the tag gpu-recovery-cluster={cluster}, a \
              running SSM agent and, on EC2, the policy AmazonSSMManagedInstanceCore in its role"
         ),
+    )
+}
+
+fn documents() -> Finding {
+    Finding::by_hand(
+        "the two documents that run on the nodes are there",
+        format!(
+            "aws ssm list-documents --filters Key=Owner,Values=Self Key=Name,Values={PREFIX}-probe,{PREFIX}-reboot --query \
+             'DocumentIdentifiers[].[Name,DocumentType,TargetType]' --output text"
+        ),
+        "it shows both, Command and /; if not, deploy infra/",
     )
 }
 

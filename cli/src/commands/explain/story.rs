@@ -14,6 +14,7 @@ use workers::{
         claim_job::{ClaimJobOutcome, Failure as ClaimedFailure},
         cordon_instance::CordonInstanceOutcome,
         fail_job::FailJobOutcome,
+        name_suspects::NameSuspectsOutcome,
         notify_operators::NotifyOperatorsOutcome,
         quarantine_instance::QuarantineInstanceOutcome,
         record_completion::RecordCompletionOutcome,
@@ -179,6 +180,27 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
     let said = match visit.name.as_str() {
         "ClaimJob" => Said::new(claimed(&payload(visit)?)),
         "StopSiblings" => stopped(&payload(visit)?, seconds),
+        "NameSuspects" => {
+            let NameSuspectsOutcome::Named {
+                answered,
+                accused,
+                to_check,
+            } = payload(visit)?;
+            let nodes = counted(answered as u64, "node");
+            let accused = match accused {
+                0 => "no kernel accuses a GPU".to_owned(),
+                some => format!(
+                    "{} accused by its kernel or driver",
+                    counted(some as u64, "node")
+                ),
+            };
+            let suspects = match to_check.as_slice() {
+                [] => "no instance is to be checked".to_owned(),
+                [one] => format!("the suspect is {}", one.instance),
+                many => format!("{} are suspects", counted(many.len() as u64, "instance")),
+            };
+            Said::new(format!("{nodes} answered the probe, {accused}; {suspects}"))
+        }
         "RunDcgm" => Some(checked(&visit.output)?.after(seconds)),
         "ReadVerdict" => checked(&visit.output),
         "CordonInstance" => match payload(visit)? {
@@ -192,15 +214,11 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         "RebootInstance" if visit.unwell => Said::new("SSM did not take the reboot command for {}"),
         "RebootInstance" => Said::new("the reboot of {} was ordered through SSM"),
         "RebootByEc2" => Said::new("EC2 was told to reboot {}"),
-        "ProveReboot" if visit.unwell => Said::new("{} gave no proof of its reboot"),
-        "ProveReboot" => Said::new("{} is asked through SSM, once it is back, to prove its reboot"),
-        "WaitForInstanceActive" if visit.unwell => {
-            Some(Said::new("{} did not come back")?.after(seconds))
+        // A look: the node is asked, and the wait goes on.
+        "WaitForInstanceActive" if visit.output["back"] != true => None,
+        "WaitForInstanceActive" => {
+            Said::new("{} was back: its reboot is proven and its ECS agent connected")
         }
-        "WaitForInstanceActive" => Some(
-            Said::new("{} was back: its reboot is proven and its ECS agent connected")?
-                .after(seconds),
-        ),
         "UncordonInstance" => Said::new("{} was set ACTIVE again, still held for its check"),
         "VerifyGpus" => Some(verified(visit)?.after(seconds)),
         "ReadVerdictAgain" => checked_again(&visit.output),
@@ -356,12 +374,14 @@ fn ended_so(failure: &ClaimedFailure, job: &JobId, attempt: u32, nodes: u32) -> 
 fn stopped(outcome: &StopSiblingsOutcome, seconds: f64) -> Option<Said> {
     match outcome {
         StopSiblingsOutcome::Stopped { to_check } => {
-            let suspects = match to_check.as_slice() {
-                [] => "no instance is to be checked".to_owned(),
-                [one] => format!("the suspect is {}", one.instance),
-                many => format!("{} are suspects", counted(many.len() as u64, "instance")),
+            let ended = match to_check.len() as u64 {
+                0 => String::new(),
+                some => format!(
+                    "; on {} a rank had ended by itself",
+                    counted(some, "instance")
+                ),
             };
-            let text = format!("every task of the attempt was stopped; {suspects}");
+            let text = format!("every task of the attempt was stopped{ended}");
             Some(Said::new(text)?.after(seconds))
         }
         StopSiblingsOutcome::StillStopping { running_tasks, .. } => Said::new(format!(

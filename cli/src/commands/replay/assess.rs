@@ -301,7 +301,7 @@ fn has_ended(job: &JobRecord) -> bool {
 const REBOOTING: [&str; 4] = [
     "RebootInstance",
     "RebootByEc2",
-    "ProveReboot",
+    "ReadOrder",
     "WaitForInstanceActive",
 ];
 

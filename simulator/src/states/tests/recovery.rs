@@ -41,16 +41,27 @@ fn payload(value: Value) -> Value {
     json!({ "0": { "Return": { "ExecutedVersion": "$LATEST", "Payload": value, "StatusCode": 200 } } })
 }
 
+fn probe(boot: &str) -> Value {
+    let line = format!("probe1 {boot} 90000 ?:- none - - full none\n");
+    json!({ "Return": { "Status": "Success", "StandardOutputContent": line } })
+}
+
 fn mocks() -> Value {
     let dcgm = json!({ "Containers": [ { "ExitCode": 1 } ], "StoppedReason": "Essential container in task exited" });
     json!({
         "ClaimJob": payload(json!({
-            "outcome": "Claimed", "jobId": "j", "attempt": 1, "nodes": 2, "recoveriesLeft": 3, "failure": {} })),
+            "outcome": "Claimed", "jobId": "j", "attempt": 1, "nodes": 2, "recoveriesLeft": 3, "instances": ["i-1"], "failure": {} })),
+        "OrderProbe": { "0": { "Return": { "Command": { "CommandId": "p" } } } },
+        "ListAnswers": { "0": { "Return": { "CommandInvocations": [ { "InstanceId": "i-1", "Status": "Success",
+            "CommandPlugins": [ { "Output": "probe1 x\n" } ] } ] } } },
+        "NameSuspects": payload(json!({ "outcome": "Named", "answered": 1, "accused": 0, "toCheck": [ { "instance": "i-1", "rank": 0 } ] })),
         "StopSiblings": payload(json!({ "outcome": "Stopped", "running": [], "toCheck": [ { "instance": "i-1", "rank": 0 } ] })),
         "RunDcgm": { "0": { "Throw": { "Error": "States.TaskFailed", "Cause": dcgm.to_string() } } },
-        "CordonInstance": payload(json!({ "outcome": "Cordoned", "rebootToken": "t" })),
+        "CordonInstance": payload(json!({ "outcome": "Cordoned", "instance": "i-1", "gpus": "?:-", "rebootedSince": false })),
+        "AskNode": { "0-1": { "Return": { "Command": { "CommandId": "p" } } } },
+        "ReadAnswer": { "0": probe("4f3c2a1b-0d9e-4c7f-8a6b-5e4d3c2b1a09"), "1": probe("00000000-1111-2222-3333-444444444444") },
         "RebootInstance": { "0": { "Return": { "Command": { "CommandId": "c" } } } },
-        "WaitForInstanceActive": { "0": { "Return": {} } },
+        "WaitForInstanceActive": { "0": { "Return": { "back": false } }, "1": { "Return": { "back": true } } },
         "UncordonInstance": payload(json!({})),
         "VerifyGpus": { "0": { "Return": { "Containers": [ { "ExitCode": 0 } ] } } },
         "RelaunchJob": payload(json!({ "outcome": "Relaunched", "attempt": 2 })),
@@ -81,8 +92,15 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
             "Classify",
             "ClaimJob",
             "JobClaimed?",
+            "ProbeNodes",
+            "OrderProbe",
             "StopSiblings",
             "AllStopped?",
+            "WaitForNodes",
+            "HearNodes",
+            "ListAnswers",
+            "AllHeard?",
+            "NameSuspects",
             "CheckGpus",
             "WaitTurn",
             "CheckGroup",
@@ -94,8 +112,19 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
             "RebootHelps?",
             "CordonInstance",
             "Cordoned?",
+            "AskNode",
+            "WaitForAnswer",
+            "ReadAnswer",
+            "NodeAnswered?",
             "RebootInstance",
             "WaitForInstanceActive",
+            "InstanceActive?",
+            "AskNode",
+            "WaitForAnswer",
+            "ReadAnswer",
+            "NodeAnswered?",
+            "WaitForInstanceActive",
+            "InstanceActive?",
             "UncordonInstance",
             "VerifyGpus",
             "InstancesRecovered?",

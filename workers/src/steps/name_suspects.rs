@@ -1,0 +1,153 @@
+//! NameSuspects: takes what the nodes have answered to the probe, keeps it on the ranks' items, and names the instances to
+//! check. Answers accuse; none, or one whose log begins too late, accuses nobody and clears nobody.
+
+use super::prepare_checks::{Holder, prepare};
+use crate::{
+    Context, Step, WorkerError,
+    decisions::{
+        diagnosis::Suspect,
+        probe::{Answer, suspects},
+    },
+    ids::{ExecutionArn, InstanceId, JobId},
+    records::RankRecord,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
+
+/// The step.
+pub struct NameSuspects;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NameSuspectsInput {
+    pub execution: ExecutionArn,
+    pub job_id: JobId,
+    pub attempt: u32,
+    /// Where a rank ended by itself or had to be killed, as StopSiblings names them.
+    pub ended: Vec<Suspect>,
+    /// An instance's id, a space, and the line that its probe has printed. Whatever else a node says is no answer.
+    pub answers: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all_fields = "camelCase")]
+pub enum NameSuspectsOutcome {
+    Named {
+        /// How many nodes have answered.
+        answered: usize,
+        /// How many of the instances to check are accused by their kernel or driver.
+        accused: usize,
+        to_check: Vec<Suspect>,
+    },
+}
+
+impl Step for NameSuspects {
+    const NAME: &'static str = "name-suspects";
+    const STATE: Option<&'static str> = Some("NameSuspects");
+    const TIMEOUT_SECONDS: u32 = 120;
+    type Input = NameSuspectsInput;
+    type Outcome = NameSuspectsOutcome;
+
+    async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
+        ctx.jobs
+            .held(&input.job_id, input.attempt, &input.execution)
+            .await?;
+        let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
+        let answers = read(&input.answers);
+        keep(ctx, &mut ranks, &answers).await?;
+        let to_check = to_check(&input.ended, &ranks, &answers);
+        // StopSiblings has prepared the others.
+        let new: Vec<Suspect> = to_check
+            .iter()
+            .filter(|s| input.ended.iter().all(|e| e.instance != s.instance))
+            .cloned()
+            .collect();
+        let holder = Holder {
+            execution: &input.execution,
+            job_id: &input.job_id,
+            attempt: input.attempt,
+        };
+        prepare(ctx, &holder, &ranks, &new).await?;
+        Ok(NameSuspectsOutcome::Named {
+            answered: answers.len(),
+            accused: to_check.iter().filter(|s| s.word.is_some()).count(),
+            to_check,
+        })
+    }
+}
+
+/// Each node's line and what it says. Of two lines of one node the last counts.
+fn read(lines: &[String]) -> BTreeMap<InstanceId, (String, Answer)> {
+    let read = |text: &String| {
+        let (instance, line) = text.split_once(' ')?;
+        let instance = InstanceId::from_str(instance).ok()?;
+        Some((instance, (line.trim_end().to_owned(), Answer::read(line)?)))
+    };
+    lines.iter().filter_map(read).collect()
+}
+
+/// Writes each answer to its ranks' items.
+async fn keep(
+    ctx: &Context,
+    ranks: &mut [RankRecord],
+    answers: &BTreeMap<InstanceId, (String, Answer)>,
+) -> Result<(), WorkerError> {
+    let mut changed = Vec::new();
+    for rank in ranks {
+        let line = rank.instance_id.as_ref().and_then(|id| answers.get(id));
+        if let Some((line, _)) = line
+            && rank.probe.as_ref() != Some(line)
+        {
+            rank.probe = Some(line.clone());
+            changed.push(rank.clone());
+        }
+    }
+    ctx.jobs.put_ranks(&changed).await
+}
+
+/// The prime suspects, and the nodes that give a lead. Without any prime suspect also every node whose rank ended by itself
+/// or had to be killed.
+fn to_check(
+    ended: &[Suspect],
+    ranks: &[RankRecord],
+    answers: &BTreeMap<InstanceId, (String, Answer)>,
+) -> Vec<Suspect> {
+    let said: BTreeMap<&InstanceId, &Answer> = answers
+        .iter()
+        .map(|(id, (_, answer))| (id, answer))
+        .collect();
+    let accused = suspects(&said);
+    let prime = accused.iter().any(|id| said[*id].word.is_hardware());
+    let ended = ended.iter().filter(|_| !prime);
+    let leads = ranks.iter().filter_map(|rank| {
+        let id = rank.instance_id.as_ref()?;
+        accused.contains(id).then_some((id, rank.rank))
+    });
+    let mut seen = BTreeSet::new();
+    ended
+        .map(|suspect| (&suspect.instance, suspect.rank))
+        .chain(leads)
+        .filter(|(id, _)| seen.insert(*id))
+        .map(|(id, rank)| suspect(id, rank, said.get(id).copied(), accused.contains(id)))
+        .collect()
+}
+
+/// Only what accuses travels on: a thousand nodes must fit a payload.
+fn suspect(id: &InstanceId, rank: u32, answer: Option<&Answer>, accused: bool) -> Suspect {
+    let mut suspect = Suspect {
+        boot_id: answer.map(|answer| answer.boot_id.clone()),
+        ..Suspect::new(id.clone(), rank)
+    };
+    if let Some(answer) = answer.filter(|_| accused) {
+        suspect.word = Some(answer.word);
+        suspect.cause = Some(answer.cause.clone());
+        suspect.age = answer.age;
+        suspect.gpus = Some(answer.gpus.clone());
+        suspect.held = Some(answer.held.clone());
+    }
+    suspect
+}

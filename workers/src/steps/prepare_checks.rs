@@ -1,0 +1,62 @@
+//! Instances that are about to be checked.
+
+use super::take_back::take_back;
+use crate::{
+    Context, WorkerError,
+    aws::pace,
+    decisions::diagnosis::Suspect,
+    ids::{ExecutionArn, JobId},
+    records::{InstanceStatus, RankRecord},
+};
+use std::collections::BTreeMap;
+
+/// Who holds the job.
+pub(super) struct Holder<'a> {
+    pub execution: &'a ExecutionArn,
+    pub job_id: &'a JobId,
+    pub attempt: u32,
+}
+
+/// Marks the instances as about to be checked. One that a recovery which has lost this job left cordoned is taken back
+/// first.
+pub(super) async fn prepare(
+    ctx: &Context,
+    by: &Holder<'_>,
+    ranks: &[RankRecord],
+    to_check: &[Suspect],
+) -> Result<(), WorkerError> {
+    let arn_of: BTreeMap<u32, _> = ranks
+        .iter()
+        .map(|r| (r.rank, r.container_instance_arn.as_ref()))
+        .collect();
+    pace::DYNAMODB
+        .each(to_check, |suspect| async {
+            let instance = &suspect.instance;
+            let record = ctx.instances.get(instance).await?;
+            // Whoever quarantined it may have died before the drain.
+            if let Some(left) = &record
+                && left.status == InstanceStatus::Quarantined
+                && let Some(arn) = &left.container_instance_arn
+            {
+                ctx.fleet.keep_drained(arn).await?;
+            }
+            let foreign = record.is_some_and(|left| {
+                left.holder.is_some_and(|holder| holder != *by.execution)
+                    && left.job_id.as_ref() == Some(by.job_id)
+            });
+            if foreign {
+                // Watching the tasks takes a while: the job may be another's by now, and the hold a good one.
+                ctx.jobs.held(by.job_id, by.attempt, by.execution).await?;
+                take_back(ctx, instance, by.job_id, by.execution).await?;
+            }
+            let arn = arn_of.get(&suspect.rank).copied().flatten();
+            let status = InstanceStatus::PendingHealthcheck;
+            ctx.instances
+                .assign(instance, arn, by.job_id, Some(by.execution), status)
+                .await
+        })
+        .await
+        .into_iter()
+        .collect::<Result<Vec<bool>, WorkerError>>()?;
+    Ok(())
+}
