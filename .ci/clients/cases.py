@@ -8,6 +8,7 @@ MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:gpu-recovery"
 NO_EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:none"
 NO_TASK = "arn:aws:ecs:us-east-1:123456789012:task/gpu-training/0123456789abcdef0123456789abcdef"
 CLUSTER = "gpu-training"
+PROBE = "gpu-recovery-probe"
 # Nodes 4 and 5 have no task; node 0 is the job's.
 FREE, ALSO_FREE, BUSY = (f"i-0f3a9c5d7e{nth:07x}" for nth in (4, 5, 0))
 
@@ -26,22 +27,20 @@ def key(job, record):
 class World:
     """What is known of the account, for calls that need it."""
 
-    def __init__(self, client, execution):
+    def __init__(self, client, execution, passes):
         ecs = client("ecs")
         arns = ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]
         described = ecs.describe_container_instances(cluster=CLUSTER, containerInstances=arns)
         self.arns = {i["ec2InstanceId"]: i["containerInstanceArn"] for i in described["containerInstances"]}
         self.execution = execution
+        # Lets so many virtual seconds pass.
+        self.passes = passes
         # The latest of each operation.
         self.answers = {}
 
     def started(self):
         """A task of the judge's own."""
         return self.answers["StartTask"]["tasks"][0]["taskArn"]
-
-
-def script(line):
-    return {"commands": [f"# gpu-recovery: {line}"]}
 
 
 def answered(w):
@@ -165,14 +164,16 @@ def answered(w):
         "Filters": [{"Key": "tag:gpu-recovery-cluster", "Values": [CLUSTER]}],
     }
     yield "ssm", "SendCommand", {
-        "DocumentName": "AWS-RunShellScript",
+        "DocumentName": PROBE,
         "InstanceIds": [ALSO_FREE],
-        "Parameters": script("prove boot after=0"),
+        "Parameters": {"AttemptSeconds": ["600"]},
         "Comment": "judged",
     }
-    yield "ssm", "GetCommandInvocation", {
-        "CommandId": w.answers["SendCommand"]["Command"]["CommandId"], "InstanceId": ALSO_FREE,
-    }
+    command = w.answers["SendCommand"]["Command"]["CommandId"]
+    # Its invocation is not shown at once.
+    w.passes(10)
+    yield "ssm", "GetCommandInvocation", {"CommandId": command, "InstanceId": ALSO_FREE}
+    yield "ssm", "ListCommandInvocations", {"CommandId": command, "Details": True, "MaxResults": 1}
     yield "sns", "ListSubscriptionsByTopic", {"TopicArn": TOPIC}
     yield "sns", "Subscribe", {"TopicArn": TOPIC, "Protocol": "email", "Endpoint": "you@example.com"}
     yield "sns", "Publish", {
@@ -240,11 +241,13 @@ def refused(w):
     ):
         yield "states", operation, {"taskToken": "none", **request}, "InvalidToken"
     yield "ssm", "SendCommand", {
-        "DocumentName": "AWS-RunShellScript",
-        "InstanceIds": ["i-0123456789abcdef0"],
-        "Parameters": script("prove boot after=0"),
+        "DocumentName": PROBE, "InstanceIds": ["i-0123456789abcdef0"], "Parameters": {"AttemptSeconds": ["600"]},
     }, "InvalidInstanceId"
     yield "ssm", "SendCommand", {"DocumentName": "None", "InstanceIds": [FREE]}, "InvalidDocument"
+    yield "ssm", "SendCommand", {
+        "DocumentName": PROBE, "InstanceIds": [FREE], "Parameters": {"AttemptSeconds": ["1; reboot"]},
+    }, "InvalidParameters"
+    yield "ssm", "ListCommandInvocations", {"CommandId": "01234567-89ab-cdef-0123-456789abcdef"}, "InvalidCommandId"
     yield "ssm", "GetCommandInvocation", {
         "CommandId": "01234567-89ab-cdef-0123-456789abcdef", "InstanceId": FREE,
     }, "InvocationDoesNotExist"

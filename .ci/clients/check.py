@@ -247,7 +247,7 @@ def main(program, tools):
         sandbox.do("break-gpu", node=1, gpu="fault-until-reboot")
         sandbox.passes(300)
         execution = cli.execution_of(client("states"))
-        world = cases.World(client, execution)
+        world = cases.World(client, execution, sandbox.passes)
         seen = {}
         judge_answers(results, client, wire, world, seen)
         judge_refusals(results, client, world, seen)

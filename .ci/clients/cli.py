@@ -27,7 +27,6 @@ REFUSED = {
     "aws autoscaling ": UNKNOWN,
     # The simulated nodes have no shell: they know the stack's own scripts.
     "aws ssm send-command ": r"\((InvalidParameters|ValidationException|InvalidDocument)\)",
-    "aws ssm list-command-invocations ": UNKNOWN,
 }
 
 
@@ -67,7 +66,8 @@ def before(sandbox):
 CLUSTER={cases.CLUSTER} NODE={cases.FREE}
 out() {{ aws cloudformation describe-stacks --stack-name gpu-recovery --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text; }}
 TASK=$(aws ecs list-tasks --cluster {cases.CLUSTER} --family dcgm-health-check --desired-status STOPPED --query 'taskArns[0]' --output text)
-ID=01234567-89ab-cdef-0123-456789abcdef
+# The command that the pages send runs a shell, which no simulated node has.
+probe() {{ aws ssm send-command --document-name {cases.PROBE} --instance-ids {cases.FREE} --parameters AttemptSeconds=600 --query Command.CommandId --output text; }}
 """
 
 
@@ -76,9 +76,8 @@ def run(sandbox, tools, command):
         command = command.replace(placeholder, own)
     environment = sandbox.environment(AWS_DEFAULT_OUTPUT="json")
     environment["PATH"] = f"{tools.resolve()}:{environment['PATH']}"
-    return subprocess.run(
-        ["bash", "-c", before(sandbox) + command], capture_output=True, text=True, check=False, env=environment
-    )
+    script = before(sandbox) + ("ID=$(probe)\n" if "$ID" in command else "") + command
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=environment)
 
 
 def operation(command):

@@ -278,6 +278,16 @@ impl Account {
                 fleet.set_gpu_health(&id, GpuHealth::Healthy);
                 format!("the GPUs of {id} are well")
             }
+            // Its line names the driver's action, which no deed sets.
+            Deed::Xid { xid: 154, .. } => {
+                return Err("Xid 154 only repeats the driver's action".to_owned());
+            }
+            Deed::Xid { node, xid } => {
+                let id = self.node(node)?;
+                let now = self.cloud.clock.now();
+                fleet.change_host(&id, |host| host.kernel.push((now, *xid)));
+                format!("the kernel of {id} logs Xid {xid}")
+            }
             Deed::EndRank {
                 rank,
                 code,

@@ -37,6 +37,14 @@ pub enum Deed {
         #[arg(value_parser = node)]
         node: Node,
     },
+    /// A node's kernel logs an Xid now; the job does not end of it.
+    Xid {
+        /// Number of the node, from 0, or its instance id.
+        #[arg(value_parser = node)]
+        node: Node,
+        /// NVIDIA's number: 79, 94, ... (infra/nodes/xids.csv)
+        xid: u32,
+    },
     /// A rank's process ends by itself.
     EndRank {
         rank: u32,

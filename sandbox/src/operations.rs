@@ -94,6 +94,7 @@ pub const SERVICES: [Service; 11] = [
         operations: &[
             "DescribeInstanceInformation",
             "GetCommandInvocation",
+            "ListCommandInvocations",
             "SendCommand",
         ],
     },

@@ -9,7 +9,7 @@ use crate::{
 };
 use hyper::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
-use simulator::{clock, scenario::Scenario, seeded::Seeded};
+use simulator::{clock, scenario::Scenario, seeded::Seeded, ssm::PROBE};
 use std::{
     panic,
     sync::{
@@ -122,7 +122,7 @@ const TEXTS: [&str; 40] = [
     "arn:aws:sns:us-east-1:123456789012:gpu-recovery",
     "arn:",
     ":::::::",
-    "AWS-RunShellScript",
+    PROBE,
     "{\"detail\":{}}",
     "{",
     "page-1",
@@ -189,8 +189,8 @@ impl Fuzz {
                 "executionArn": "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:fuzz", "name": "fuzz" })
             }
             3 => {
-                json!({ "DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-0f3a9c5d7e0000001"],
-                "Parameters": { "commands": ["# gpu-recovery: prove boot after=0"] } })
+                json!({ "DocumentName": PROBE, "InstanceIds": ["i-0f3a9c5d7e0000001"], "Parameters": { "AttemptSeconds": ["600"] },
+                "CommandId": "00000000-0000-4000-8000-000000000000", "Details": true, "MaxResults": 1 })
             }
             4 => json!({ "Entries": [{ "Source": "x", "DetailType": "y", "Detail": "{}" }] }),
             5 => {

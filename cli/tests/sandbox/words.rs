@@ -48,6 +48,7 @@ fn what_cannot_happen_is_refused_with_the_reason() {
             2,
             "rank 1 of job llama-7b does not run now",
         ),
+        (&["do", "xid", "0", "154"], 2, "Xid 154 only repeats"),
         (
             &["do", "end-rank", "0", "--job", "none"],
             2,
@@ -107,6 +108,7 @@ fn every_deed_of_the_help_can_be_done() {
         (&["reboots", "1", "returns-after=5m"], "end like this"),
         (&["detach-agent", "1", "--for", "2m"], "is away for 2m"),
         (&["attach-agent", "1"], "connects"),
+        (&["xid", "1", "79"], "logs Xid 79"),
         (&["fix-gpu", "i-0f3a9c5d7e0000001"], "are well"),
         (&["cordon", "1"], "is DRAINING"),
         (
