@@ -12,6 +12,8 @@ READ = "Could not connect to the endpoint URL"
 # What the page's own lines set, and what they take from the answers of others.
 BEFORE = """
 CLUSTER=training NODE=i-0123456789abcdef0
+TOPIC=arn:aws:sns:us-east-1:123456789012:gpu-recovery MESSAGES_URL=https://example.com/a ALARMS_URL=https://example.com/b
+PAGERDUTY_ADDRESS=ops@example.com
 TASK=arn:aws:ecs:us-east-1:123456789012:task/training/0123456789abcdef0123456789abcdef
 ID=01234567-89ab-cdef-0123-456789abcdef
 out() { echo arn:aws:states:us-east-1:123456789012:stateMachine:gpu-recovery; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lets the AWS CLI read every aws command of docs/deploy.md that can be copied whole; one that it cannot read fails.
+# Lets the AWS CLI read every aws command of docs/deploy.md and docs/alerting.md that can be copied whole; one that it cannot read fails.
 #
 #   .ci/docs/check.sh
 #
@@ -12,4 +12,6 @@ place=ci-docs undone='the commands were NOT checked'
 source .ci/lib.sh
 python_with awscli==1.46.3
 
-exec "$venv/bin/python" .ci/docs/check.py docs/deploy.md "$venv/bin"
+for page in deploy alerting; do
+    "$venv/bin/python" .ci/docs/check.py "docs/$page.md" "$venv/bin"
+done
