@@ -96,6 +96,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             return vec![
                 Ok(json!({ "outcome": "Uncordoned", "instance": INSTANCE })),
                 Err(("KeptOut", cause.to_string())),
+                claim_lost(),
             ];
         }
         "quarantine-instance" => vec![
@@ -192,6 +193,7 @@ fn replies(request: &TaskRequest, ordered: bool, tries: usize) -> Vec<Reply> {
             Ok(json!({ "instance": INSTANCE, "back": true })),
             Ok(json!({ "instance": INSTANCE, "back": false })),
             Err(("States.Timeout", String::new())),
+            claim_lost(),
         ],
         "aws-sdk:ssm:getCommandInvocation" => match request.state.as_str() {
             "ReadOrder" => orders(),
@@ -223,6 +225,12 @@ fn replies(request: &TaskRequest, ordered: bool, tries: usize) -> Vec<Reply> {
         ],
         other => panic!("no answers for {other}"),
     }
+}
+
+/// Another recovery took the instance meanwhile.
+fn claim_lost() -> Reply {
+    let cause = json!({ "errorType": "ClaimLost", "errorMessage": "this execution does not hold instance i-1 any more" });
+    Err(("ClaimLost", cause.to_string()))
 }
 
 fn worker_of(request: &TaskRequest) -> String {
@@ -336,6 +344,11 @@ impl Script {
             "RelaunchJob",
         ];
         const TRIED: usize = 2;
+        if state == "CordonInstance" && self.repair.contains(state) {
+            // After a lost hold the same follows once more.
+            replies.truncate(1);
+            self.deviations = TRIED;
+        }
         if state == "CordonInstance" {
             let way = self.choices[..self.at].to_vec();
             self.first.get_or_insert(way);
@@ -568,16 +581,10 @@ fn check_end(status: &str, states: &[String]) {
             "a decision is told: {states:?}"
         );
     }
-    assert!(
-        count("RebootInstance") <= 1 && count("RebootByEc2") <= 1,
-        "{states:?}"
-    );
-    if count("RebootInstance") > 0 {
-        assert_eq!(
-            count("CordonInstance"),
-            1,
-            "no reboot without a cordon: {states:?}"
-        );
+    // A hold that was lost is looked at again, and with it whatever follows.
+    let holds = count("CordonInstance");
+    for reboot in ["RebootInstance", "RebootByEc2"] {
+        assert!(count(reboot) <= holds, "{reboot} without a hold: {states:?}");
     }
 }
 
