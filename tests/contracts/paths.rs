@@ -117,6 +117,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
                         .to_string(),
                 )),
                 Err(("NotPlaced", cause.to_string())),
+                Err(("NotToRecover", cause.to_string())),
             ];
         }
         "fail-job" => vec![json!({

@@ -300,3 +300,8 @@ fn repeat_offender() {
 fn operator_drains_meanwhile() {
     ends_as_it_says("operator-drains-meanwhile");
 }
+
+#[test]
+fn no_recovery_while_others_start() {
+    ends_as_it_says("no-recovery-while-others-start");
+}

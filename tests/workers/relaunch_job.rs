@@ -487,6 +487,37 @@ async fn a_launch_with_a_task_that_has_stopped_meanwhile_is_undone_and_made_anew
     assert_one_attempt(&w, 3, "made anew").await;
 }
 
+/// Whoever undoes the launch writes down how its ranks ended: no later call starts the job again.
+#[tokio::test(start_paused = true)]
+async fn a_trainer_that_asks_for_no_recovery_during_a_launch_is_heard_by_the_next_call_too() {
+    let (w, recovery) = stopped_job(3).await;
+    w.wire()
+        .faults()
+        .set_plan(|call| match (call.role(), call.action, call.nth) {
+            (RELAUNCH, "PutItem", 3) => Fault::KillCaller { after_effect: true },
+            _ => Fault::Proceed,
+        });
+    assert!(w.call_or_die(RELAUNCH, input(&recovery)).await.is_none());
+    w.wire().faults().set_plan(|_| Fault::Proceed);
+    w.pass(60).await;
+    w.exit_task(&w.task_of(JOB, 2, 1).await, Some(93)).await;
+    let mut asked = 0;
+    for _ in 0..20 {
+        let error = w.call(RELAUNCH, input(&recovery)).await.unwrap_err();
+        match error.name() {
+            "NotToRecover" => asked += 1,
+            name => assert_eq!(name, "NotSettledYet", "{error}"),
+        }
+        if asked == 2 {
+            break;
+        }
+    }
+    assert_eq!(asked, 2, "and by every call after it");
+    assert_eq!(w.running_tasks().len(), 0);
+    assert_eq!(w.job_record().await.attempt, 1);
+    assert_eq!(w.ranks(2).await[1].exit_code, Some(93));
+}
+
 /// RunTask has started a task, its caller dies, and the task ends before the next call asks for it again: the client token
 /// then answers with the ended task (seeds 2778, 6112 and 9274 made it a rank of the new attempt).
 #[tokio::test(start_paused = true)]

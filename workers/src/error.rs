@@ -27,7 +27,11 @@ pub enum WorkerError {
     /// A rank of a launch ended, or did not run in time; all are stopped again. Retried once, then the job fails.
     #[error("{0}")]
     NotStarted(String),
-    /// The same, because a registry throttles image pulls. Retried with back-off, then the job fails.
+    /// The trainer of a rank of a launch asked for no recovery by its exit code; all are stopped again. Not retried: the job
+    /// fails.
+    #[error("{0}")]
+    NotToRecover(String),
+    /// The same as NotStarted, because a registry throttles image pulls. Retried with back-off, then the job fails.
     #[error("{0}")]
     PullThrottled(String),
     /// The function's time is up before its work is; what is done is written down. Called again at once, it goes on.
@@ -79,6 +83,7 @@ impl WorkerError {
             Self::NotPlaced(_) => "NotPlaced",
             Self::KeptOut(_) => "KeptOut",
             Self::NotStarted(_) => "NotStarted",
+            Self::NotToRecover(_) => "NotToRecover",
             Self::PullThrottled(_) => "PullThrottled",
             Self::OutOfTime(_) => "OutOfTime",
             Self::AwsUnavailable(_) => "AwsUnavailable",

@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 52] = [
+const BUILTIN: [(&str, &str); 53] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -185,6 +185,10 @@ const BUILTIN: [(&str, &str); 52] = [
     (
         "operator-drains-meanwhile",
         include_str!("../../scenarios/operator-drains-meanwhile.yaml"),
+    ),
+    (
+        "no-recovery-while-others-start",
+        include_str!("../../scenarios/no-recovery-while-others-start.yaml"),
     ),
     (
         "second-fault-later",

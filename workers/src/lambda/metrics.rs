@@ -50,11 +50,12 @@ pub fn line(
     let mut figures: Vec<(&str, i64)> = Vec::new();
     let mut reason = None;
     match answer {
-        // Asked again by design.
+        // Asked again, or caught, by design.
         Err(
             WorkerError::NotSettledYet(_)
             | WorkerError::NotPlaced(_)
             | WorkerError::NotStarted(_)
+            | WorkerError::NotToRecover(_)
             | WorkerError::PullThrottled(_)
             | WorkerError::KeptOut(_),
         ) => {}

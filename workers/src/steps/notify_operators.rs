@@ -236,9 +236,14 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         }
         Reason::NoGpuFault => lines.push("Nothing was rebooted.".into()),
         Reason::NoRecoveryLeft => {}
-        Reason::AskedByTrainer => {
-            lines.push("Nothing was checked, rebooted or relaunched.".into());
-        }
+        Reason::AskedByTrainer => lines.push(match &input.not_placed {
+            // While it was relaunched.
+            Some(why) => format!(
+                "{}. All ranks were stopped again.",
+                error_message(why)
+            ),
+            None => "Nothing was checked, rebooted or relaunched.".into(),
+        }),
         Reason::InstancesNotRecovered => {}
     }
     lines
@@ -265,7 +270,10 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
             again,
         ],
         Reason::AskedByTrainer => vec![
-            format!("Read the log of rank {}: its trainer says why.", input.failure.rank),
+            match input.not_placed {
+                Some(_) => "Read the log of that rank: its trainer says why.".into(),
+                None => format!("Read the log of rank {}: its trainer says why.", input.failure.rank),
+            },
             again,
         ],
         Reason::UserStopped => vec![
@@ -537,6 +545,20 @@ mod tests {
         let facts: Value = serde_json::from_str(facts).unwrap();
         assert_eq!(facts["notPlaced"], "rank 3 on i-1: RESOURCE:GPU");
         assert_eq!(facts["seconds"], 1100);
+    }
+
+    #[test]
+    fn a_trainer_that_asks_for_no_recovery_during_a_relaunch_is_named() {
+        let mut input = input(Reason::AskedByTrainer);
+        let before = compose(&input, &settings(), NOW).body;
+        assert!(before.contains("Nothing was checked, rebooted or relaunched."));
+        input.not_placed = Some(
+            r#"{"errorType":"NotToRecover","errorMessage":"rank 6 ended with exit code 93"}"#
+                .into(),
+        );
+        let body = compose(&input, &settings(), NOW).body;
+        assert!(body.contains("rank 6 ended with exit code 93. All ranks were stopped again."));
+        assert!(!body.contains("Nothing was checked"), "{body}");
     }
 
     #[test]

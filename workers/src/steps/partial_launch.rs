@@ -8,8 +8,10 @@ use crate::{
         pace,
         stopping::{Ended, Stopping},
     },
+    decisions::exit::Exit,
     ids::{ExecutionArn, TaskArn},
     records::{JobRecord, RankRecord, RankStatus},
+    settings::ExitPolicy,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,7 +69,7 @@ pub(super) async fn undo(
             stopping.add(unrecorded);
         }
         let look = stopping.look(until).await?;
-        note_ended(ctx, &mut ranks, &look.ended).await?;
+        note_ended(ctx, &job, &mut ranks, &look.ended).await?;
         if let Some(trouble) = look.trouble {
             return Err(trouble);
         }
@@ -104,17 +106,40 @@ async fn recorded(
         .collect())
 }
 
+/// The rank of an undone launch whose trainer asked for no recovery by its exit code, in words: it is not launched again.
+pub(super) async fn asked_for_none(
+    ctx: &Context,
+    job: &JobRecord,
+) -> Result<Option<String>, WorkerError> {
+    let settings = ctx.settings.of_job(&job.policies);
+    let ranks = ctx.jobs.ranks(&job.job_id, job.attempt + 1).await?;
+    let asked = ranks.iter().find_map(|rank| {
+        let end = rank.end(&settings)?;
+        let asks =
+            end.classify(&settings) == Exit::Abnormal && end.policy(&settings) == ExitPolicy::Fail;
+        asks.then_some((rank, end.exit_code(&settings)?))
+    });
+    Ok(asked.map(|(rank, code)| {
+        format!(
+            "rank {} ended with exit code {code} while the others started: its trainer asked for no recovery",
+            rank.rank
+        )
+    }))
+}
+
 async fn note_ended(
     ctx: &Context,
+    job: &JobRecord,
     ranks: &mut BTreeMap<TaskArn, RankRecord>,
     ended: &[Ended],
 ) -> Result<(), WorkerError> {
+    let settings = ctx.settings.of_job(&job.policies);
     let stopped: Vec<RankRecord> = ended
         .iter()
-        .filter_map(|end| ranks.remove(&end.task()))
-        .map(|rank| RankRecord {
-            status: RankStatus::Stopped,
-            ..rank
+        .filter_map(|end| Some((end, ranks.remove(&end.task())?)))
+        .map(|(end, mut rank)| {
+            rank.note_end(end.task_end().as_ref(), &settings);
+            rank
         })
         .collect();
     pace::DYNAMODB

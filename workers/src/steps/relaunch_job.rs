@@ -6,7 +6,7 @@
 
 use super::{
     claim_job::Failure,
-    partial_launch::{Launch, undo},
+    partial_launch::{Launch, asked_for_none, undo},
     relaunch_history, release,
     starting::{Started, all_running},
     user_stop,
@@ -140,7 +140,11 @@ async fn relaunch(
     let (job, running) = match running_so_far(ctx, &job).await? {
         Some(running) => (ctx.jobs.go_on_launching(&job, execution).await?, running),
         None => {
-            undo(ctx, job, execution, Launch::Unknown, until).await?;
+            let tried = job.launching || job.launch_try > 0;
+            let job = undo(ctx, job, execution, Launch::Unknown, until).await?;
+            if tried && let Some(why) = asked_for_none(ctx, &job).await? {
+                return Err(WorkerError::NotToRecover(why));
+            }
             for instance in &input.instances {
                 let verdict = "healthy after its reboot";
                 ctx.instances
@@ -519,8 +523,14 @@ async fn give_up(
     } else {
         Launch::Unknown
     };
-    let Err(undoing) = undo(ctx, job, by, known, until).await else {
-        return Err(error);
+    let undoing = match undo(ctx, job, by, known, until).await {
+        Ok(job) => {
+            return Err(match asked_for_none(ctx, &job).await? {
+                Some(why) => WorkerError::NotToRecover(why),
+                None => error,
+            });
+        }
+        Err(undoing) => undoing,
     };
     // Whoever fenced this call off may have looked for its tasks before it had started them.
     let stopped = ctx
