@@ -585,7 +585,10 @@ fn check_end(status: &str, states: &[String]) {
     // A hold that was lost is looked at again, and with it whatever follows.
     let holds = count("CordonInstance");
     for reboot in ["RebootInstance", "RebootByEc2"] {
-        assert!(count(reboot) <= holds, "{reboot} without a hold: {states:?}");
+        assert!(
+            count(reboot) <= holds,
+            "{reboot} without a hold: {states:?}"
+        );
     }
 }
 

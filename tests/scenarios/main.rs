@@ -305,3 +305,28 @@ fn operator_drains_meanwhile() {
 fn no_recovery_while_others_start() {
     ends_as_it_says("no-recovery-while-others-start");
 }
+
+#[test]
+fn application_xid() {
+    ends_as_it_says("application-xid");
+}
+
+#[test]
+fn xid_79() {
+    ends_as_it_says("xid-79");
+}
+
+#[test]
+fn hung_rank() {
+    ends_as_it_says("hung-rank");
+}
+
+#[test]
+fn fault_on_another_node() {
+    ends_as_it_says("fault-on-another-node");
+}
+
+#[test]
+fn agent_away() {
+    ends_as_it_says("agent-away");
+}

@@ -55,6 +55,21 @@ fn transitions_do_not_depend_on_the_ranks_and_calls_grow_with_them() {
     );
 }
 
+#[test]
+fn of_1024_aborted_ranks_only_the_one_that_its_kernel_accuses_is_checked() {
+    let scenario = builtin("abort-of-all-ranks-with-xid").unwrap().unwrap();
+    let scenario = scenario.with_nodes(1024).unwrap();
+    let report = play(&scenario, &PlayOptions::default()).unwrap();
+    assert!(
+        report.passed,
+        "{:#?} {:#?}",
+        report.unmet, report.broken_promises
+    );
+    let entered = report.history.iter();
+    let checked = entered.filter(|event| event["stateEnteredEventDetails"]["name"] == "RunDcgm");
+    assert_eq!(checked.count(), 1);
+}
+
 /// AWS ends an execution at 25,000 events and a payload at 256 KiB; some is left for redrives.
 const EVENTS: usize = 20_000;
 

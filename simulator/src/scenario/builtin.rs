@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 53] = [
+const BUILTIN: [(&str, &str); 58] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -144,6 +144,20 @@ const BUILTIN: [(&str, &str); 53] = [
     (
         "two-bad-by-xid",
         include_str!("../../scenarios/two-bad-by-xid.yaml"),
+    ),
+    (
+        "application-xid",
+        include_str!("../../scenarios/application-xid.yaml"),
+    ),
+    ("xid-79", include_str!("../../scenarios/xid-79.yaml")),
+    ("hung-rank", include_str!("../../scenarios/hung-rank.yaml")),
+    (
+        "fault-on-another-node",
+        include_str!("../../scenarios/fault-on-another-node.yaml"),
+    ),
+    (
+        "agent-away",
+        include_str!("../../scenarios/agent-away.yaml"),
     ),
     ("echo-xids", include_str!("../../scenarios/echo-xids.yaml")),
     (
