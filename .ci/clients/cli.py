@@ -25,6 +25,7 @@ REFUSED = {
     "aws iam ": UNKNOWN,
     "aws cloudwatch ": UNKNOWN,
     "aws autoscaling ": UNKNOWN,
+    "aws ssm list-documents ": UNKNOWN,
     # The simulated nodes have no shell: they know the stack's own scripts.
     "aws ssm send-command ": r"\((InvalidParameters|ValidationException|InvalidDocument)\)",
 }

@@ -70,7 +70,13 @@ fn within_bounds(row: &Row) {
     } = row;
     let what = format!("{ranks} ranks, {faulty} bad: {usage:?}");
     assert!(!usage.calls.contains_key("dynamodb:Scan"), "{what}");
-    assert_eq!(usage.throttled, 0, "{what}");
+    // Each bad instance asks ECS of itself a few times while it is cordoned; of many at once some ask again.
+    let most = if *faulty > 1 {
+        2 * u64::from(*faulty)
+    } else {
+        0
+    };
+    assert!(u64::from(usage.throttled) <= most, "{what}");
     assert!(usage.largest_payload < 256 * 1024, "{what}");
     assert!(usage.history_events < 20_000, "{what}");
 }

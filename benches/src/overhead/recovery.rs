@@ -6,7 +6,7 @@ use super::{
 };
 use crate::site::{Plan, Site, SiteError, What, play};
 use serde_json::Value;
-use simulator::{faults::role, wire::CallRecord};
+use simulator::{faults::role, ssm::REBOOT, wire::CallRecord};
 use std::collections::BTreeMap;
 
 /// Plays a recovery of one bad GPU and shares out its time.
@@ -76,7 +76,10 @@ fn deliveries(site: &Site, fleet: &Fleet) -> Spans {
             spans.add(Piece::SyncDelivery, told, heard);
         }
     }
-    let sent = times(&|call| call.action == "SendCommand");
+    let sent = times(&|call| {
+        let of_reboot = call.resource.as_deref().is_some_and(|r| r.contains(REBOOT));
+        call.action == "SendCommand" && of_reboot
+    });
     for (begin, back) in &fleet.reboots {
         // From the answer to SendCommand until the node goes down.
         let asked = sent.iter().copied().rfind(|at| at < begin);
