@@ -2,11 +2,14 @@
 # Reboots the node, but only out of the boot that the order names. Exit codes and words: docs/node-scripts.md.
 #
 # The agent runs a script that exits 194 again after the reboot (Systems Manager user guide, send-commands-reboot), and an
-# order may come late or twice: every run looks at the boot id, and needs no clock and no mark on a disk.
-# SSM puts the parameter in as text before it runs the script; the document's allowedPattern lets a UUID through only.
+# order may come late or twice: every run looks at the boot id, and needs no clock and no mark on a disk. Nor is an order good for
+# the rest of its boot: an agent that hangs may run it when the node works again. The uptime bounds that; no clock sets it.
+# SSM puts the parameters in as text before it runs the script; the document's allowedPatterns let a UUID and digits through only.
 order='{{ BootId }}'
+until='{{ UntilUptime }}' # seconds since the boot
 uuid='^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
 [[ $order =~ $uuid ]] || { echo 'bad parameter: BootId takes a boot id, as the probe gives it'; exit 64; }
+[[ $until =~ ^[0-9]{1,9}$ ]] || { echo 'bad parameter: UntilUptime takes 1 to 9 digits'; exit 64; }
 
 # The SSM agent waits until nobody holds the script's output any more: what is left behind must not.
 exec </dev/null 2>/dev/null
@@ -19,6 +22,14 @@ read -r boot <"$root/proc/sys/kernel/random/boot_id"
 [[ $boot =~ $uuid ]] || { echo "refused: this node's boot id cannot be read"; exit 74; }
 if [ "$boot" != "$order" ]; then
   echo "nothing to do: the order is for boot $order, this is boot $boot"
+  exit 0
+fi
+uptime=''
+read -r uptime _ <"$root/proc/uptime"
+uptime=${uptime%.*}
+[[ $uptime =~ ^[0-9]+$ ]] || { echo "refused: this node's uptime cannot be read"; exit 74; }
+if [ "$uptime" -gt "$until" ]; then
+  echo "nothing to do: the order was good for $until s of this boot, it is $uptime s old"
   exit 0
 fi
 

@@ -140,8 +140,8 @@ impl Node {
         }
     }
 
-    /// `reboot.sh` with an order for this boot.
-    pub fn reboot(&self, order: &str) -> Said {
+    /// `reboot.sh` with an order for this boot, good for its first `until` seconds.
+    pub fn reboot(&self, order: &str, until: u64) -> Said {
         let said = |code, line| Said { code, line };
         if self.boot_id != order {
             return said(
@@ -151,6 +151,13 @@ impl Node {
                     self.boot_id
                 ),
             );
+        }
+        if self.uptime > until {
+            let line = format!(
+                "nothing to do: the order was good for {until} s of this boot, it is {} s old",
+                self.uptime
+            );
+            return said(0, line);
         }
         if self.held == Held::Login {
             let line = "refused: a login session holds a GPU: pid 4242 of ubuntu (python3)";

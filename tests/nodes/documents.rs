@@ -17,8 +17,8 @@ fn each_script_fits_into_a_document() {
 
 /// SSM reads `{{ … }}` anywhere in a document as a parameter.
 #[test]
-fn a_script_has_no_braces_but_its_one_parameters() {
-    for (name, parameters) in [("probe.sh", 1), ("reboot.sh", 1), ("health-check.sh", 0)] {
+fn a_script_has_no_braces_but_its_parameters() {
+    for (name, parameters) in [("probe.sh", 1), ("reboot.sh", 2), ("health-check.sh", 0)] {
         let text = script(name);
         assert_eq!(text.matches("{{").count(), parameters, "{name}");
         // A parameter is put in as text: between single quotes nothing in it is expanded.

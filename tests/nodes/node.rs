@@ -191,7 +191,12 @@ impl Node {
 
     /// The reboot order, as SSM runs it.
     pub fn reboot(&self, boot: &str) -> Said {
-        self.run(&substituted("reboot.sh", "BootId", boot), &[])
+        self.reboot_until(boot, UPTIME + 300)
+    }
+
+    /// The same, good for the boot's first `until` seconds.
+    pub fn reboot_until(&self, boot: &str, until: u64) -> Said {
+        self.run(&order(boot, &until.to_string()), &[])
     }
 
     /// The health check, as its container runs it: level and bound in seconds.
@@ -239,6 +244,11 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The script of the reboot order with its two parameters.
+pub fn order(boot: &str, until: &str) -> String {
+    substituted("reboot.sh", "BootId", boot).replace("{{ UntilUptime }}", until)
 }
 
 /// A script with its parameter put in as SSM does it: as text.

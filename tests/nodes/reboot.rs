@@ -1,7 +1,7 @@
 //! The reboot order: right in its own boot, nothing in any other, never under somebody's hands.
 
 use crate::{
-    node::{BOOT, EARLIER_BOOT, Node, substituted},
+    node::{BOOT, EARLIER_BOOT, Node, UPTIME, order},
     said::Said,
 };
 
@@ -23,6 +23,19 @@ fn an_order_for_this_boot_reboots() {
         194,
         &format!("rebooting: boot {BOOT}"),
     );
+}
+
+/// An agent that hangs runs it in the same boot, perhaps under the next job.
+#[test]
+fn an_order_that_is_too_late_does_nothing_and_says_so() {
+    let late = Node::new().reboot_until(BOOT, UPTIME - 1);
+    let line = format!(
+        "nothing to do: the order was good for {} s of this boot, it is {UPTIME} s old",
+        UPTIME - 1
+    );
+    assert_said(&late, 0, &line);
+    let last = Node::new().reboot_until(BOOT, UPTIME);
+    assert_eq!(last.code, Some(194), "{last:?}");
 }
 
 /// After the reboot the agent runs it again; a late or doubled order reads the same.
@@ -171,7 +184,11 @@ fn a_parameter_that_is_no_boot_id_is_refused() {
         &format!("{BOOT}\n{BOOT}"),
         "4f3c2a1b0d9e4c7f8a6b5e4d3c2b1a09",
     ] {
-        let said = Node::new().run(&substituted("reboot.sh", "BootId", bad), &[]);
+        let said = Node::new().run(&order(bad, "90300"), &[]);
+        assert_eq!(said.code, Some(64), "{bad}: {said:?}");
+    }
+    for bad in ["", "soon", "-1", "1e3", "9999999999"] {
+        let said = Node::new().run(&order(BOOT, bad), &[]);
         assert_eq!(said.code, Some(64), "{bad}: {said:?}");
     }
 }

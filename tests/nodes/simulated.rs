@@ -86,9 +86,9 @@ fn agrees_on_the_probe(of: &Simulated, since: u64) {
     );
 }
 
-fn agrees_on_the_reboot(of: &Simulated, order: &str) {
-    let said = real(of).reboot(order);
-    let simulated = of.reboot(order);
+fn agrees_on_the_reboot(of: &Simulated, order: &str, until: u64) {
+    let said = real(of).reboot_until(order, until);
+    let simulated = of.reboot(order, until);
     assert_eq!(
         (said.line.trim_end(), said.code),
         (simulated.line.as_str(), Some(simulated.code)),
@@ -196,7 +196,9 @@ fn who_holds_a_gpu_and_what_the_reboot_says_to_it() {
     for held in [Held::None, Held::Task, Held::Orphan, Held::Login] {
         let node = Simulated { held, ..well() };
         agrees_on_the_probe(&node, 3_600);
-        agrees_on_the_reboot(&node, BOOT);
-        agrees_on_the_reboot(&node, EARLIER_BOOT);
+        for until in [UPTIME - 1, UPTIME, UPTIME + 300] {
+            agrees_on_the_reboot(&node, BOOT, until);
+            agrees_on_the_reboot(&node, EARLIER_BOOT, until);
+        }
     }
 }

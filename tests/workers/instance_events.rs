@@ -209,7 +209,7 @@ async fn a_real_reboot_is_heard_of_when_the_agent_is_back() {
     let sent = w.cloud.ssm.api(
         "SendCommand",
         &json!({ "DocumentName": simulator::ssm::REBOOT, "InstanceIds": [instance_id(1)],
-            "TimeoutSeconds": 30, "Parameters": { "BootId": [boot] } }),
+            "TimeoutSeconds": 30, "Parameters": { "BootId": [boot], "UntilUptime": ["999999999"] } }),
     );
     let command = sent.unwrap()["Command"]["CommandId"].clone();
     let (waiting, token) = w.waiting_execution().await;

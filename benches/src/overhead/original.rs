@@ -336,7 +336,7 @@ impl Calls<'_> {
         let body = json!({
             "DocumentName": REBOOT,
             "InstanceIds": [instance_id(0, bad)],
-            "Parameters": { "BootId": [boot.map(|view| view.boot_id).unwrap_or_default()] },
+            "Parameters": { "BootId": [boot.map(|view| view.boot_id).unwrap_or_default()], "UntilUptime": ["999999999"] },
         });
         self.attempt("ssm", "SendCommand", body).await;
         self.mark(bad, "REBOOTING").await;

@@ -18,7 +18,7 @@ pub(super) const EXECUTION: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Script {
     Probe { since: u64 },
-    Reboot { boot_id: String },
+    Reboot { boot_id: String, until: u64 },
 }
 
 impl Script {
@@ -28,23 +28,19 @@ impl Script {
     pub fn read(document: &str, parameters: &Value) -> Result<Self, ApiError> {
         match document {
             PROBE => {
-                let since = one(parameters, "AttemptSeconds")?;
-                let digits =
-                    (1..=8).contains(&since.len()) && since.bytes().all(|b| b.is_ascii_digit());
-                let since = since.parse().ok().filter(|_| digits);
-                since
-                    .map(|since| Self::Probe { since })
-                    .ok_or_else(|| refused("AttemptSeconds"))
+                let since = text(parameters, "AttemptSeconds", 1)?;
+                let since = digits(since, 8).ok_or_else(|| refused("AttemptSeconds"))?;
+                Ok(Self::Probe { since })
             }
             REBOOT => {
-                let boot_id = one(parameters, "BootId")?;
-                if is_boot_id(boot_id) {
-                    Ok(Self::Reboot {
-                        boot_id: boot_id.to_owned(),
-                    })
-                } else {
-                    Err(refused("BootId"))
+                let boot_id = text(parameters, "BootId", 2)?;
+                let until = text(parameters, "UntilUptime", 2)?;
+                let until = digits(until, 9).ok_or_else(|| refused("UntilUptime"))?;
+                if !is_boot_id(boot_id) {
+                    return Err(refused("BootId"));
                 }
+                let boot_id = boot_id.to_owned();
+                Ok(Self::Reboot { boot_id, until })
             }
             _ => Err(ApiError::new(
                 "InvalidDocument",
@@ -63,19 +59,24 @@ impl Script {
     pub fn run(&self, node: &Node) -> Said {
         match self {
             Self::Probe { since } => node.probe(*since),
-            Self::Reboot { boot_id } => node.reboot(boot_id),
+            Self::Reboot { boot_id, until } => node.reboot(boot_id, *until),
         }
     }
 }
 
-/// A document's parameter of type String is given as a list of one text.
-fn one<'a>(parameters: &'a Value, name: &str) -> Result<&'a str, ApiError> {
+/// One of so many parameters of a document; of type String, it is given as a list of one text.
+fn text<'a>(parameters: &'a Value, name: &str, of: usize) -> Result<&'a str, ApiError> {
     let names = parameters.as_object().into_iter().flatten();
     let list = parameters[name].as_array().map(Vec::as_slice);
     match list {
-        Some([text]) if names.count() == 1 => text.as_str().ok_or_else(|| refused(name)),
+        Some([text]) if names.count() == of => text.as_str().ok_or_else(|| refused(name)),
         _ => Err(refused(name)),
     }
+}
+
+fn digits(text: &str, most: usize) -> Option<u64> {
+    let digits = (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 fn refused(name: &str) -> ApiError {

@@ -38,8 +38,12 @@ impl World {
 
     fn reboot(&self, node: &str) -> String {
         let boot = self.fleet.instance(node).unwrap().boot_id;
-        self.try_send(&[node], REBOOT, json!({ "BootId": [boot] }))
-            .unwrap()
+        self.try_send(
+            &[node],
+            REBOOT,
+            json!({ "BootId": [boot], "UntilUptime": ["999999999"] }),
+        )
+        .unwrap()
     }
 
     fn probe(&self, node: &str) -> String {
@@ -92,7 +96,7 @@ async fn an_order_reboots_the_boot_that_it_names_and_no_other() {
         assert_ne!(after.boot_id, before.boot_id);
         // SSM had given the command up by then: its status proves nothing.
         assert_eq!(w.status(&command, node), "DeliveryTimedOut");
-        let late = json!({ "BootId": [before.boot_id] });
+        let late = json!({ "BootId": [before.boot_id], "UntilUptime": ["999999999"] });
         let again = w.try_send(&[node], REBOOT, late).unwrap();
         minutes(1).await;
         let (status, code, output) = w.said(&again, node);
@@ -320,8 +324,10 @@ async fn what_ssm_would_refuse_is_refused() {
         assert_eq!(code(&[NODE], PROBE, &bad), "InvalidParameters", "{bad}");
     }
     for bad in [
-        json!({ "BootId": ["now"] }),
-        json!({ "BootId": ["4F3C2A1B-0d9e-4c7f-8a6b-5e4d3c2b1a09"] }),
+        json!({ "BootId": ["now"], "UntilUptime": ["300"] }),
+        json!({ "BootId": ["4F3C2A1B-0d9e-4c7f-8a6b-5e4d3c2b1a09"], "UntilUptime": ["300"] }),
+        json!({ "BootId": ["4f3c2a1b-0d9e-4c7f-8a6b-5e4d3c2b1a09"], "UntilUptime": ["1e3"] }),
+        json!({ "BootId": ["4f3c2a1b-0d9e-4c7f-8a6b-5e4d3c2b1a09"] }),
     ] {
         assert_eq!(code(&[NODE], REBOOT, &bad), "InvalidParameters", "{bad}");
     }
