@@ -76,7 +76,7 @@ fn within_bounds(row: &Row) {
     } else {
         0
     };
-    assert!(u64::from(usage.throttled) <= most, "{what}");
+    assert!(usage.throttled <= most, "{what}");
     assert!(usage.largest_payload < 256 * 1024, "{what}");
     assert!(usage.history_events < 20_000, "{what}");
 }
@@ -98,8 +98,8 @@ fn the_systems_own_part_stays_below_its_bound() {
     let compared = overhead::compare().expect("it can be played");
     for size in &compared {
         let own = size.recovery.by(Owner::System);
-        // Some four seconds of it are waits for what the bad node answers, before its reboot and after it.
-        let bound = if size.nodes <= 8 { 7.0 } else { 12.0 };
+        // Some eleven seconds of it are waits for what the nodes answer, before the reboot and after it.
+        let bound = if size.nodes <= 8 { 15.0 } else { 25.0 };
         assert!(own <= bound, "{} nodes: {own} s", size.nodes);
     }
     let first_function = compared.iter().map(|size| size.original.calls[0]);
