@@ -288,7 +288,7 @@ class System:
         """The node has rebooted: Systems Manager says so once the wait is on."""
         wait_for(f"{instance} is awaited", lambda: self.item(INSTANCES, instance_id=instance).get("task_token"))
         event = json.loads((EVENTS / "command-invocation-success.json").read_text(encoding="utf-8"))
-        event["detail"] |= {"command-id": command, "instance-id": instance}
+        event["detail"] |= {"command-id": command, "instance-id": instance, "document-name": "gpu-recovery-reboot"}
         self.send(event)
 
 
@@ -306,6 +306,21 @@ def dcgm(code):
 
 COMMAND = "0831e1a8-a1ac-4257-a1fd-c831bc48107e"
 SENT = {"Return": {"Command": {"CommandId": COMMAND}}}
+
+
+def answer(boot, uptime):
+    """What SSM has of a node's probe."""
+    line = f"probe1 {boot} {uptime} 8:96a1860f094d none - - full none\n"
+    return {"Return": {"Status": "Success", "ResponseCode": 0, "StandardOutputContent": line}}
+
+
+def asked(*answers):
+    """The bad node is asked before the reboot, and after it until it tells another boot."""
+    return {"AskNode": [SENT] * len(answers), "ReadAnswer": list(answers)}
+
+
+BEFORE = answer("4f3c2a1b-0d9e-4c7f-8a6b-5e4d3c2b1a09", 90000)
+AFTER = answer("00000000-1111-2222-3333-444444444444", 60)
 
 
 # ---------------------------------------------------------------- the tests
@@ -329,7 +344,7 @@ def the_template_deploys(system):
 def a_gpu_fault_is_recovered_and_told(system):
     job, tasks = system.job(3)
     task, instance = tasks[1]
-    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[SENT], VerifyGpus=[dcgm(0)])
+    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[SENT], VerifyGpus=[dcgm(0)], **asked(BEFORE, AFTER))
     before = system.executions()
     system.send(system.stop_event(task, 1))
     [execution] = system.started(before)
@@ -338,8 +353,8 @@ def a_gpu_fault_is_recovered_and_told(system):
     assert end["status"] == "SUCCEEDED", (end, system.path(execution))
     # ministack's history leaves out what happens inside a Map; what was done there shows in the tables and in ECS.
     expected = [
-        "Classify", "ClaimJob", "JobClaimed?", "StopSiblings", "AllStopped?", "CheckGpus", "CheckAgain?",
-        "GpusHealthy?", "RecoverInstances", "InstancesRecovered?", "RelaunchJob", "NotifyOperators",
+        "Classify", "ClaimJob", "JobClaimed?", "ProbeNodes", "StopSiblings", "AllStopped?", "WaitForNodes", "HearNodes",
+        "AllHeard?", "NameSuspects", "CheckGpus", "CheckAgain?", "GpusHealthy?", "RecoverInstances", "InstancesRecovered?", "RelaunchJob", "NotifyOperators",
     ]  # fmt: skip
     assert system.path(execution) == expected, system.path(execution)
     attributes, subject, body = system.message()
@@ -421,7 +436,7 @@ def healthy_gpus_fail_the_job_and_reboot_nothing(system):
 def a_gpu_that_stays_faulty_is_quarantined(system):
     job, tasks = system.job(2)
     instance = tasks[0][1]
-    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[SENT], VerifyGpus=[dcgm(1)])
+    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[SENT], VerifyGpus=[dcgm(1)], **asked(BEFORE, AFTER))
     before = system.executions()
     system.send(system.stop_event(tasks[0][0], 1))
     [execution] = system.started(before)
@@ -503,7 +518,7 @@ def an_operator_who_stops_a_task_stops_the_job(system):
 def a_recovery_that_breaks_is_told_with_its_replay_command(system):
     job, tasks = system.job(1)
     refused = {"Throw": {"Error": "Ssm.AccessDeniedException", "Cause": "not authorized to perform: ssm:SendCommand"}}
-    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[refused])
+    system.mock(RunDcgm=[dcgm(1)], RebootInstance=[refused], **asked(BEFORE))
     before = system.executions()
     system.send(system.stop_event(tasks[0][0], 1))
     [execution] = system.started(before)

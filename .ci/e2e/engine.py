@@ -1,10 +1,11 @@
-"""Runs ministack with six small means that it lacks; e2e.py starts it.
+"""Runs ministack with seven small means that it lacks; e2e.py starts it.
 
 - Its mock configuration is chosen by StartExecution's ARN (`...#Case`), which a rule cannot name: every execution
   that names none is of the case `Recovery`.
 - It takes TimeoutSeconds for a number where AWS takes a JSONata expression too: the expression is evaluated here, by
   its own evaluator.
 - Its context object has no Execution.RedriveCount, which on AWS is 0 until the first redrive.
+- Its CloudFormation knows no SSM document; the calls that name one are mocked.
 - Its Step Functions has versions and aliases, its CloudFormation does not know them: they are made by its own API.
 - It signs every function's calls with the account's number. Here the access key is the function's name, for the recorder;
   on AWS each has its role's.
@@ -71,6 +72,11 @@ def keep(*_args, **_kwargs):
     """The account ends with the test."""
 
 
+def name_document(_logical_id, properties, _stack_name):
+    return properties["Name"], {}
+
+
+_RESOURCE_HANDLERS["AWS::SSM::Document"] = {"create": name_document, "delete": keep}
 _RESOURCE_HANDLERS["AWS::StepFunctions::StateMachineVersion"] = {"create": create_version, "delete": keep}
 _RESOURCE_HANDLERS["AWS::StepFunctions::StateMachineAlias"] = {"create": create_alias, "delete": keep}
 lambda_svc.execution_credentials = credentials_of_its_own

@@ -473,7 +473,7 @@ pub(super) fn fault_of(
 /// SNS's model gives each of its errors a status of its own; the services that speak awsJson refuse with 400.
 fn final_status(code: &str) -> u16 {
     match code {
-        "AuthorizationError" => 403,
+        "AuthorizationError" | "UnauthorizedOperation" => 403,
         "NotFound" => 404,
         _ => 400,
     }

@@ -9,6 +9,11 @@ use tokio::time::Instant;
 /// API_ListCommandInvocations, `CommandPlugin`: "Output: up to 2,500 characters".
 const LISTED_OUTPUT: usize = 2500;
 
+/// The time of a plugin's start has no fractions (service model, StringDateTime).
+fn in_seconds(at: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(at).to_string()
+}
+
 pub(super) struct Command {
     pub script: Script,
     pub parameters: Value,
@@ -62,9 +67,9 @@ impl Command {
             "Comment": self.comment,
             "DocumentName": self.script.document(),
             "DocumentVersion": "$DEFAULT",
-            "PluginName": "run",
+            "PluginName": "script",
             "ResponseCode": invocation.code,
-            "ExecutionStartDateTime": invocation.started.map(rfc3339).unwrap_or_default(),
+            "ExecutionStartDateTime": invocation.started.map(in_seconds).unwrap_or_default(),
             "Status": invocation.status,
             "StatusDetails": invocation.details(),
             "StandardOutputContent": invocation.output,
@@ -89,7 +94,7 @@ impl Command {
         });
         if details {
             listed["CommandPlugins"] = json!([{
-                "Name": "run",
+                "Name": "script",
                 "Status": invocation.status,
                 "StatusDetails": invocation.details(),
                 "ResponseCode": invocation.code,
