@@ -138,6 +138,24 @@ async fn an_instance_that_another_jobs_recovery_held_when_it_ended_is_taken_over
     assert_held_by(&w, &recovery).await;
 }
 
+/// Seed 5634: two executions were redriven at once, and Step Functions showed both as ended for a while.
+#[tokio::test(start_paused = true)]
+async fn promise_2_an_execution_that_was_redriven_a_moment_ago_keeps_its_instance() {
+    let (w, recovery) = stopped_job().await;
+    let other = held_for_another_job(&w).await;
+    w.end(&other);
+    w.pass(60).await;
+    // It writes, so it runs, whatever DescribeExecution shows.
+    let now = w.context("test").clock.rfc3339();
+    w.edit_instance(&instance_id(1), "updated_at", json!({ "S": now }))
+        .await;
+    w.pass(30).await;
+    refused(&w, recovery.cordon(1), "HeldByAnother").await;
+    // It is shown within five minutes: one that is still shown as ended then has written its last.
+    w.pass(300).await;
+    w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+}
+
 /// Who has lost the job has no say in its instances, even when it runs because it was redriven.
 #[tokio::test(start_paused = true)]
 async fn a_hold_for_this_job_of_an_execution_that_has_lost_it_is_void() {

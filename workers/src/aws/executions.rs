@@ -38,6 +38,29 @@ impl Executions {
         named_at: &str,
         now: i64,
     ) -> Result<bool, WorkerError> {
+        Ok(self.ended(execution, named_at, now).await?.is_none())
+    }
+
+    /// The same for what the execution itself has written at `written_at`: it runs also when it is shown as ended before that,
+    /// because it was redriven a moment ago.
+    pub async fn may_run(
+        &self,
+        execution: &ExecutionArn,
+        written_at: &str,
+        now: i64,
+    ) -> Result<bool, WorkerError> {
+        let ended = self.ended(execution, written_at, now).await?;
+        let since = parse_time(written_at).filter(|at| now - at < SHOWN_WITHIN_SECONDS);
+        Ok(ended.is_none_or(|ended| since.is_some_and(|since| since > ended)))
+    }
+
+    /// When the execution ended, in seconds since the epoch; `None` while it runs.
+    async fn ended(
+        &self,
+        execution: &ExecutionArn,
+        named_at: &str,
+        now: i64,
+    ) -> Result<Option<i64>, WorkerError> {
         match self
             .client
             .describe_execution()
@@ -45,17 +68,17 @@ impl Executions {
             .send()
             .await
         {
-            Ok(e) => Ok(matches!(
-                e.status,
-                ExecutionStatus::Running | ExecutionStatus::PendingRedrive
-            )),
+            Ok(e) => Ok(match e.status {
+                ExecutionStatus::Running | ExecutionStatus::PendingRedrive => None,
+                _ => Some(e.stop_date.map_or(i64::MAX, |at| at.secs())),
+            }),
             Err(e) if code_of(&e) == "ExecutionDoesNotExist" => {
                 if parse_time(named_at).is_some_and(|at| now - at < SHOWN_WITHIN_SECONDS) {
                     return Err(WorkerError::NotSettledYet(format!(
                         "Step Functions does not show execution {execution} yet"
                     )));
                 }
-                Ok(false)
+                Ok(Some(i64::MAX))
             }
             Err(e) => Err(WorkerError::aws("states:DescribeExecution")(e)),
         }

@@ -29,8 +29,9 @@ pub struct Hold<'a> {
     pub arn: &'a ContainerInstanceArn,
     pub job: &'a JobId,
     pub by: &'a ExecutionArn,
-    /// The ended execution to take it over from, when there is one.
-    pub previous: Option<&'a ExecutionArn>,
+    /// The ended execution to take it over from, when there is one, and when the item was last written: it may be
+    /// redriven meanwhile.
+    pub previous: Option<(&'a ExecutionArn, &'a str)>,
     /// The GPUs of its registration, as the probe tells a set; none when ECS names none.
     pub gpus: Option<&'a str>,
     pub verdict: &'a str,
@@ -185,6 +186,7 @@ impl Instances {
     /// Takes the instance for a reboot. Answers `None` when another recovery was faster.
     pub async fn hold(&self, hold: Hold<'_>) -> Result<Option<InstanceRecord>, WorkerError> {
         let faults = hold.faults.iter().map(n).collect();
+        let (previous, seen) = hold.previous.unwrap_or((hold.by, ""));
         let update = self
             .update(
                 hold.instance,
@@ -195,12 +197,13 @@ impl Instances {
             )
             .condition_expression(
                 "attribute_not_exists(instance_id) OR (#status <> :quarantined AND \
-                 (attribute_not_exists(holder) OR holder = :by OR holder = :previous))",
+                 (attribute_not_exists(holder) OR holder = :by OR (holder = :previous AND updated_at = :seen)))",
             )
             .expression_attribute_values(":rebooting", s(InstanceStatus::Rebooting.as_str()))
             .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
             .expression_attribute_values(":by", s(hold.by.as_str()))
-            .expression_attribute_values(":previous", s(hold.previous.unwrap_or(hold.by).as_str()))
+            .expression_attribute_values(":previous", s(previous.as_str()))
+            .expression_attribute_values(":seen", s(seen))
             .expression_attribute_values(":job", s(hold.job.as_str()))
             .expression_attribute_values(":arn", s(hold.arn.as_str()))
             .expression_attribute_values(":true", AttributeValue::Bool(true))

@@ -166,7 +166,9 @@ impl Step for CordonInstance {
                 arn: &arn,
                 job: &input.job_id,
                 by: &input.execution,
-                previous: before.as_ref().and_then(|r| r.holder.as_ref()),
+                previous: before
+                    .as_ref()
+                    .and_then(|r| Some((r.holder.as_ref()?, r.updated_at.as_str()))),
                 gpus: gpus.as_deref(),
                 verdict: &verdict,
                 faults: &faults,
@@ -226,7 +228,7 @@ async fn refusal_of(
         Some(holder)
             if ctx
                 .executions
-                .is_running(holder, &record.updated_at, now)
+                .may_run(holder, &record.updated_at, now)
                 .await? =>
         {
             let detail = format!("held by execution {holder}");
