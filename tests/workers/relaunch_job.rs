@@ -469,8 +469,8 @@ fn slow_to_show() -> CloudOptions {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_launch_with_a_task_that_has_stopped_meanwhile_is_undone_and_made_anew() {
+/// A launch whose worker died half way, and one of whose tasks has ended with this code since.
+async fn half_launched(code: i32) -> (World, Recovery) {
     let (w, recovery) = stopped_job(3).await;
     w.wire()
         .faults()
@@ -481,7 +481,13 @@ async fn a_launch_with_a_task_that_has_stopped_meanwhile_is_undone_and_made_anew
     assert!(w.call_or_die(RELAUNCH, input(&recovery)).await.is_none());
     w.wire().faults().set_plan(|_| Fault::Proceed);
     w.pass(60).await;
-    w.exit_task(&w.task_of(JOB, 2, 1).await, Some(1)).await;
+    w.exit_task(&w.task_of(JOB, 2, 1).await, Some(code)).await;
+    (w, recovery)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_with_a_task_that_has_stopped_meanwhile_is_undone_and_made_anew() {
+    let (w, recovery) = half_launched(1).await;
     w.settled_outcome(RELAUNCH, input(&recovery), "Relaunched")
         .await;
     assert_one_attempt(&w, 3, "made anew").await;
@@ -490,17 +496,7 @@ async fn a_launch_with_a_task_that_has_stopped_meanwhile_is_undone_and_made_anew
 /// Whoever undoes the launch writes down how its ranks ended: no later call starts the job again.
 #[tokio::test(start_paused = true)]
 async fn a_trainer_that_asks_for_no_recovery_during_a_launch_is_heard_by_the_next_call_too() {
-    let (w, recovery) = stopped_job(3).await;
-    w.wire()
-        .faults()
-        .set_plan(|call| match (call.role(), call.action, call.nth) {
-            (RELAUNCH, "PutItem", 3) => Fault::KillCaller { after_effect: true },
-            _ => Fault::Proceed,
-        });
-    assert!(w.call_or_die(RELAUNCH, input(&recovery)).await.is_none());
-    w.wire().faults().set_plan(|_| Fault::Proceed);
-    w.pass(60).await;
-    w.exit_task(&w.task_of(JOB, 2, 1).await, Some(93)).await;
+    let (w, recovery) = half_launched(93).await;
     let mut asked = 0;
     for _ in 0..20 {
         let error = w.call(RELAUNCH, input(&recovery)).await.unwrap_err();
