@@ -1,7 +1,11 @@
 //! What both tables' modules share of DynamoDB.
 
 use crate::WorkerError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::put_item::{PutItemError, PutItemOutput},
+    types::AttributeValue,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
 
@@ -16,6 +20,18 @@ pub fn s(text: impl Into<String>) -> AttributeValue {
 /// A number attribute.
 pub fn n(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
+}
+
+/// What became of a put that is to change nothing where its condition does not hold.
+///
+/// # Errors
+/// Any other failure of the call.
+pub fn put_or_left(put: Result<PutItemOutput, SdkError<PutItemError>>) -> Result<(), WorkerError> {
+    match put {
+        Ok(_) => Ok(()),
+        Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => Ok(()),
+        Err(e) => Err(WorkerError::aws("dynamodb:PutItem")(e)),
+    }
 }
 
 /// Anything as one attribute.

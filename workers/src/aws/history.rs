@@ -2,12 +2,12 @@
 
 use crate::{
     WorkerError,
-    aws::dynamo::{read, s, write},
+    aws::dynamo::{put_or_left, read, s, write},
     context::{Clock, parse_time},
     ids::{ExecutionArn, JobId},
     records::event::{About, EventRecord, KEPT_DAYS, PREFIX, What},
 };
-use aws_sdk_dynamodb::{Client, error::SdkError};
+use aws_sdk_dynamodb::Client;
 use aws_smithy_types::{DateTime, date_time::Format};
 
 const DAY_SECONDS: i64 = 86_400;
@@ -76,14 +76,8 @@ impl History {
             .condition_expression("attribute_not_exists(job_id)")
             .send()
             .await;
-        match put {
-            Ok(_) => Ok(()),
-            // An earlier call has added it.
-            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
-                Ok(())
-            }
-            Err(e) => Err(WorkerError::aws("dynamodb:PutItem")(e)),
-        }
+        // Or an earlier call has added it.
+        put_or_left(put)
     }
 
     /// The events since then (seconds since the epoch), oldest first. An expired item can stand for a few days until

@@ -6,7 +6,7 @@
 use crate::{
     WorkerError,
     aws::{
-        dynamo::{Item, n, read, s, to_attribute, write},
+        dynamo::{Item, n, put_or_left, read, s, to_attribute, write},
         pace,
         update::Update,
     },
@@ -18,7 +18,6 @@ use crate::{
 };
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
     operation::{put_item::PutItemError, update_item::UpdateItemError},
     types::{AttributeValue, PutRequest, ReturnValuesOnConditionCheckFailure, WriteRequest},
 };
@@ -311,13 +310,7 @@ impl Jobs {
             .expression_attribute_values(":task", s(rank.task_arn.as_str()))
             .send()
             .await;
-        match put {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
-                Ok(())
-            }
-            Err(e) => Err(WorkerError::aws("dynamodb:PutItem")(e)),
-        }
+        put_or_left(put)
     }
 
     /// Writes a new job's item, once: a job id is never used twice.
