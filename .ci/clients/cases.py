@@ -104,6 +104,10 @@ def answered(w):
     yield "ecs", "ListAttributes", {
         "cluster": CLUSTER, "targetType": "container-instance", "attributeName": "ecs.instance-type",
     }
+    mark = {"name": "gpu-recovery.spare", "targetType": "container-instance", "targetId": w.arns[ALSO_FREE]}
+    yield "ecs", "PutAttributes", {"cluster": CLUSTER, "attributes": [{**mark, "value": "judged"}]}
+    yield "ecs", "ListContainerInstances", {"cluster": CLUSTER, "filter": "attribute:gpu-recovery.spare == 'judged'"}
+    yield "ecs", "DeleteAttributes", {"cluster": CLUSTER, "attributes": [mark]}
     yield "ecs", "ListTasks", {"cluster": CLUSTER, "maxResults": 2}
     yield "ecs", "ListTasks", {"cluster": CLUSTER, "family": "train", "desiredStatus": "RUNNING"}
     yield "ecs", "DescribeTaskDefinition", {"taskDefinition": "train"}
@@ -231,6 +235,9 @@ def refused(w):
     yield "ecs", "DescribeTasks", {"cluster": CLUSTER, "tasks": []}, "InvalidParameterException"
     yield "ecs", "DescribeTaskDefinition", {"taskDefinition": "none"}, "ClientException"
     yield "ecs", "ListAttributes", {"cluster": "none", "targetType": "container-instance"}, "ClusterNotFoundException"
+    lost = {"name": "a", "targetId": f"arn:aws:ecs:us-east-1:123456789012:container-instance/{CLUSTER}/none"}
+    yield "ecs", "PutAttributes", {"cluster": CLUSTER, "attributes": [lost]}, "TargetNotFoundException"
+    yield "ecs", "DeleteAttributes", {"cluster": CLUSTER, "attributes": [lost]}, "TargetNotFoundException"
     yield "states", "DescribeExecution", {"executionArn": NO_EXECUTION}, "ExecutionDoesNotExist"
     yield "states", "DescribeExecution", {"executionArn": "none"}, "InvalidArn"
     yield "states", "StartExecution", {"stateMachineArn": f"{MACHINE}-none", "input": "{}"}, "StateMachineDoesNotExist"

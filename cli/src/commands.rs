@@ -10,6 +10,7 @@ pub mod recoveries;
 pub mod replay;
 pub mod sandbox;
 pub mod shell;
+pub mod spare;
 pub mod status;
 pub mod stop;
 pub mod submit;

@@ -12,7 +12,7 @@ mod schemas;
 
 use commands::{
     doctor, explain, graph as draw, hand, history as events, logs, recoveries, replay, sandbox,
-    shell, status, stop, submit, watch,
+    shell, spare, status, stop, submit, watch,
 };
 
 use clap::{Parser, Subcommand};
@@ -49,6 +49,7 @@ pub enum Command {
     Replay(Box<replay::Arguments>),
     Release(Box<hand::Release>),
     Quarantine(Box<hand::Quarantine>),
+    Spare(Box<spare::Arguments>),
     Doctor(Box<doctor::Arguments>),
     Completions(shell::Completions),
     Man(shell::Pages),
@@ -99,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Release(arguments) => hand::release(&arguments),
         Command::Quarantine(arguments) => hand::quarantine(&arguments),
+        Command::Spare(arguments) => spare::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments),
         Command::Man(arguments) => shell::pages(&arguments),
@@ -131,6 +133,7 @@ pub async fn on(desk: &Desk, command: &Command, output: &Output) -> Result<u8, F
         Command::Replay(arguments) => replay::at(arguments, desk, output).await,
         Command::Release(arguments) => hand::put_back(arguments, desk, output).await,
         Command::Quarantine(arguments) => hand::take_out(arguments, desk, output).await,
+        Command::Spare(arguments) => spare::at(arguments, desk, output).await,
         Command::Doctor(arguments) => doctor::at(arguments, desk, output).await,
         Command::Drill(_) | Command::Sandbox(_) | Command::Completions(_) | Command::Man(_) => Err(
             Failure::BadInput("this command needs no account".to_owned()),

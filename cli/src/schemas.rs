@@ -1,7 +1,7 @@
 //! The JSON Schema of what each command writes with `--json`: `schemas/cli/`.
 
 use crate::{
-    commands::{doctor, explain, history, logs, recoveries, replay, status::read, submit},
+    commands::{doctor, explain, history, logs, recoveries, replay, spare, status::read, submit},
     drill::mocked,
 };
 use schemars::{JsonSchema, generate::SchemaSettings};
@@ -21,6 +21,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("logs", of::<logs::Logs>()),
         ("recoveries", of::<recoveries::Recoveries>()),
         ("replay", of::<Vec<replay::Outcome>>()),
+        ("spare-list", of::<spare::Spares>()),
         ("status", of::<read::Everything>()),
         ("status-instance", of::<read::InstanceClosely>()),
         ("status-job", of::<read::JobClosely>()),

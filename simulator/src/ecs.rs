@@ -4,6 +4,7 @@
 //! [`RebootOutcome`] of an instance, [`FleetSettings`] for how long things take.
 
 mod api;
+mod attribute_api;
 mod behaviour;
 mod cluster_api;
 mod ending;
@@ -173,6 +174,8 @@ impl Fleet {
                 id: id.clone(),
                 arn: arn.clone(),
                 instance_type: new.instance_type,
+                zone: new.zone,
+                attributes: BTreeMap::new(),
                 status: "ACTIVE",
                 agent_connected: true,
                 registered_at: state.clock.now(),
@@ -218,6 +221,14 @@ impl Fleet {
                 state.lose(&arn, "The Container Instance was deregistered.");
             }
             state.agent_down(instance_id);
+        });
+    }
+
+    /// Adds an attribute to an instance, as PutAttributes does.
+    pub fn set_attribute(&self, instance_id: &str, name: &str, value: &str) {
+        self.change(instance_id, |instance| {
+            let value = Some(value.to_owned());
+            instance.attributes.insert(name.to_owned(), value);
         });
     }
 

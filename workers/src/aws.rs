@@ -10,6 +10,7 @@ pub mod history;
 pub mod instances;
 pub mod jobs;
 pub mod launch_names;
+pub mod marks;
 pub mod pace;
 pub mod stop_event;
 pub(crate) mod stopping;

@@ -73,6 +73,17 @@ identifier! {
     "it has 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first"
 }
 identifier! {
+    /// A pool of spares: the value of their mark, an ECS attribute.
+    Pool, "pool",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+    |text| {
+        text.len() <= 64
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    },
+    "it has 1 to 64 letters, digits, dots, underscores and hyphens, a letter or digit first"
+}
+identifier! {
     /// An ECS task ARN.
     TaskArn, "task ARN",
     r"^arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/.+$",
@@ -148,6 +159,13 @@ impl ExecutionArn {
     }
 }
 
+impl Default for Pool {
+    /// The pool of a job, and of a spare, that names none.
+    fn default() -> Self {
+        Self::new("default")
+    }
+}
+
 impl InstanceId {
     /// True for a hybrid (ECS Anywhere) node, whose launch type is EXTERNAL.
     pub fn is_hybrid(&self) -> bool {
@@ -185,6 +203,7 @@ mod tests {
             &long,
         ];
         agrees::<JobId>(&jobs, 4);
+        agrees::<Pool>(&jobs, 4);
         let nodes = [
             "i-0123456789abcdef0",
             "mi-0a1b2c3d",

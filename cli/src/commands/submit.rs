@@ -16,7 +16,7 @@ pub use told::{Planned, Submitted};
 use workers::{
     decisions::relaunchable,
     desk::submit::{self, Adoption, Submission, SubmitError},
-    ids::{InstanceId, JobId, TaskArn},
+    ids::{InstanceId, JobId, Pool, TaskArn},
     records::{
         JobRecord,
         launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
@@ -41,7 +41,7 @@ Exit codes:
   0  the job runs and is recorded; its id is on standard output
   1  it was not started, and no task is left running
   2  bad arguments; standard error says which
-  3  refused: an instance that was given is not free, or the job of --again has not ended";
+  3  refused: an instance that was given is not free or a spare, or the job of --again has not ended";
 
 const ADOPT_HELP: &str = "\
 The tasks run on untouched. Tasks that were started with RANK in their environment overrides have that rank, in whatever \
@@ -96,6 +96,10 @@ struct Common {
     #[arg(long, value_name = "POLICY")]
     person_stop: Option<PersonStop>,
 
+    /// Whose spares the job may have; the pool default when left out (see `gpu-recovery spare`).
+    #[arg(long, value_name = "NAME")]
+    pool: Option<Pool>,
+
     /// Writes JSON, and nothing else.
     #[arg(long)]
     json: bool,
@@ -106,6 +110,7 @@ impl Common {
         let mut policies = JobPolicies {
             healthy: self.healthy_policy,
             person_stop: self.person_stop,
+            pool: self.pool.clone(),
             ..JobPolicies::default()
         };
         for text in &self.on_exit {
@@ -145,7 +150,7 @@ pub struct Submit {
     #[arg(long, value_name = "ID", value_delimiter = ',', required_unless_present_any = ["nodes", "again"])]
     instances: Vec<InstanceId>,
 
-    /// Chooses so many instances that are ACTIVE, connected, free in their record, and have the GPUs free.
+    /// Chooses so many instances that are ACTIVE, connected, no spares, free in their record, and have the GPUs free.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     nodes: Option<u32>,
 

@@ -12,6 +12,7 @@ mod recoveries;
 mod replay;
 mod runbook;
 mod schemas;
+mod spare;
 mod status;
 mod stop;
 mod submit;

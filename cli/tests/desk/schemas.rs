@@ -56,7 +56,7 @@ fn keys(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-fn fits(name: &str, written: &Value) {
+pub(super) fn fits(name: &str, written: &Value) {
     let schemas = gpu_recovery::schemas();
     let (_, schema) = schemas
         .iter()

@@ -80,6 +80,8 @@ impl State {
             "DescribeContainerInstances" => self.describe_container_instances(body),
             "ListContainerInstances" => self.list_container_instances(body),
             "UpdateContainerInstancesState" => self.update_container_instances_state(body),
+            "PutAttributes" => self.put_attributes(body),
+            "DeleteAttributes" => self.delete_attributes(body),
             _ => Err(ApiError::new(
                 "UnsupportedFeatureException",
                 format!("ECS {operation} is not simulated"),

@@ -6,6 +6,11 @@ use super::model::Instance;
 /// A checked expression.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Expression {
+    /// It has the attribute, or has it not.
+    Exists {
+        attribute: String,
+        negated: bool,
+    },
     Test {
         subject: Subject,
         negated: bool,
@@ -15,12 +20,11 @@ pub(super) enum Expression {
     Any(Vec<Expression>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
     Ec2InstanceId,
     AgentConnected,
-    InstanceType,
-    AvailabilityZone,
+    Attribute(String),
 }
 
 impl Expression {
@@ -53,6 +57,10 @@ impl Expression {
         match self {
             Self::All(all) => all.iter().all(|e| e.matches(instance)),
             Self::Any(any) => any.iter().any(|e| e.matches(instance)),
+            Self::Exists { attribute, negated } => {
+                let mut all = instance.all_attributes().into_iter();
+                all.any(|(name, _)| name == attribute) != *negated
+            }
             Self::Test {
                 subject,
                 negated,
@@ -62,8 +70,11 @@ impl Expression {
                     Subject::Ec2InstanceId => instance.id.as_str(),
                     Subject::AgentConnected if instance.agent_connected => "true",
                     Subject::AgentConnected => "false",
-                    Subject::InstanceType => instance.instance_type.as_str(),
-                    Subject::AvailabilityZone => "us-east-1a",
+                    Subject::Attribute(attribute) => {
+                        let mut all = instance.all_attributes().into_iter();
+                        let found = all.find(|(name, _)| name == attribute);
+                        found.and_then(|(_, value)| value).unwrap_or_default()
+                    }
                 };
                 any_of.iter().any(|wanted| wanted == value) != *negated
             }
@@ -101,11 +112,21 @@ fn test<'a>(words: &mut Words<'a, impl Iterator<Item = &'a str>>) -> Result<Expr
     let subject = match words.next() {
         Some("ec2InstanceId") => Subject::Ec2InstanceId,
         Some("agentConnected") => Subject::AgentConnected,
-        Some("attribute:ecs.instance-type") => Subject::InstanceType,
-        Some("attribute:ecs.availability-zone") => Subject::AvailabilityZone,
-        other => return Err(format!("unknown subject {}", other.unwrap_or("(none)"))),
+        Some(word) => match word.strip_prefix("attribute:") {
+            Some(attribute) => Subject::Attribute(attribute.to_owned()),
+            None => return Err(format!("unknown subject {word}")),
+        },
+        None => return Err("unknown subject (none)".to_owned()),
     };
     let operator = words.next().unwrap_or("(none)");
+    if let ("exists" | "!exists" | "not_exists", Subject::Attribute(attribute)) =
+        (operator, &subject)
+    {
+        return Ok(Expression::Exists {
+            attribute: attribute.clone(),
+            negated: operator != "exists",
+        });
+    }
     let negated = matches!(operator, "!=" | "not_equals" | "!in" | "not_in");
     let any_of = match operator {
         "==" | "equals" | "!=" | "not_equals" => {

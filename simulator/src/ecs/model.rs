@@ -123,6 +123,10 @@ pub(super) struct Instance {
     pub id: String,
     pub arn: String,
     pub instance_type: String,
+    /// Availability zone.
+    pub zone: String,
+    /// What PutAttributes has added.
+    pub attributes: BTreeMap<String, Option<String>>,
     pub status: &'static str,
     pub agent_connected: bool,
     pub registered_at: SystemTime,
@@ -153,6 +157,24 @@ pub(super) struct Instance {
 }
 
 impl Instance {
+    /// Its attributes, ECS's own first. A host outside of EC2 has neither instance type nor zone.
+    pub fn all_attributes(&self) -> Vec<(&str, Option<&str>)> {
+        let of_ec2 = [
+            ("ecs.instance-type", Some(self.instance_type.as_str())),
+            ("ecs.availability-zone", Some(self.zone.as_str())),
+        ];
+        let own = [
+            ("ecs.os-type", Some("linux")),
+            ("ecs.capability.task-eni", None),
+        ];
+        let of_ec2 = of_ec2
+            .into_iter()
+            .filter(|_| launch_type(&self.id) == "EC2");
+        let custom = self.attributes.iter();
+        let custom = custom.map(|(name, value)| (name.as_str(), value.as_deref()));
+        of_ec2.chain(own).chain(custom).collect()
+    }
+
     pub fn gpus_free(&self) -> usize {
         self.gpus.iter().filter(|(_, task)| task.is_none()).count()
     }

@@ -189,6 +189,14 @@ fn resources(cpu: u64, memory: u64, gpus: Vec<&str>) -> Value {
     ])
 }
 
+/// One without a value has no such member.
+pub(super) fn attribute((name, value): (&str, Option<&str>)) -> Value {
+    match value {
+        Some(value) => json!({ "name": name, "value": value }),
+        None => json!({ "name": name }),
+    }
+}
+
 /// The members that the API and the event share.
 fn instance_core(instance: &Instance) -> Map<String, Value> {
     let all = instance.gpus.iter().map(|(id, _)| id.as_str()).collect();
@@ -200,12 +208,7 @@ fn instance_core(instance: &Instance) -> Map<String, Value> {
         .collect();
     let core = object!({
         "agentConnected": instance.agent_connected,
-        "attributes": json!([
-            { "name": "ecs.instance-type", "value": instance.instance_type },
-            { "name": "ecs.availability-zone", "value": "us-east-1a" },
-            { "name": "ecs.os-type", "value": "linux" },
-            { "name": "ecs.capability.task-eni" },
-        ]),
+        "attributes": instance.all_attributes().into_iter().map(attribute).collect::<Vec<_>>(),
         "containerInstanceArn": instance.arn.as_str(),
         "ec2InstanceId": instance.id.as_str(),
         "registeredResources": resources(instance.cpu, instance.memory, all),

@@ -771,3 +771,46 @@ async fn a_cluster_is_described_with_its_capacity_providers_and_another_is_missi
         assert_eq!(described.capacity_providers().len(), known, "{name}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attribute_is_put_found_by_an_expression_and_deleted() {
+    let w = world();
+    let arn = w.fleet.instance(I1).unwrap().arn;
+    let attribute = |value: Option<&str>| {
+        aws_sdk_ecs::types::Attribute::builder()
+            .name("stack")
+            .set_value(value.map(str::to_owned))
+            .target_id(&arn)
+            .build()
+            .unwrap()
+    };
+    let found = async |filter: &str| {
+        let listed = w.client.list_container_instances().cluster(CLUSTER);
+        let listed = listed.filter(filter).send().await.unwrap();
+        listed.container_instance_arns().to_vec()
+    };
+    let put = |value: &str| {
+        let put = w.client.put_attributes().cluster(CLUSTER);
+        put.attributes(attribute(Some(value))).send()
+    };
+    put("gold").await.unwrap();
+    assert_eq!(found("attribute:stack == gold").await, [arn.as_str()]);
+    put("iron").await.unwrap();
+    assert!(found("attribute:stack == gold").await.is_empty());
+    assert_eq!(found("attribute:stack exists").await, [arn.as_str()]);
+    // A host outside of EC2 has no instance type.
+    let of_ec2 = found("attribute:ecs.instance-type == p5.48xlarge").await;
+    assert_eq!(of_ec2.len(), 2);
+    assert_eq!(
+        put(" bad").await.unwrap_err().code(),
+        Some("InvalidParameterException")
+    );
+    for _ in 0..2 {
+        let delete = w.client.delete_attributes().cluster(CLUSTER);
+        delete.attributes(attribute(None)).send().await.unwrap();
+        assert!(found("attribute:stack exists").await.is_empty());
+    }
+    w.fleet.deregister(I1);
+    let gone = put("gold").await.unwrap_err();
+    assert_eq!(gone.code(), Some("TargetNotFoundException"));
+}

@@ -5,7 +5,10 @@ use super::{
     model::{Instance, Power, Process},
     state::State,
 };
-use std::{collections::BTreeSet, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
 
 /// A new container instance: p5.48xlarge by default.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +16,8 @@ pub struct NewInstance {
     /// `i-…`, or `mi-…` for ECS Anywhere.
     pub id: String,
     pub instance_type: String,
+    /// Availability zone.
+    pub zone: String,
     pub gpus: usize,
     /// CPU units.
     pub cpu: u64,
@@ -26,6 +31,7 @@ impl NewInstance {
         Self {
             id: id.to_owned(),
             instance_type: "p5.48xlarge".to_owned(),
+            zone: "us-east-1a".to_owned(),
             gpus: 8,
             cpu: 192 * 1024,
             memory: 2_000_000,
@@ -41,6 +47,8 @@ pub struct InstanceView {
     /// ACTIVE, DRAINING, INACTIVE.
     pub status: String,
     pub agent_connected: bool,
+    /// What PutAttributes has added.
+    pub attributes: BTreeMap<String, Option<String>>,
     pub gpu_health: GpuHealth,
     pub host: Host,
     /// The host runs: neither shutting down, nor off, nor booting.
@@ -64,6 +72,7 @@ pub(super) fn view(state: &State, instance: &Instance) -> InstanceView {
         arn: instance.arn.clone(),
         status: instance.status.to_owned(),
         agent_connected: instance.agent_connected,
+        attributes: instance.attributes.clone(),
         gpu_health: instance.gpu_health,
         host: instance.host.clone(),
         up: instance.power == Power::Up,

@@ -34,8 +34,8 @@ pub const FORGOTTEN_AFTER_SECONDS: i64 = 3600;
 /// The one cluster.
 #[derive(Clone)]
 pub struct Fleet {
-    client: Client,
-    cluster: String,
+    pub(crate) client: Client,
+    pub(crate) cluster: String,
 }
 
 /// What came of a StopTask.

@@ -1,6 +1,7 @@
 //! What follows from an end, for every job of the stack or for one.
 
 use super::Settings;
+use crate::ids::Pool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -49,6 +50,9 @@ pub struct JobPolicies {
     pub healthy: Option<HealthyPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_stop: Option<PersonStop>,
+    /// Whose spares it may have; the pool `default` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Pool>,
 }
 
 /// The key of [`JobPolicies::on_exit`] for every code that has no own one, and for no code.

@@ -1,19 +1,22 @@
 //! What a submission needs to know of its task definition, and instances for it.
 
+use crate::output::counted;
 use crate::{
     Failure,
     account::{Desk, refused},
 };
 use aws_sdk_ecs::types::{ContainerInstanceStatus, NetworkMode, Resource, ResourceType};
+use std::collections::BTreeMap;
 use workers::{
-    ids::InstanceId,
+    aws::marks::pool_of,
+    ids::{InstanceId, Pool},
     records::{InstanceRecord, InstanceStatus},
 };
 
 /// A task definition.
 pub struct Definition {
     name: String,
-    containers: Vec<String>,
+    pub containers: Vec<String>,
     pub awsvpc: bool,
     /// GPUs of all containers.
     pub gpus: usize,
@@ -113,7 +116,9 @@ pub async fn instances(
     let mut fitting: Vec<InstanceId> = described
         .values()
         .filter(|instance| {
-            instance.agent_connected() && gpus(instance.remaining_resources()) >= needed
+            instance.agent_connected()
+                && pool_of(instance).is_none()
+                && gpus(instance.remaining_resources()) >= needed
         })
         .filter_map(|instance| instance.ec2_instance_id().map(InstanceId::new))
         .collect();
@@ -130,8 +135,13 @@ pub async fn instances(
         }
     }
     if picked.len() < nodes {
+        let spares = described.values().filter(|i| pool_of(i).is_some()).count();
+        let spares = match spares {
+            0 => String::new(),
+            some => format!("{} left alone, ", counted(some as u64, "spare")),
+        };
         return Err(Failure::Broken(format!(
-            "{nodes} instances are asked for, {} are free: of {} ACTIVE ones in cluster {cluster}, {found} are connected \
+            "{nodes} instances are asked for, {} are free: of {} ACTIVE ones in cluster {cluster}, {spares}{found} are connected \
              with {needed} GPUs free, and the records of the others say that they are in use; see gpu-recovery status",
             picked.len(),
             described.len()
@@ -140,13 +150,28 @@ pub async fn instances(
     Ok(picked)
 }
 
-/// Refuses instances that a job or a recovery has, or that are out of service, as their records say.
+/// Refuses instances that a job or a recovery has, or that are out of service, as their records say, and spares.
 ///
 /// # Errors
 /// Each of them, with why.
 pub async fn refuse_taken(desk: &Desk, instances: &[InstanceId]) -> Result<(), Failure> {
     let mut taken = Vec::new();
+    if instances.is_empty() {
+        return Ok(());
+    }
+    let marked = desk.context.fleet.marked(None).await?;
+    let spares = marked.values().filter_map(|instance| {
+        let id = instance.ec2_instance_id().map(InstanceId::new)?;
+        Some((id, pool_of(instance)?))
+    });
+    let spares: BTreeMap<InstanceId, Pool> = spares.collect();
     for id in instances {
+        if let Some(pool) = spares.get(id) {
+            taken.push(format!(
+                "{id} is a spare of pool {pool} (gpu-recovery spare remove {id})"
+            ));
+            continue;
+        }
         let Some(record) = desk.context.instances.get(id).await? else {
             continue;
         };
@@ -168,7 +193,8 @@ pub async fn refuse_taken(desk: &Desk, instances: &[InstanceId]) -> Result<(), F
     )))
 }
 
-fn is_free(record: &InstanceRecord) -> bool {
+/// No job and no recovery has it, and it is in service.
+pub fn is_free(record: &InstanceRecord) -> bool {
     record.status == InstanceStatus::Available && record.holder.is_none()
 }
 
