@@ -18,6 +18,7 @@ pub mod uncordon_instance;
 
 mod find;
 mod hung_check;
+mod in_use;
 mod partial_launch;
 mod prepare_checks;
 mod reboot_wait;

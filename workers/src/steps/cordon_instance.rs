@@ -1,24 +1,20 @@
 //! CordonInstance: takes a faulty instance for a reboot and sets it DRAINING; refuses what is not ours to reboot.
 
-use super::hung_check::hung;
+use super::{hung_check::hung, in_use::in_use};
 use crate::{
     Context, Step, WorkerError,
-    aws::{
-        fleet::CHECKS_STARTED_BY, history::Event, instances::Hold, jobs::RankKey,
-        launch_names::is_launch,
-    },
+    aws::{history::Event, instances::Hold, jobs::RankKey},
     context::parse_time,
     decisions::{diagnosis::End, probe::gpu_set},
-    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{
         InstanceRecord, InstanceStatus, JobStatus,
         event::{About, What},
     },
 };
-use aws_sdk_ecs::types::{ContainerInstance, Task};
+use aws_sdk_ecs::types::ContainerInstance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The step.
 pub struct CordonInstance;
@@ -139,8 +135,8 @@ impl Step for CordonInstance {
             return Ok(refusal);
         }
         // Nothing has changed yet. A hold of ours, left by a call that died, is undone below.
-        if !held_already && let Some(refusal) = in_use(ctx, &arn, &input.job_id).await? {
-            return Ok(refusal);
+        if !held_already && let Some((refusal, detail)) = in_use(ctx, &arn, &input.job_id).await? {
+            return Ok(refuse(refusal, detail));
         }
         let mut earlier = before
             .as_ref()
@@ -180,12 +176,12 @@ impl Step for CordonInstance {
         }
         ctx.fleet.drain(&arn).await?;
         // Only now can nothing new be placed on it: what is there now is all there will be.
-        if let Some(refusal) = in_use(ctx, &arn, &input.job_id).await? {
+        if let Some((refusal, detail)) = in_use(ctx, &arn, &input.job_id).await? {
             ctx.fleet.activate(&arn).await?;
             ctx.instances
                 .let_go(&input.instance, &input.execution, &earlier)
                 .await?;
-            return Ok(refusal);
+            return Ok(refuse(refusal, detail));
         }
         let event = Event {
             about: About::Instance(&input.instance),
@@ -304,71 +300,4 @@ async fn ours_to_drain(
             Err(refuse(Refusal::NotInCluster, detail))
         }
     })
-}
-
-/// Refuses an instance on which a job's task runs, or any task that holds a GPU, but for our own checks. Other tasks, as
-/// those of daemon services, do not count.
-async fn in_use(
-    ctx: &Context,
-    arn: &ContainerInstanceArn,
-    job: &JobId,
-) -> Result<Option<CordonInstanceOutcome>, WorkerError> {
-    let tasks = ctx.fleet.unstopped_tasks_on(arn).await?;
-    if let Some(detail) = unlisted(ctx, arn, &tasks).await? {
-        return Ok(Some(refuse(Refusal::RunsAnotherJob, detail)));
-    }
-    for (task, found) in tasks {
-        let Some(key) = ctx.jobs.find_task(&task).await? else {
-            // A launch records its ranks only when all of them have started.
-            if found.started_by().is_some_and(is_launch) {
-                let detail = format!("task {task} of a job that is being launched runs on it");
-                return Ok(Some(refuse(Refusal::RunsAnotherJob, detail)));
-            }
-            if holds_a_gpu(&found) && !is_check(&found) {
-                let detail = format!("task {task} of no job holds a GPU of it");
-                return Ok(Some(refuse(Refusal::Occupied, detail)));
-            }
-            continue;
-        };
-        let detail = format!("task {task} of job {} runs on it", key.job_id);
-        return Ok(Some(if key.job_id == *job {
-            refuse(Refusal::RunsThisJob, detail)
-        } else {
-            refuse(Refusal::RunsAnotherJob, detail)
-        }));
-    }
-    Ok(None)
-}
-
-/// ECS lists a new task within five minutes only ("eventual consistency", API_RunTask), and counts it on its instance
-/// before: with fewer listed than counted, nobody knows what runs there. Either count alone, as the API reference and ECS
-/// differ in whether a PENDING task is among the running ones (API_ContainerInstance).
-async fn unlisted(
-    ctx: &Context,
-    arn: &ContainerInstanceArn,
-    listed: &BTreeMap<TaskArn, Task>,
-) -> Result<Option<String>, WorkerError> {
-    let Some(instance) = ctx.fleet.container_instance(arn).await? else {
-        return Ok(None);
-    };
-    let counted = instance
-        .running_tasks_count()
-        .max(instance.pending_tasks_count());
-    let counted = usize::try_from(counted).unwrap_or_default();
-    Ok((listed.len() < counted).then(|| {
-        let tasks = if counted == 1 { "task" } else { "tasks" };
-        format!(
-            "ECS counts {counted} {tasks} on it and lists {}",
-            listed.len()
-        )
-    }))
-}
-
-fn holds_a_gpu(task: &Task) -> bool {
-    task.containers().iter().any(|c| !c.gpu_ids().is_empty())
-}
-
-/// A task that Step Functions started: it sets this itself for `runTask.sync` (developer guide, connect-ecs).
-fn is_check(task: &Task) -> bool {
-    task.started_by() == Some(CHECKS_STARTED_BY)
 }
