@@ -11,8 +11,8 @@ mod output;
 mod schemas;
 
 use commands::{
-    doctor, explain, graph as draw, hand, history as events, logs, recoveries, replay, sandbox,
-    shell, spare, status, stop, submit, watch,
+    check, doctor, explain, graph as draw, hand, history as events, logs, recoveries, replay,
+    sandbox, shell, spare, status, stop, submit, watch,
 };
 
 use clap::{Parser, Subcommand};
@@ -47,6 +47,7 @@ pub enum Command {
     History(Box<events::Arguments>),
     Logs(Box<logs::Arguments>),
     Replay(Box<replay::Arguments>),
+    Check(Box<check::Arguments>),
     Release(Box<hand::Release>),
     Quarantine(Box<hand::Quarantine>),
     Spare(Box<spare::Arguments>),
@@ -98,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::History(arguments) => events::run(&arguments),
         Command::Logs(arguments) => logs::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Release(arguments) => hand::release(&arguments),
         Command::Quarantine(arguments) => hand::quarantine(&arguments),
         Command::Spare(arguments) => spare::run(&arguments),
@@ -131,6 +133,7 @@ pub async fn on(desk: &Desk, command: &Command, output: &Output) -> Result<u8, F
         Command::History(arguments) => events::at(arguments, desk, output).await,
         Command::Logs(arguments) => logs::at(arguments, desk, output).await,
         Command::Replay(arguments) => replay::at(arguments, desk, output).await,
+        Command::Check(arguments) => check::at(arguments, desk, output).await,
         Command::Release(arguments) => hand::put_back(arguments, desk, output).await,
         Command::Quarantine(arguments) => hand::take_out(arguments, desk, output).await,
         Command::Spare(arguments) => spare::at(arguments, desk, output).await,

@@ -22,6 +22,7 @@ fn classify(container: &str) -> Definition {
         "RecordUserStop",
         "RecordCompletion",
         "ClaimJob",
+        "ClaimInstance",
     ] {
         states[next] = json!({ "Type": "Succeed" });
     }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tests::fixtures;
-use workers::{Settings, Worker};
+use workers::{Settings, Worker, ids::InstanceId, steps::claim_instance::CheckRequest};
 
 const INSTANCE: &str = "i-0123456789abcdef3";
 const EXECUTION: &str = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:other";
@@ -64,6 +64,15 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             json!({ "outcome": "AlreadyClaimed", "jobId": "job", "holder": EXECUTION }),
             stale,
             not_managed,
+        ],
+        "claim-instance" => vec![
+            json!({ "outcome": "Claimed", "jobId": "check-i-1", "attempt": 1, "nodes": 1, "recoveriesLeft": 0,
+                "instances": [INSTANCE], "healthyPolicy": "fail", "failure": failure, "byHand": true }),
+            json!({ "outcome": "Refused", "instance": INSTANCE, "why": "a job has it" }),
+        ],
+        "end-check" => vec![
+            json!({ "outcome": "InService", "instance": INSTANCE, "verdict": "healthy" }),
+            json!({ "outcome": "OutOfService", "instance": INSTANCE, "why": "faulty" }),
         ],
         "stop-siblings" => vec![
             json!({ "outcome": "Stopped", "toCheck": [{ "instance": INSTANCE, "rank": 3 }] }),
@@ -489,8 +498,20 @@ fn what_passes_between_states_fits_the_schemas_on_every_path() {
     let mut visited = BTreeSet::new();
     let mut paths = 0;
     let script = Arc::new(Mutex::new(Script::default()));
-    for name in fixtures::names("task-") {
-        let event = fixtures::event(&name);
+    let check = CheckRequest {
+        instance: InstanceId::new(INSTANCE),
+        by: "ann".to_owned(),
+        reason: "wanted back".to_owned(),
+    };
+    // What follows a check by hand is what follows ClaimJob, but for its end.
+    let events = fixtures::names("task-").into_iter();
+    let events = events.map(|name| fixtures::event(&name));
+    for event in events.chain([check.event()]) {
+        script
+            .lock()
+            .unwrap()
+            .known
+            .insert("ClaimInstance".to_owned());
         loop {
             let runner = runner(script.clone(), workers.clone());
             let (status, states) = play(machine.clone(), runner, event.clone());
@@ -574,7 +595,8 @@ fn check_end(status: &str, states: &[String]) {
     assert!(told <= 1, "told once: {states:?}");
     // What RecordUserStop finds may be stale.
     if count("RecordUserStop") == 0 {
-        let decided = count("RelaunchJob") + count("FailJob") + count("TellOnly") > 0;
+        let decided =
+            count("RelaunchJob") + count("FailJob") + count("TellOnly") + count("EndCheck") > 0;
         let claimed = count("StopSiblings") > 0;
         assert_eq!(
             told == 1,

@@ -223,6 +223,7 @@ pub fn requests(call: &CallRecord) -> Vec<Request> {
                 }
                 // On a container instance where one is named, else on nothing of ours.
                 "ListTasks" => vec!["*".to_owned()],
+                "ListContainerInstances" => vec![own("ecs", &format!("cluster/{}", cluster()))],
                 _ => {
                     let arns = named.iter().filter(|part| part.starts_with("arn:"));
                     arns.map(|arn| (*arn).to_owned()).collect()

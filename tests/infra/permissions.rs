@@ -241,6 +241,7 @@ fn every_grant_is_narrowed_to_the_cluster_the_tables_and_the_names_of_this_deplo
             for action in many(&statement["Action"]) {
                 for resource in many(&statement["Resource"]) {
                     let in_cluster = condition["ArnEquals"]["ecs:cluster"] == cluster_arn.as_str()
+                        || resource == cluster_arn
                         || resource.contains(&format!("/{}/", cluster()));
                     let tagged = condition["StringEquals"].as_object().is_some_and(|c| {
                         c.iter().any(|(k, v)| {

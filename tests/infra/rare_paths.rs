@@ -23,6 +23,7 @@ pub fn calls() -> Vec<CallRecord> {
         played(an_instance_that_is_back_before_the_token_came()),
         played(a_stop_that_nobody_was_told_of_is_found()),
         played(a_job_that_an_operator_stopped_is_not_looked_at_when_no_rank_runs()),
+        played(an_instance_whose_check_by_hand_died_is_checked_again()),
     ]
     .concat()
 }
@@ -99,6 +100,24 @@ async fn an_instance_that_an_ended_recovery_left_cordoned_is_checked_again() -> 
     w.outcome("stop-siblings", second.input(json!({})), "Stopped")
         .await;
     assert_eq!(w.ecs_status(1), "ACTIVE");
+    w
+}
+
+async fn an_instance_whose_check_by_hand_died_is_checked_again() -> World {
+    let w = World::new().await;
+    w.instances(2);
+    let first = w.running_execution();
+    let claim = |execution: &str| {
+        let request = json!({ "instance": instance_id(1), "by": "ann", "reason": "it is back" });
+        json!({ "execution": execution, "request": request })
+    };
+    w.outcome("claim-instance", claim(&first), "Claimed").await;
+    w.end(&first);
+    w.pass(400).await;
+    // What Step Functions still runs of the first stands in nobody's way.
+    w.run_check(1).await;
+    let second = claim(&w.running_execution());
+    w.outcome("claim-instance", second, "Claimed").await;
     w
 }
 

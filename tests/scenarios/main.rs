@@ -302,6 +302,21 @@ fn operator_drains_meanwhile() {
 }
 
 #[test]
+fn check_by_hand() {
+    ends_as_it_says("check-by-hand");
+}
+
+#[test]
+fn checked_back_into_service() {
+    ends_as_it_says("checked-back-into-service");
+}
+
+#[test]
+fn checked_and_still_bad() {
+    ends_as_it_says("checked-and-still-bad");
+}
+
+#[test]
 fn no_recovery_while_others_start() {
     ends_as_it_says("no-recovery-while-others-start");
 }

@@ -75,5 +75,6 @@ pub fn rank() -> RankRecord {
         probe: None,
         stopped_reason: None,
         launch: None,
+        expires_at: None,
     }
 }

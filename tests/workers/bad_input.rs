@@ -37,6 +37,20 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("claim-job", with_event.clone()),
         ("record-completion", with_event.clone()),
         ("record-user-stop", with_event),
+        (
+            "claim-instance",
+            json!({
+                "execution": job["execution"],
+                "request": { "instance": instance_id(1), "by": "ann", "reason": "GPU 5 replaced" },
+            }),
+        ),
+        (
+            "end-check",
+            and(
+                &job,
+                json!({ "instance": instance_id(1), "checks": [], "recoveries": [] }),
+            ),
+        ),
         ("stop-siblings", job.clone()),
         (
             "name-suspects",

@@ -5,9 +5,11 @@
 
 mod await_instance;
 mod bad_input;
+mod claim_instance;
 mod claim_job;
 mod cordon_instance;
 mod corrupt_records;
+mod end_check;
 mod exit;
 mod fail_job;
 mod history;

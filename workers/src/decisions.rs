@@ -5,6 +5,7 @@ pub mod console;
 pub mod diagnosis;
 pub mod exit;
 pub mod findings;
+pub mod instance_check;
 pub mod message;
 pub mod probe;
 pub mod relaunchable;

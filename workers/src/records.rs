@@ -169,9 +169,15 @@ pub struct JobRecord {
         with = "serde_dynamo::number_set"
     )]
     pub launch_ended: BTreeSet<u32>,
+    /// It is the check of an instance that an operator asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub check: bool,
     /// The attempts so far, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptRecord>,
+    /// When DynamoDB may delete a check: seconds since the epoch. A job's item is kept, so that its id is never used twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
     pub created_at: String,
     pub updated_at: String,
 }
@@ -215,7 +221,9 @@ impl JobRecord {
             stopped_by: None,
             launched_at: None,
             launch_ended: BTreeSet::new(),
+            check: false,
             attempts: Vec::new(),
+            expires_at: None,
             created_at: now.to_owned(),
             updated_at: now.to_owned(),
         }
@@ -264,6 +272,14 @@ impl JobRecord {
         attempts.split_off(surplus)
     }
 
+    /// True when nothing more happens to the job.
+    pub fn has_ended(&self) -> bool {
+        matches!(
+            self.status,
+            JobStatus::Complete | JobStatus::Failed | JobStatus::UserStopped
+        )
+    }
+
     /// True when this execution has declared this attempt failed.
     pub fn was_failed_by(&self, execution: &ExecutionArn, attempt: u32) -> bool {
         self.status == JobStatus::Failed
@@ -302,6 +318,9 @@ pub struct RankRecord {
     /// What a relaunch needs; read while ECS still describes the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch: Option<LaunchSpec>,
+    /// When DynamoDB may delete it: seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
 }
 
 impl RankRecord {

@@ -1,8 +1,10 @@
 //! The workers, one file each.
 
 pub mod await_instance;
+pub mod claim_instance;
 pub mod claim_job;
 pub mod cordon_instance;
+pub mod end_check;
 pub mod fail_job;
 pub mod instance_events;
 pub mod look_for_lost_stops;
@@ -16,6 +18,7 @@ pub mod relaunch_job;
 pub mod stop_siblings;
 pub mod uncordon_instance;
 
+mod check_message;
 mod find;
 mod hung_check;
 mod in_use;
@@ -34,10 +37,11 @@ use crate::{Step, Worker};
 type Make = fn() -> Worker;
 
 /// Every worker by its name.
-const STEPS: [(&str, Make); 15] = [
+const STEPS: [(&str, Make); 17] = [
     step::<record_completion::RecordCompletion>(),
     step::<record_user_stop::RecordUserStop>(),
     step::<claim_job::ClaimJob>(),
+    step::<claim_instance::ClaimInstance>(),
     step::<stop_siblings::StopSiblings>(),
     step::<name_suspects::NameSuspects>(),
     step::<cordon_instance::CordonInstance>(),
@@ -46,6 +50,7 @@ const STEPS: [(&str, Make); 15] = [
     step::<quarantine_instance::QuarantineInstance>(),
     step::<relaunch_job::RelaunchJob>(),
     step::<fail_job::FailJob>(),
+    step::<end_check::EndCheck>(),
     step::<notify_operators::NotifyOperators>(),
     step::<instance_events::InstanceEvents>(),
     step::<notify_failed_execution::NotifyFailedExecution>(),

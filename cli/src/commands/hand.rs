@@ -293,8 +293,8 @@ fn taken(record: &InstanceRecord) -> Option<String> {
     match (&record.job_id, record.status) {
         (_, InstanceStatus::Quarantined) if record.last_check_passed() => None,
         (_, InstanceStatus::Quarantined) => Some(format!(
-            "{id} was quarantined ({}), and no health check has passed since\n  when it is repaired and checked, release it \
-             with --force",
+            "{id} was quarantined ({}), and no health check has passed since\n  when it is repaired: gpu-recovery check {id}; \
+             --force releases it unchecked",
             record
                 .quarantine_reason
                 .as_deref()

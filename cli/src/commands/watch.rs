@@ -45,6 +45,16 @@ pub struct Arguments {
     #[arg(value_name = "EXECUTION|JOB", value_parser = account::recovery)]
     name: Named,
 
+    #[command(flatten)]
+    manner: Manner,
+
+    #[command(flatten)]
+    account: Account,
+}
+
+/// How an execution is followed.
+#[derive(Args)]
+pub struct Manner {
     /// Asks every so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
@@ -52,9 +62,6 @@ pub struct Arguments {
     /// Writes a line for each state instead of drawing the graph.
     #[arg(long)]
     lines: bool,
-
-    #[command(flatten)]
-    account: Account,
 }
 
 /// Follows.
@@ -77,7 +84,7 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         Named::Instance(id) => return Err(Failure::BadInput(format!("{id} has no execution"))),
     };
     output.progress("asking AWS");
-    let path = follow(desk, output, &execution, arguments).await?;
+    let path = follow(desk, output, &execution, &arguments.manner).await?;
     let decision = explain::decision(&path);
     let given_up = path.answer("FailJob").is_some();
     let code = match (path.status, given_up) {
@@ -99,11 +106,14 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
 }
 
 /// Shows every event until the execution has ended.
-async fn follow(
+///
+/// # Errors
+/// When AWS fails.
+pub async fn follow(
     desk: &Desk,
     output: &Output,
     execution: &ExecutionArn,
-    arguments: &Arguments,
+    manner: &Manner,
 ) -> Result<Path, Failure> {
     let mut events: Vec<Value> = Vec::new();
     let definition = match history::definition_of(&desk.sfn, execution.as_str()).await {
@@ -111,7 +121,7 @@ async fn follow(
         None => serde_json::from_str(simulator::cloud::RECOVERY)
             .map_err(|error| Failure::Broken(error.to_string()))?,
     };
-    let mut view = if output.watched() && !arguments.lines {
+    let mut view = if output.watched() && !manner.lines {
         output.still();
         View::Graph(Screen::new(output, &definition))
     } else {
@@ -130,7 +140,7 @@ async fn follow(
         if path.status != "RUNNING" {
             return Ok(path);
         }
-        for _ in 0..arguments.every {
+        for _ in 0..manner.every {
             tokio::time::sleep(Duration::from_secs(1)).await;
             view.tick(&path, desk.now());
         }

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use workers::{
     contract::Step,
     steps::{
+        claim_instance::{ClaimInstance, ClaimInstanceOutcome},
         claim_job::{ClaimJob, ClaimJobOutcome},
         cordon_instance::{CordonInstance, CordonInstanceOutcome},
+        end_check::{EndCheck, EndCheckOutcome},
         fail_job::{FailJob, FailJobOutcome},
         name_suspects::{NameSuspects, NameSuspectsOutcome},
         notify_operators::{NotifyOperators, NotifyOperatorsOutcome},
@@ -176,6 +178,16 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
             ClaimJobOutcome::Stale { why, .. } => Words::plain(format!("too late: {why}")),
             ClaimJobOutcome::NotManaged => Words::plain("the task belongs to no job"),
         },
+        ClaimInstance::NAME => match read(payload)? {
+            ClaimInstanceOutcome::Claimed { instances, .. } => {
+                let id = instances.first().map_or("it", |id| id.as_str());
+                Words::plain(format!("took {id} for a check by hand")).mattering()
+            }
+            ClaimInstanceOutcome::Refused { instance, why } => Words::new(
+                Tone::Warning,
+                format!("{instance} was left alone: {}", cut(&why)),
+            ),
+        },
         StopSiblings::NAME => match read(payload)? {
             StopSiblingsOutcome::Stopped { to_check } => {
                 let suspects = counted(to_check.len() as u64, "instance");
@@ -257,6 +269,15 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                 failure.rank
             ))
             .mattering(),
+        },
+        EndCheck::NAME => match read(payload)? {
+            EndCheckOutcome::InService { instance, verdict } => {
+                Words::new(Tone::Good, format!("{instance} is in service: {verdict}"))
+            }
+            EndCheckOutcome::OutOfService { instance, why } => Words::new(
+                Tone::Bad,
+                format!("{instance} is out of service: {}", cut(&why)),
+            ),
         },
         FailJob::NAME => match read(payload)? {
             FailJobOutcome::Failed {

@@ -138,10 +138,15 @@ fn every_command_of_the_runbook_runs_over_http() {
             let expected = line.split("# exits ").nth(1);
             let expected = expected.and_then(|rest| rest.split(' ').next()?.parse().ok());
             // These wait for something to happen.
-            let waits = ["watch", "doctor", "stop"].map(|name| format!("gpu-recovery {name}"));
+            let waits =
+                ["watch", "doctor", "stop", "check"].map(|name| format!("gpu-recovery {name}"));
             let waits = waits
                 .iter()
                 .any(|command| line.starts_with(command.as_str()));
+            if line.starts_with("gpu-recovery check") {
+                // The GPU was replaced.
+                sandbox.well(&["sandbox", "do", "fix-gpu", "1"]);
+            }
             if waits {
                 sandbox.well(&["sandbox", "time", "go", "--speed", "600"]);
             }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use workers::{
     ids::{InstanceId, JobId},
-    records::{InstanceStatus, JobStatus},
+    records::InstanceStatus,
 };
 
 /// An execution that is left alone after so many redrives.
@@ -197,12 +197,7 @@ fn set_status(cloud: &Cloud, arn: &str, status: &str) {
 async fn resubmit(cloud: &Cloud, plan: &Plan, old: &Job, mut new: Job, done: &mut Done) {
     let context = cloud.lambda.context("person");
     let record = context.jobs.get(&JobId::new(old.id.as_str())).await;
-    let ended = record.ok().flatten().is_some_and(|job| {
-        matches!(
-            job.status,
-            JobStatus::Complete | JobStatus::Failed | JobStatus::UserStopped
-        )
-    });
+    let ended = record.ok().flatten().is_some_and(|job| job.has_ended());
     if !ended {
         return;
     }

@@ -233,11 +233,7 @@ impl End<'_> {
                 }
             }
         }
-        let ended = matches!(
-            job.status,
-            JobStatus::Complete | JobStatus::Failed | JobStatus::UserStopped
-        );
-        if ended && job.holder.is_some() {
+        if job.has_ended() && job.holder.is_some() {
             broken.push(format!("promise 3: {id} is {} and still held", job.status));
         }
     }

@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 58] = [
+const BUILTIN: [(&str, &str); 61] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -211,6 +211,18 @@ const BUILTIN: [(&str, &str); 58] = [
     (
         "crash-loop",
         include_str!("../../scenarios/crash-loop.yaml"),
+    ),
+    (
+        "check-by-hand",
+        include_str!("../../scenarios/check-by-hand.yaml"),
+    ),
+    (
+        "checked-back-into-service",
+        include_str!("../../scenarios/checked-back-into-service.yaml"),
+    ),
+    (
+        "checked-and-still-bad",
+        include_str!("../../scenarios/checked-and-still-bad.yaml"),
     ),
 ];
 

@@ -7,11 +7,13 @@ use crate::{stepfunctions::nearest, throttle};
 const MAX_NODES: u32 = 1024;
 
 /// What the operators are told of: the attribute `event` of a message.
-const EVENTS: [&str; 5] = [
+const EVENTS: [&str; 7] = [
     "JobRecovered",
     "JobFailed",
     "JobStopped",
     "RankEnded",
+    "InstanceChecked",
+    "InstanceQuarantined",
     "ExecutionEndedBadly",
 ];
 
@@ -33,6 +35,7 @@ impl Scenario {
             named.extend(stop.as_ref().map(|s| ("actions.stopTask", s.rank)));
             named.extend(action.cordon.map(|n| ("actions.cordon", n)));
             named.extend(action.quarantine.map(|n| ("actions.quarantine", n)));
+            named.extend(action.check.map(|n| ("actions.check", n)));
             named.extend(action.break_gpu.map(|n| ("actions.breakGpu", n)));
             named.extend(cut.as_ref().map(|d| ("actions.disconnectAgent", d.node)));
         }
@@ -48,7 +51,7 @@ impl Scenario {
             if kinds != 1 {
                 return Err(format!(
                     "actions[{i}] must do one thing; it does {kinds}: give one of stopTask, repeatStopEvents, cordon, \
-                     quarantine, breakGpu, disconnectAgent, abortExecution, redriveExecution"
+                     quarantine, check, breakGpu, disconnectAgent, abortExecution, redriveExecution"
                 ));
             }
         }
@@ -174,6 +177,7 @@ impl Action {
             ("repeatStopEvents", self.repeat_stop_events),
             ("cordon", self.cordon.is_some()),
             ("quarantine", self.quarantine.is_some()),
+            ("check", self.check.is_some()),
             ("breakGpu", self.break_gpu.is_some()),
             ("disconnectAgent", self.disconnect_agent.is_some()),
             ("abortExecution", self.abort_execution),

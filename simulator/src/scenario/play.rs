@@ -25,6 +25,7 @@ use workers::{
     decisions::exit::KEEP_OTHERS,
     desk::submit::SubmitError,
     ids::{ContainerInstanceArn, InstanceId, JobId},
+    steps::claim_instance::CheckRequest,
 };
 
 /// Sees the history events of every execution as they are written: virtual time since the job's start, execution ARN,
@@ -245,6 +246,18 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
     }
     if let Some(node) = action.quarantine {
         acted = quarantine(cloud, &InstanceId::new(instance_id(scenario, node))).await?;
+    }
+    if let Some(node) = action.check {
+        let request = CheckRequest {
+            instance: InstanceId::new(instance_id(scenario, node)),
+            by: "a person".to_owned(),
+            reason: "wanted back".to_owned(),
+        };
+        let machine = &cloud.state_machine_arn;
+        acted = cloud
+            .stepfunctions
+            .start(machine, None, request.event())
+            .is_ok();
     }
     if let Some(node) = action.break_gpu {
         let id = instance_id(scenario, node);

@@ -301,6 +301,9 @@ pub struct Action {
     /// Runs `gpu-recovery quarantine` on this node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<u32>,
+    /// Runs `gpu-recovery check` on this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<u32>,
     /// A GPU of this node goes bad until a reboot, if it is well. Nobody does that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_gpu: Option<u32>,
@@ -402,6 +405,7 @@ impl Scenario {
             }
             action.cordon = action.cordon.map(moved);
             action.quarantine = action.quarantine.map(moved);
+            action.check = action.check.map(moved);
             action.break_gpu = action.break_gpu.map(moved);
         }
     }

@@ -5,12 +5,10 @@ use crate::{
     aws::dynamo::{put_or_left, read, s, write},
     context::{Clock, parse_time},
     ids::{ExecutionArn, JobId},
-    records::event::{About, EventRecord, KEPT_DAYS, PREFIX, What},
+    records::event::{About, EventRecord, PREFIX, What, expiry},
 };
 use aws_sdk_dynamodb::Client;
 use aws_smithy_types::{DateTime, date_time::Format};
-
-const DAY_SECONDS: i64 = 86_400;
 
 /// The history.
 #[derive(Clone)]
@@ -63,7 +61,7 @@ impl History {
             of_job: event.of_job.cloned(),
             execution: None,
             who: None,
-            expires_at: self.clock.epoch_seconds() + KEPT_DAYS * DAY_SECONDS,
+            expires_at: expiry(self.clock.epoch_seconds()),
         }
     }
 

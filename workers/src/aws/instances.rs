@@ -115,6 +115,50 @@ impl Instances {
         Ok(self.send(update).await?.is_some())
     }
 
+    /// Takes an instance that nobody holds for a check by hand, if its item is still what was `seen`. It is not AVAILABLE
+    /// from here on.
+    pub async fn take_to_check(
+        &self,
+        instance: &InstanceId,
+        arn: &ContainerInstanceArn,
+        check: &JobId,
+        seen: Option<&InstanceRecord>,
+    ) -> Result<bool, WorkerError> {
+        let update = self
+            .update(
+                instance,
+                "SET #status = :status, job_id = :job, container_instance_arn = :arn, updated_at = :now \
+                 REMOVE holder, task_token, waiting_since, command_id, quarantine_reason, keep_out",
+            )
+            .expression_attribute_values(":status", s(InstanceStatus::PendingHealthcheck.as_str()))
+            .expression_attribute_values(":job", s(check.as_str()))
+            .expression_attribute_values(":arn", s(arn.as_str()));
+        let update = match seen {
+            Some(seen) => update
+                // Or the answer to this very write was lost, and the SDK sent it again.
+                .condition_expression("updated_at = :seen OR job_id = :job")
+                .expression_attribute_values(":seen", s(&seen.updated_at)),
+            None => {
+                update.condition_expression("attribute_not_exists(instance_id) OR job_id = :job")
+            }
+        };
+        Ok(self.send(update).await?.is_some())
+    }
+
+    /// Notes that an instance which is being checked by hand is ACTIVE in ECS.
+    pub async fn not_cordoned(
+        &self,
+        instance: &InstanceId,
+        check: &JobId,
+    ) -> Result<(), WorkerError> {
+        let update = self
+            .update(instance, "SET cordoned = :false, updated_at = :now")
+            .condition_expression("job_id = :job AND attribute_not_exists(holder)")
+            .expression_attribute_values(":false", AttributeValue::Bool(false))
+            .expression_attribute_values(":job", s(check.as_str()));
+        self.send(update).await.map(drop)
+    }
+
     /// Notes what the last health check of an instance of this job said, and of which boot that is true.
     pub async fn note_verdict(
         &self,

@@ -697,6 +697,39 @@ impl Jobs {
         }
     }
 
+    /// Ends a held check with what came of it, and lets go of it.
+    ///
+    /// # Errors
+    /// [`WorkerError::ClaimLost`] when another execution holds it.
+    pub async fn end_check(
+        &self,
+        check: &JobId,
+        attempt: u32,
+        by: &ExecutionArn,
+        status: JobStatus,
+        reason: &str,
+    ) -> Result<(), WorkerError> {
+        let update = self
+            .update(
+                check,
+                "SET #status = :status, reason = :reason, updated_at = :now REMOVE holder",
+            )
+            .expression_attribute_values(":status", s(status.as_str()))
+            .expression_attribute_values(":reason", s(reason));
+        let update = update
+            .condition_expression(HELD)
+            .expression_attribute_values(":by", s(by.as_str()))
+            .expression_attribute_values(":attempt", n(attempt));
+        match self.send(update).await? {
+            Write::Done(_) => Ok(()),
+            // The answer to this very write was lost, and the SDK sent it again.
+            Write::Refused(Some(found)) if found.status == status && found.holder.is_none() => {
+                Ok(())
+            }
+            Write::Refused(found) => Err(lost(check, attempt, found.as_deref())),
+        }
+    }
+
     /// Marks the job as stopped by an operator, for good: if nobody is at work on it, or this execution is. It stays among
     /// the running jobs while a rank of it may run.
     pub async fn user_stop(&self, key: &RankKey, by: &ExecutionArn) -> Result<Write, WorkerError> {

@@ -156,6 +156,8 @@ pub enum Reason {
     RelaunchNotPlaced,
     /// A rank of the next attempt ended while the others started, or did not run in time.
     RelaunchDidNotStart,
+    /// An operator had an instance checked.
+    Checked,
 }
 
 impl Reason {
@@ -175,6 +177,7 @@ impl Reason {
             Self::TasksNotStopped => "some tasks of the job do not stop",
             Self::RelaunchNotPlaced => "ECS could not place every rank again",
             Self::RelaunchDidNotStart => "the relaunched job did not start",
+            Self::Checked => "checked for an operator",
         }
     }
 }

@@ -258,6 +258,7 @@ async fn adoptable(ctx: &Context, adoption: &Adoption) -> Result<Vec<RankRecord>
             probe: None,
             stopped_reason: None,
             launch: Some(LaunchSpec::of(task, network)),
+            expires_at: None,
         });
     }
     if against.is_empty() {
@@ -390,6 +391,7 @@ async fn record(
             probe: None,
             stopped_reason: None,
             launch: Some(launch.clone()),
+            expires_at: None,
         })
         .collect();
     write_ranks(ctx, &ranks).await

@@ -8,6 +8,11 @@ use std::fmt;
 /// So long DynamoDB keeps an event: as long as Step Functions keeps its execution (developer guide, limits-overview).
 pub const KEPT_DAYS: i64 = 90;
 
+/// When an item that is written now (seconds since the epoch) may be deleted.
+pub fn expiry(now: i64) -> i64 {
+    now + KEPT_DAYS * 86_400
+}
+
 /// What the sort keys of events begin with.
 pub const PREFIX: &str = "event#";
 
@@ -47,6 +52,8 @@ pub enum What {
     Quarantined,
     /// An operator put it back into service.
     Released,
+    /// An operator had it checked.
+    Checked,
 }
 
 impl What {
@@ -61,6 +68,7 @@ impl What {
             Self::Repaired => "REPAIRED",
             Self::Quarantined => "QUARANTINED",
             Self::Released => "RELEASED",
+            Self::Checked => "CHECKED",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! NotifyOperators: tells by SNS what happened, what was found, what was done and what to do next.
 
-use super::{claim_job::Failure, relaunch_job::RelaunchJobOutcome, stop_siblings::RunningTask};
+use super::{
+    check_message, claim_job::Failure, relaunch_job::RelaunchJobOutcome, stop_siblings::RunningTask,
+};
 use crate::{
     Context, Settings, Step, WorkerError,
     context::parse_time,
@@ -67,13 +69,16 @@ const OFTEN: u32 = 3;
 
 /// The message; `now` in seconds since the Unix epoch.
 fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Message {
+    let took = parse_time(&input.started_at).map(|start| (now - start).max(0));
+    if input.reason == Reason::Checked {
+        return check_message::compose(input, settings, took);
+    }
     let (event, severity, word) = match input.reason {
         Reason::Recovered => ("JobRecovered", Severity::Info, "RECOVERED"),
         Reason::EndedAndTold => ("RankEnded", Severity::Error, "ENDED"),
         Reason::UserStopped | Reason::UserStoppedRank => ("JobStopped", Severity::Info, "STOPPED"),
         _ => ("JobFailed", Severity::Error, "FAILED"),
     };
-    let took = parse_time(&input.started_at).map(|start| (now - start).max(0));
     let took_words = took.map_or(String::new(), |s| format!(" after {}", duration(s)));
     let (job, rank) = (&input.job_id, input.failure.rank);
     let headline = match (input.reason, &input.relaunch) {
@@ -122,18 +127,29 @@ fn compose(input: &NotifyOperatorsInput, settings: &Settings, now: i64) -> Messa
     Message {
         subject,
         body: body.finish(),
-        attributes: vec![
-            ("event", event.into()),
-            ("severity", severity.as_str().into()),
-            ("job_id", input.job_id.to_string()),
-            ("attempt", input.attempt.to_string()),
-            ("rank", input.failure.rank.to_string()),
-            ("reason", format!("{:?}", input.reason)),
-            ("cluster", settings.cluster.clone()),
-            ("execution", input.execution.to_string()),
-            ("facts", facts_that_fit(input, took)),
-        ],
+        attributes: attributes(input, settings, event, severity, took),
     }
+}
+
+/// What a subscription filters on, and the facts for programs.
+pub(super) fn attributes(
+    input: &NotifyOperatorsInput,
+    settings: &Settings,
+    event: &str,
+    severity: Severity,
+    took: Option<i64>,
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("event", event.into()),
+        ("severity", severity.as_str().into()),
+        ("job_id", input.job_id.to_string()),
+        ("attempt", input.attempt.to_string()),
+        ("rank", input.failure.rank.to_string()),
+        ("reason", format!("{:?}", input.reason)),
+        ("cluster", settings.cluster.clone()),
+        ("execution", input.execution.to_string()),
+        ("facts", facts_that_fit(input, took)),
+    ]
 }
 
 fn what_happened(input: &NotifyOperatorsInput) -> Vec<String> {
@@ -222,7 +238,8 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         Reason::Recovered
         | Reason::EndedAndTold
         | Reason::UserStopped
-        | Reason::UserStoppedRank => {}
+        | Reason::UserStoppedRank
+        | Reason::Checked => {}
         Reason::TasksNotStopped => lines.push(
             "The instances of tasks that do not stop are quarantined: DRAINING, and no job gets them.".into(),
         ),
@@ -251,7 +268,7 @@ fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
 
 fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
     let back_in_service =
-        "Each quarantined instance, once it is repaired and checked: gpu-recovery release INSTANCE --force --reason '...'".to_owned();
+        "Each quarantined instance, once it is repaired: gpu-recovery check INSTANCE".to_owned();
     let again = "Then start the job again with your launcher, under a new job id.".to_owned();
     let mut lines = match input.reason {
         Reason::Recovered => vec![
@@ -288,6 +305,8 @@ fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> 
             "Stop the job's other tasks, if they cannot go on without it.".into(),
             "OTHER_EXIT_POLICY=recover (or submit --on-exit CODE=recover) recovers such a job.".into(),
         ],
+        // It has a message of its own.
+        Reason::Checked => vec![],
         Reason::NoRecoveryLeft => vec![
             "The instances are back in service.".into(),
             again,
@@ -345,7 +364,7 @@ fn error_message(cause: &str) -> String {
         .unwrap_or_else(|| cause.to_owned())
 }
 
-fn where_to_look(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
+pub(super) fn where_to_look(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
     vec![
         format!("Execution: {}", execution_link(&input.execution)),
         "This execution has ended as it should; there is nothing to redrive.".into(),

@@ -492,6 +492,8 @@ fn next_rank(
         exit_code: None,
         stop_code: None,
         stopped_reason: None,
+        probe: None,
+        expires_at: None,
         ..start.old.clone()
     }
 }
@@ -586,6 +588,7 @@ mod tests {
             probe: None,
             stopped_reason: None,
             launch: Some(LaunchSpec::default()),
+            expires_at: None,
         }
     }
 

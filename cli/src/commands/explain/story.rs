@@ -11,8 +11,10 @@ use serde_json::Value;
 use workers::{
     ids::JobId,
     steps::{
+        claim_instance::ClaimInstanceOutcome,
         claim_job::{ClaimJobOutcome, Failure as ClaimedFailure},
         cordon_instance::CordonInstanceOutcome,
+        end_check::EndCheckOutcome,
         fail_job::FailJobOutcome,
         name_suspects::NameSuspectsOutcome,
         notify_operators::NotifyOperatorsOutcome,
@@ -251,6 +253,19 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
                 failure.rank
             ),
         }),
+        "ClaimInstance" => Said::new(match payload(visit)? {
+            ClaimInstanceOutcome::Claimed {
+                instances, failure, ..
+            } => {
+                let id = instances.first().map_or("the instance", |id| id.as_str());
+                let asked = failure.stopped_reason.unwrap_or_default();
+                format!("{id} was taken for a check, {asked}")
+            }
+            ClaimInstanceOutcome::Refused { instance, why } => {
+                format!("{instance} was left alone: {}", words::cut(&why))
+            }
+        }),
+        "EndCheck" => Said::new(check_ended(payload(visit)?)),
         "FailJob" => {
             let FailJobOutcome::Failed {
                 job_id,
@@ -309,6 +324,17 @@ fn with_retries(mut said: Said, visit: &Visit) -> Said {
 
 fn named(failed: &Failed) -> String {
     words::named(&failed.error, &failed.cause)
+}
+
+fn check_ended(outcome: EndCheckOutcome) -> String {
+    match outcome {
+        EndCheckOutcome::InService { instance, verdict } => {
+            format!("{instance} is in service: {verdict}")
+        }
+        EndCheckOutcome::OutOfService { instance, why } => {
+            format!("{instance} is out of service: {}", words::cut(&why))
+        }
+    }
 }
 
 const NO_JOB: &str = "the task belongs to no job, so nothing was done";
@@ -531,6 +557,9 @@ pub fn attempt(path: &Path) -> Option<u32> {
 /// Whose recovery it is. One that broke before it found the job knows only the task.
 fn what(path: &Path) -> String {
     let of_no_job = |visit: &Visit| visit.result["Payload"]["outcome"] == "NotManaged";
+    if let Some(instance) = path.input["detail"]["instance"].as_str() {
+        return instance.to_owned();
+    }
     match (job(path), words::of_task(&path.input)) {
         (Some(job), _) => format!("job {job}"),
         (None, _) if path.visits.iter().any(of_no_job) => "a task of no job".to_owned(),
@@ -551,6 +580,14 @@ pub fn decision(path: &Path) -> Option<String> {
         && let Ok(FailJobOutcome::Failed { reason, .. }) = serde_json::from_value(answer)
     {
         return Some(format!("FAILED: {}", reason.words()));
+    }
+    if let Some(answer) = read("EndCheck") {
+        return serde_json::from_value(answer).ok().map(check_ended);
+    }
+    if let Some(answer) = read("ClaimInstance")
+        && answer["outcome"] == "Refused"
+    {
+        return Some(format!("refused: {}", answer["why"].as_str()?));
     }
     if let Some(answer) = read("RecordCompletion") {
         return Some(match serde_json::from_value(answer).ok()? {

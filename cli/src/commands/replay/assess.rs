@@ -281,20 +281,12 @@ async fn of_job(
             "another execution took job {} over and ended badly, too: gpu-recovery replay {other}",
             job.job_id
         ))),
-        None if at("ClaimJob") && !has_ended(job) => Ok(None),
+        None if at("ClaimJob") && !job.has_ended() => Ok(None),
         None => Ok(Some(format!(
             "the execution holds job {} no more, which is {}; nothing it could do counts any more",
             job.job_id, job.status
         ))),
     }
-}
-
-fn has_ended(job: &JobRecord) -> bool {
-    use workers::records::JobStatus;
-    matches!(
-        job.status,
-        JobStatus::Complete | JobStatus::Failed | JobStatus::UserStopped
-    )
 }
 
 /// The states that reboot an instance, or wait for its reboot.

@@ -8,7 +8,7 @@ use crate::{
 use workers::{
     desk::submit::Submission,
     ids::{InstanceId, JobId},
-    records::{JobRecord, JobStatus, launch::LaunchSpec},
+    records::{JobRecord, launch::LaunchSpec},
 };
 
 /// Its ranks as they were started last, on the same instances unless others are given.
@@ -65,11 +65,7 @@ pub async fn submission(
 
 /// A job that runs, or that a recovery has, may start tasks of its own yet.
 fn refuse_unended(job: &JobRecord) -> Result<(), Failure> {
-    let ended = matches!(
-        job.status,
-        JobStatus::Complete | JobStatus::Failed | JobStatus::UserStopped
-    );
-    if ended && job.holder.is_none() {
+    if job.has_ended() && job.holder.is_none() {
         return Ok(());
     }
     Err(Failure::Refused(format!(

@@ -1,0 +1,89 @@
+//! The message about an instance that an operator had checked.
+
+use super::notify_operators::{NotifyOperatorsInput, attributes, where_to_look};
+use crate::{
+    Settings,
+    decisions::{
+        findings, instance_check,
+        message::{Body, Message, Severity, subject},
+    },
+};
+
+/// The message; `took` in seconds, if that is known.
+pub(super) fn compose(
+    input: &NotifyOperatorsInput,
+    settings: &Settings,
+    took: Option<i64>,
+) -> Message {
+    let failure = &input.failure;
+    let Some(instance) = &failure.instance else {
+        return out_of_service(input, settings, took, "the instance", "it is not known");
+    };
+    match instance_check::word(instance, &input.checks, &input.recoveries) {
+        Ok(verdict) => in_service(input, settings, took, instance.as_str(), &verdict),
+        Err(why) => out_of_service(input, settings, took, instance.as_str(), &why),
+    }
+}
+
+fn in_service(
+    input: &NotifyOperatorsInput,
+    settings: &Settings,
+    took: Option<i64>,
+    instance: &str,
+    verdict: &str,
+) -> Message {
+    let mut body = Body::new(&format!("{instance} is in service: {verdict}."));
+    body.section("What happened", &asked_for(input));
+    body.section("What the check found", &found(input, settings));
+    body.section(
+        "What to do next",
+        &["Nothing: jobs can be placed on it.".into()],
+    );
+    body.section("Where to look", &where_to_look(input, settings));
+    Message {
+        subject: subject(&format!("[gpu-recovery] CHECKED {instance}: {verdict}")),
+        body: body.finish(),
+        attributes: attributes(input, settings, "InstanceChecked", Severity::Info, took),
+    }
+}
+
+fn out_of_service(
+    input: &NotifyOperatorsInput,
+    settings: &Settings,
+    took: Option<i64>,
+    instance: &str,
+    why: &str,
+) -> Message {
+    let mut body = Body::new(&format!("{instance} is out of service: {why}."));
+    body.section("What happened", &asked_for(input));
+    body.section("What the check found", &found(input, settings));
+    body.section(
+        "What to do next",
+        &[
+            "Repair it, or give it back; it gets no job meanwhile.".into(),
+            format!("Once it is repaired: gpu-recovery check {instance}"),
+        ],
+    );
+    body.section("Where to look", &where_to_look(input, settings));
+    Message {
+        subject: subject(&format!("[gpu-recovery] QUARANTINED {instance}: {why}")),
+        body: body.finish(),
+        attributes: attributes(
+            input,
+            settings,
+            "InstanceQuarantined",
+            Severity::Error,
+            took,
+        ),
+    }
+}
+
+fn asked_for(input: &NotifyOperatorsInput) -> Vec<String> {
+    let words = input.failure.stopped_reason.as_deref().unwrap_or_default();
+    vec![format!("{} A check was {words}", input.started_at)]
+}
+
+fn found(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
+    let line = |check| findings::line(check, settings, &input.execution);
+    input.checks.iter().map(line).collect()
+}
