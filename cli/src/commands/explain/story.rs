@@ -283,6 +283,8 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
             let subject = subject.trim_start_matches("[gpu-recovery] ");
             Said::new(format!("the operators were told: {subject}"))
         }
+        // Looks: what they found is told by the state that reads it.
+        "OrderProbe" | "ListAnswers" | "AskNode" | "ReadAnswer" if !visit.unwell => None,
         "RecordCompletion" => Said::new(completed(&payload(visit)?)),
         "RecordUserStop" => Said::new(match payload(visit)? {
             RecordUserStopOutcome::StopOthers {
