@@ -1,6 +1,7 @@
 //! `drill`: plays a recovery in virtual time and shows it.
 
 mod chaos;
+mod filmed;
 mod inputs;
 pub(crate) mod live;
 mod machine;
@@ -13,6 +14,7 @@ use crate::{
     output::{self, Output},
 };
 use clap::{Args, builder::PossibleValuesParser};
+use filmed::{Filmed, observer};
 use live::{Audience, Live};
 use serde_json::json;
 use simulator::{
@@ -28,6 +30,7 @@ Examples:
   gpu-recovery drill                                  a GPU fault in a job of 8 nodes
   gpu-recovery drill --list                           what else can happen
   gpu-recovery drill isolate --nodes 64 --seed 7
+  gpu-recovery drill isolate --html isolate.html      a page to watch it in a browser, or to hand on
   gpu-recovery drill --scenario mine.yaml --json > report.json
   gpu-recovery drill --chaos --seed 7                 a bad day drawn from a seed
   gpu-recovery drill --definition statemachine/recovery.asl.json
@@ -93,6 +96,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
 
+    /// Writes a page to this file that shows the drill in a browser, moment by moment: one document that loads nothing.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "chaos", "input"])]
+    html: Option<PathBuf>,
+
     /// Plays this state machine definition instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     definition: Option<PathBuf>,
@@ -137,6 +144,11 @@ pub fn run(arguments: &Arguments) -> Result<bool, Failure> {
     if arguments.json && arguments.history_to_stdout() {
         return Err(Failure::BadInput(
             "--json and --history - both want standard output; give --history a file".to_owned(),
+        ));
+    }
+    if arguments.html.as_deref().is_some_and(inputs::is_standard) {
+        return Err(Failure::BadInput(
+            "a page is for a browser: give --html a file".to_owned(),
         ));
     }
     let from_stdin = [
@@ -208,17 +220,24 @@ fn play(arguments: &Arguments) -> Result<bool, Failure> {
         None => (simulator::cloud::RECOVERY.to_owned(), None),
     };
     inputs::writable(arguments.history.as_deref())?;
+    inputs::writable(arguments.html.as_deref())?;
     let output = Output::new();
     let live = (!arguments.for_programs()).then(|| {
         report::introduce(&output, &scenario, arguments.seed);
         Live::new(output.clone(), &definition, Audience::Drill)
     });
     output.progress("starting the job");
+    let filmed = arguments
+        .html
+        .as_deref()
+        .map(|file| Filmed::begin(file, &definition))
+        .transpose()?;
     let options = PlayOptions {
         seed: arguments.seed,
         definition,
         mocks,
-        observer: live.as_ref().map(Live::observer),
+        observer: observer(live.as_ref(), filmed.as_ref()),
+        onlooker: filmed.as_ref().map(|filmed| filmed.recorder.onlooker()),
         ..PlayOptions::default()
     };
     let played = scenario::play(&scenario, &options);
@@ -227,6 +246,9 @@ fn play(arguments: &Arguments) -> Result<bool, Failure> {
     }
     output.still();
     let report = played.map_err(|error| Failure::Broken(error.to_string()))?;
+    if let Some(filmed) = &filmed {
+        filmed.write(&scenario, &again(arguments))?;
+    }
     publish(arguments, &output, &report)?;
     Ok(report.passed)
 }

@@ -140,6 +140,11 @@ pub fn terminal(definition: &Value, overlay: &Overlay) -> Result<Vec<Row>, Graph
     Ok(terminal::rows(&scope, overlay))
 }
 
+/// A text for XML or HTML.
+pub fn escaped(text: &str) -> String {
+    text::xml(text)
+}
+
 fn read(definition: &Value, overlay: Option<&Overlay>) -> Result<model::Scope, GraphError> {
     let scope = model::read(definition)?;
     let known: BTreeSet<_> = scope.all().into_iter().map(|state| &state.name).collect();
@@ -189,7 +194,8 @@ impl Status {
         }
     }
 
-    fn class(self) -> &'static str {
+    /// As styles and pages name it.
+    pub fn class(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",

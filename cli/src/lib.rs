@@ -8,6 +8,7 @@ mod files;
 mod graph;
 mod history;
 mod output;
+mod page;
 mod schemas;
 
 use commands::{

@@ -748,3 +748,62 @@ fn a_bad_day_is_drawn_from_its_seed() {
     assert_eq!(report["seed"], 7);
     refused(&drill(&["--chaos", "gpu-fault"]), &["--chaos"]);
 }
+
+/// The film that a page holds.
+fn film(page: &str) -> Value {
+    let (_, after) = page.split_once(r#"id="film">"#).expect("a film");
+    let (film, _) = after.split_once("</script>").expect("its end");
+    serde_json::from_str(film).expect("JSON")
+}
+
+#[test]
+fn a_page_shows_the_whole_drill_and_the_drill_is_the_same_as_without() {
+    let page = file("drill.html", "");
+    let plain = drill(&["--json", "--nodes", "8"]);
+    let filmed = drill(&["--json", "--nodes", "8", "--html", &page]);
+    assert_eq!(text(&plain.stdout), text(&filmed.stdout));
+
+    let html = fs::read_to_string(&page).expect("the page");
+    assert!(html.len() < 500_000, "{} bytes", html.len());
+    let film = film(&html);
+    assert_eq!(film["title"], "drill gpu-fault");
+    let executions = film["scene"]["executions"].as_object().expect("executions");
+    let recovery = executions.values().next().expect("the recovery");
+    assert_eq!(recovery["status"], "SUCCEEDED");
+    let visits = recovery["visits"].as_object().expect("states");
+    for state in ["ClaimJob", "RunDcgm", "RebootInstance", "RelaunchJob"] {
+        assert!(visits.values().any(|visit| visit["s"] == state), "{state}");
+    }
+    let frames = film["frames"].as_array().expect("frames");
+    let rebooting =
+        |frame: &Value| frame[1]["nodes"]["i-0f3a9c5d7e0000003"]["status"] == "REBOOTING";
+    assert!(frames.iter().any(rebooting));
+    let told = |frame: &Value| {
+        frame[1]["messages"]["0"]["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("llama-7b"))
+    };
+    assert!(frames.iter().any(told));
+}
+
+#[test]
+fn the_page_of_a_job_of_1024_nodes_is_no_larger_than_a_mail_takes() {
+    let page = file("drill-1024.html", "");
+    let done = drill(&["--json", "--nodes", "1024", "--html", &page]);
+    assert_eq!(code(&done), 0, "{}", text(&done.stderr));
+    let html = fs::read_to_string(&page).expect("the page");
+    assert!(html.len() < 5_000_000, "{} bytes", html.len());
+    let film = film(&html);
+    let first = film["frames"][0][1]["nodes"].as_object().expect("nodes");
+    assert_eq!(first.len(), 1024);
+}
+
+#[test]
+fn a_page_goes_to_a_file_and_of_a_scenario_only() {
+    refused(&drill(&["--html", "-"]), &["give --html a file"]);
+    refused(
+        &drill(&["--html", "/no/such/place.html"]),
+        &["/no/such/place.html cannot be written"],
+    );
+    refused(&drill(&["--chaos", "--html", "x.html"]), &["--html"]);
+}

@@ -14,6 +14,7 @@ mod journal;
 mod logs;
 pub mod operations;
 mod pace;
+pub mod patch;
 mod protocol;
 mod services;
 #[cfg(test)]

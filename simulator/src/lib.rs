@@ -14,6 +14,7 @@ pub mod ec2;
 pub mod ecs;
 pub mod eventbridge;
 pub mod faults;
+pub mod glance;
 pub mod integrations;
 pub mod lambda;
 pub mod node;

@@ -8,6 +8,7 @@ mod expectations;
 mod figures;
 mod hosts;
 mod launcher;
+mod looking;
 mod play;
 mod reached;
 mod read;
@@ -19,6 +20,7 @@ mod tests;
 pub use builtin::{builtin, builtins, names};
 pub use figures::{Billed, Cost, Phases};
 pub use launcher::{JOB, behaviour_of, instance_id, training};
+pub use looking::Onlooker;
 pub use play::{Observer, PlayError, PlayOptions, act, enter, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{

@@ -15,8 +15,7 @@ use now::Now;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use story::Story;
-pub use story::{decision, headline, job};
+pub use story::{Story, decision, headline, job};
 
 const AFTER_HELP: &str = "\
 Examples:

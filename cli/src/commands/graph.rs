@@ -11,7 +11,7 @@ use crate::{
     history::{self, path::Path},
 };
 use clap::{Args, ValueEnum};
-pub use overlay::overlay;
+pub use overlay::{overlay, status};
 use serde_json::Value;
 use std::{
     io::IsTerminal,

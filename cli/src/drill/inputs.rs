@@ -1,6 +1,6 @@
 //! The files that a drill reads and writes. Every error names the file and says what is wrong with it.
 
-pub use crate::files::{is_standard, json, pretty, read, writable, write};
+pub use crate::files::{is_standard, json, pretty, read, writable, write, write_text};
 use crate::{Failure, files::name, output};
 use simulator::{
     cloud,

@@ -3,6 +3,7 @@
 use super::{
     hosts::Hosts,
     launcher::{self, instance_id},
+    looking::{Looking, Onlooker},
     reached,
     report::{self, Report},
     spec::{Action, Scenario},
@@ -43,6 +44,7 @@ pub struct PlayOptions {
     /// Mocks for states of the definition that no function of the system does.
     pub mocks: Option<TestCase>,
     pub observer: Option<Observer>,
+    pub onlooker: Option<Onlooker>,
     pub faults: Option<FaultPlan>,
 }
 
@@ -53,6 +55,7 @@ impl Default for PlayOptions {
             definition: RECOVERY.to_owned(),
             mocks: None,
             observer: None,
+            onlooker: None,
             faults: None,
         }
     }
@@ -121,6 +124,10 @@ async fn play_in(
             .stepfunctions
             .on_event(move |execution, event| observer(start.elapsed(), execution, event));
     }
+    let looking = options
+        .onlooker
+        .clone()
+        .map(|onlooker| Looking::begin(cloud, scenario, start, onlooker));
     if let Some(plan) = options.faults.clone() {
         cloud.wire.faults().set_plan(move |call| {
             if matches!(call.role(), "launcher" | "report") {
@@ -142,6 +149,7 @@ async fn play_in(
         }
     }
     let ended = settle(cloud, scenario, start).await;
+    drop(looking);
     let verdict = promises::kept(&Scene {
         cloud,
         watch: &watch,

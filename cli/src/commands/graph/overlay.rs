@@ -95,7 +95,8 @@ fn together(mut times: Vec<(f64, f64)>) -> f64 {
     seconds
 }
 
-fn status(path: &Path, number: usize, definition: &Value) -> Status {
+/// How a visit came out, or stands.
+pub fn status(path: &Path, number: usize, definition: &Value) -> Status {
     let seen = &path.visits[number];
     let timed_out = |seen: &Seen| {
         let last = seen.failures.last();

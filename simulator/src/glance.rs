@@ -1,0 +1,264 @@
+//! What is there at one moment, as a page shows it: nodes with their records, jobs with their attempts, messages.
+//!
+//! A glance is read beside the wire: it is no AWS call, nobody is billed for it, and nothing that is played notices it.
+
+use crate::{
+    cloud::Cloud,
+    ecs::{GpuHealth, InstanceView},
+    stepfunctions::time::epoch_seconds,
+    wire::ApiError,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use workers::records::{JobRecord, parse_rank_key};
+
+/// Of a job that was relaunched often only the last attempts are shown,
+const ATTEMPTS: usize = 4;
+/// and of the messages the last ones.
+const MESSAGES: usize = 50;
+
+/// One moment. What is of no value is left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Glance {
+    /// By instance id.
+    pub nodes: BTreeMap<String, NodeGlance>,
+    /// By job id.
+    pub jobs: BTreeMap<String, JobGlance>,
+    /// By their number.
+    pub messages: BTreeMap<usize, MessageGlance>,
+}
+
+/// An instance, its host, and its item in the table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeGlance {
+    /// ACTIVE or DRAINING, in ECS.
+    pub ecs: String,
+    pub agent: bool,
+    /// The host runs.
+    pub up: bool,
+    /// What a health check would find: not known to the system.
+    pub gpu: String,
+    pub reboots: u32,
+    /// How many tasks are on it.
+    pub tasks: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// A recovery holds it.
+    pub held: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
+}
+
+/// A job and its last attempts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobGlance {
+    pub status: String,
+    pub attempt: u32,
+    pub ranks: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Ranks by attempt and rank.
+    pub attempts: BTreeMap<u32, BTreeMap<u32, RankGlance>>,
+}
+
+/// One rank of one attempt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RankGlance {
+    pub status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What the operators got.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MessageGlance {
+    /// Seconds since the epoch.
+    pub at: f64,
+    pub subject: String,
+    pub message: String,
+}
+
+impl Glance {
+    /// Looks.
+    ///
+    /// # Errors
+    /// When a table cannot be read.
+    pub fn of(cloud: &Cloud) -> Result<Self, ApiError> {
+        let records = scan(
+            cloud,
+            &cloud.settings.container_instance_table,
+            &[
+                "instance_id",
+                "status",
+                "job_id",
+                "holder",
+                "last_verdict",
+                "quarantine_reason",
+            ],
+        )?;
+        let mut records: BTreeMap<String, Value> = records
+            .into_iter()
+            .filter_map(|item| Some((text(&item, "instance_id")?, item)))
+            .collect();
+        let node = |view: InstanceView| {
+            let record = records.remove(&view.id).unwrap_or_default();
+            (view.id.clone(), NodeGlance::of(view, &record))
+        };
+        let published = cloud.sns.published().into_iter().enumerate();
+        let operators = published.filter(|(_, m)| m.topic == cloud.settings.topic_arn);
+        let mut messages: Vec<_> = operators.collect();
+        let messages = messages.split_off(messages.len().saturating_sub(MESSAGES));
+        Ok(Self {
+            nodes: cloud.fleet.instances().into_iter().map(node).collect(),
+            jobs: jobs(cloud)?,
+            messages: messages
+                .into_iter()
+                .map(|(number, m)| {
+                    let message = MessageGlance {
+                        at: epoch_seconds(m.at),
+                        subject: m.subject.unwrap_or_default(),
+                        message: m.message,
+                    };
+                    (number, message)
+                })
+                .collect(),
+        })
+    }
+}
+
+impl NodeGlance {
+    fn of(view: InstanceView, record: &Value) -> Self {
+        Self {
+            ecs: view.status,
+            agent: view.agent_connected,
+            up: view.up,
+            gpu: health(view.gpu_health).to_owned(),
+            reboots: view.reboots,
+            tasks: view.tasks.len(),
+            status: text(record, "status"),
+            job: text(record, "job_id"),
+            held: text(record, "holder").is_some(),
+            verdict: text(record, "last_verdict"),
+            quarantine: text(record, "quarantine_reason"),
+        }
+    }
+}
+
+fn jobs(cloud: &Cloud) -> Result<BTreeMap<String, JobGlance>, ApiError> {
+    let items = scan(
+        cloud,
+        &cloud.settings.training_job_table,
+        &[
+            "job_id",
+            "record",
+            "status",
+            "attempt",
+            "nodes",
+            "reason",
+            "instance_id",
+            "exit_code",
+            "stopped_reason",
+        ],
+    )?;
+    let mut jobs = BTreeMap::new();
+    let of_jobs = items
+        .iter()
+        .filter(|item| text(item, "record").as_deref() == Some(JobRecord::SORT_KEY));
+    for item in of_jobs {
+        let job = JobGlance {
+            status: text(item, "status").unwrap_or_default(),
+            attempt: number(item, "attempt").unwrap_or_default(),
+            ranks: number(item, "nodes").unwrap_or_default(),
+            reason: text(item, "reason"),
+            attempts: BTreeMap::new(),
+        };
+        jobs.extend(text(item, "job_id").map(|id| (id, job)));
+    }
+    for item in &items {
+        let key = text(item, "record");
+        let Some((attempt, rank)) = key.as_deref().and_then(parse_rank_key) else {
+            continue;
+        };
+        if let Some(job) = text(item, "job_id").and_then(|id| jobs.get_mut(&id)) {
+            let seen = RankGlance {
+                status: text(item, "status").unwrap_or_default(),
+                node: text(item, "instance_id"),
+                code: number(item, "exit_code"),
+                why: text(item, "stopped_reason"),
+            };
+            job.attempts.entry(attempt).or_default().insert(rank, seen);
+        }
+    }
+    for job in jobs.values_mut() {
+        while job.attempts.len() > ATTEMPTS {
+            job.attempts.pop_first();
+        }
+    }
+    Ok(jobs)
+}
+
+/// The members of all items of a table.
+fn scan(cloud: &Cloud, table: &str, members: &[&str]) -> Result<Vec<Value>, ApiError> {
+    // Some of them are words that DynamoDB keeps for itself.
+    let names: BTreeMap<String, &str> = members
+        .iter()
+        .enumerate()
+        .map(|(nth, member)| (format!("#m{nth}"), *member))
+        .collect();
+    let projection: Vec<&str> = names.keys().map(String::as_str).collect();
+    let mut request = json!({
+        "TableName": table,
+        "ConsistentRead": true,
+        "ProjectionExpression": projection.join(", "),
+        "ExpressionAttributeNames": names,
+    });
+    let mut items = Vec::new();
+    loop {
+        let mut page = cloud.tables.api("Scan", request.clone())?;
+        if let Value::Array(found) = page["Items"].take() {
+            items.extend(found);
+        }
+        match page["LastEvaluatedKey"].take() {
+            Value::Null => return Ok(items),
+            key => request["ExclusiveStartKey"] = key,
+        }
+    }
+}
+
+fn text(item: &Value, member: &str) -> Option<String> {
+    item[member]["S"].as_str().map(str::to_owned)
+}
+
+fn number<T: std::str::FromStr>(item: &Value, member: &str) -> Option<T> {
+    item[member]["N"].as_str()?.parse().ok()
+}
+
+/// In the words of a scenario's file.
+fn health(health: GpuHealth) -> &'static str {
+    match health {
+        GpuHealth::Healthy => "healthy",
+        GpuHealth::FaultUntilReboot => "fault-until-reboot",
+        GpuHealth::FaultForever => "fault-forever",
+        GpuHealth::Isolate => "isolate",
+        GpuHealth::Misconfigured => "misconfigured",
+        GpuHealth::DcgmCrashes(_) => "dcgm-exits",
+        GpuHealth::DcgmHangs => "dcgm-hangs",
+        GpuHealth::CheckCrashes => "check-crashes",
+        GpuHealth::CheckCrashesOnce => "check-crashes-once",
+        GpuHealth::ImageUnavailable => "image-unavailable",
+        GpuHealth::NoExitCode => "no-exit-code",
+        GpuHealth::CannotPlace => "cannot-place",
+    }
+}
