@@ -2,19 +2,21 @@
 
 mod executions;
 mod film;
+mod live;
 
 use crate::{
     Failure,
     graph::{self, Theme},
 };
-pub use film::Recorder;
+pub use film::{Recorder, of_history};
+pub use live::live;
 use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 
 /// What the document runs, in this order.
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 9] = [
     include_str!("page/scene.js"),
     include_str!("page/graph.js"),
     include_str!("page/timeline.js"),
@@ -22,6 +24,7 @@ const SCRIPTS: [&str; 8] = [
     include_str!("page/jobs.js"),
     include_str!("page/told.js"),
     include_str!("page/time.js"),
+    include_str!("page/deeds.js"),
     include_str!("page/main.js"),
 ];
 

@@ -1,6 +1,6 @@
 //! What is asked of the sandbox itself, beside AWS: its time, and what is to happen.
 
-use crate::deed::Deed;
+use crate::deed::{Deed, words};
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,14 @@ pub enum Order {
     Do(Deed),
 }
 
+/// A deed by its members, as a desk sends it, or in the words of the command line, as the page does.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Wanted {
+    Words(Vec<String>),
+    Deed(Deed),
+}
+
 impl Order {
     /// # Errors
     /// The status, and what is wrong.
@@ -54,7 +62,12 @@ impl Order {
                     None => Ok(Self::Turn(turn)),
                 }
             }
-            (&Method::POST, "do") => serde_json::from_slice(body).map(Self::Do).map_err(bad),
+            (&Method::POST, "do") => match serde_json::from_slice(body).map_err(bad)? {
+                Wanted::Deed(deed) => Ok(Self::Do(deed)),
+                Wanted::Words(line) => words::deed(&line)
+                    .map(Self::Do)
+                    .map_err(|why| (StatusCode::BAD_REQUEST, why)),
+            },
             _ => Err((
                 StatusCode::NOT_FOUND,
                 format!(

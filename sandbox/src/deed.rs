@@ -1,5 +1,7 @@
 //! What can be made to happen, by name: everything that a scenario can do.
 
+pub mod words;
+
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use simulator::scenario::{Gpu, Reboot, Ssm};

@@ -13,6 +13,7 @@ use crate::{
     journal::{Done, Entry, Journal, JournalError, Past},
     operations::{SERVICES, reads},
     pace::Pace,
+    page::{self, Page, Stage},
     protocol::Call,
     services,
 };
@@ -63,6 +64,8 @@ pub struct Sandbox {
     pub paused: bool,
     /// Where it is kept.
     pub state: Option<PathBuf>,
+    /// What a browser is shown.
+    pub page: Page,
 }
 
 /// What is known when it answers.
@@ -110,14 +113,15 @@ impl Sandbox {
         let (asks, asked) = sync_channel(WAITING);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let (watch, stage) = page::open(self.page.clone());
         let listening = thread::Builder::new().name("http".to_owned());
         let listening = listening.spawn(move || {
-            http::serve(listener, asks, move || {
+            http::serve(listener, asks, watch, move || {
                 stopped.store(true, Ordering::Relaxed)
             })
         })?;
         // After an error nobody waits for the listening thread, which waits for a signal.
-        in_virtual_time(self.drive(port, &asked, &stop, observer, ready))?;
+        in_virtual_time(self.drive(port, &asked, &stop, stage, observer, ready))?;
         match listening.join() {
             Ok(listened) => Ok(listened?),
             Err(_) => Err(io::Error::other("the listening thread has panicked").into()),
@@ -129,6 +133,7 @@ impl Sandbox {
         port: u16,
         asked: &Receiver<Ask>,
         stop: &AtomicBool,
+        stage: Stage,
         observer: Observer,
         ready: impl FnOnce(&Ready),
     ) -> Result<(), SandboxError> {
@@ -154,6 +159,7 @@ impl Sandbox {
             account: account.clone(),
             journal,
             pace,
+            stage,
             noted: Instant::now(),
         };
         if let Some(past) = past {
@@ -162,6 +168,7 @@ impl Sandbox {
         let told = account.clone();
         let observe = move |execution: &str, event: &Value| observer(told.now(), execution, event);
         account.cloud.stepfunctions.on_event(observe);
+        driver.stage.follow(&account);
         ready(&Ready {
             port,
             cluster: account.cloud.settings.cluster.clone(),
@@ -171,6 +178,7 @@ impl Sandbox {
             job: scenario::JOB,
             since_start: account.now(),
         });
+        driver.stage.prepare();
         driver.pace.moved(Instant::now(), account.now());
         driver.run(asked, stop).await
     }
@@ -195,6 +203,7 @@ struct Driver {
     account: Arc<Account>,
     journal: Option<Journal>,
     pace: Pace,
+    stage: Stage,
     noted: Instant,
 }
 
@@ -236,6 +245,10 @@ impl Driver {
             sleep(target.saturating_sub(now)).await;
             self.settle().await;
             self.note(false)?;
+            if self.stage.is_due() {
+                let time = self.time();
+                self.stage.show(&self.account, &time);
+            }
         }
         self.note(true)
     }
@@ -343,15 +356,17 @@ impl Driver {
             }
             Order::Turn(turn) => self.turn(turn, stop).await,
         }
-        let now = self.account.cloud.clock.now();
-        let time = Time {
-            epoch: epoch_seconds(now),
+        Ok(serde_json::to_value(self.time()).map_err(|error| error.to_string()))
+    }
+
+    fn time(&self) -> Time {
+        Time {
+            epoch: epoch_seconds(self.account.cloud.clock.now()),
             since_start: self.account.now().as_secs_f64(),
             speed: self.pace.speed(),
             paused: self.pace.is_paused(),
             behind: self.pace.behind().as_secs_f64(),
-        };
-        Ok(serde_json::to_value(time).map_err(|error| error.to_string()))
+        }
     }
 
     /// What was published to the operators' topic, oldest first.

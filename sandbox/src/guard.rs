@@ -6,8 +6,13 @@
 
 use hyper::{HeaderMap, header};
 
-/// Why a request is not let in; `None` when it is.
-pub fn refusal(headers: &HeaderMap, port: u16) -> Option<String> {
+/// Where a browser says whose page a request comes from, also where it sends no `Origin`
+/// (<https://www.w3.org/TR/fetch-metadata/>).
+const SITE: &str = "sec-fetch-site";
+
+/// Why a request is not let in; `None` when it is. A link of another page may lead to the sandbox's own, `to_page`, which does
+/// nothing by being shown.
+pub fn refusal(headers: &HeaderMap, port: u16, to_page: bool) -> Option<String> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return Some("a request needs one Host header".to_owned());
@@ -21,6 +26,10 @@ pub fn refusal(headers: &HeaderMap, port: u16) -> Option<String> {
     let own = format!("http://{host}");
     let foreign = |value: &header::HeaderValue| value.as_bytes() != own.as_bytes();
     if headers.get_all(header::ORIGIN).iter().any(foreign) {
+        return Some("a page of another site may not use this endpoint".to_owned());
+    }
+    let other = |value: &header::HeaderValue| !matches!(value.as_bytes(), b"same-origin" | b"none");
+    if !to_page && headers.get_all(SITE).iter().any(other) {
         return Some("a page of another site may not use this endpoint".to_owned());
     }
     None
@@ -46,7 +55,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(name, value.parse().unwrap());
         }
-        refusal(&headers, 4566)
+        refusal(&headers, 4566, false)
     }
 
     #[test]
@@ -64,6 +73,23 @@ mod tests {
             (header::ORIGIN, "http://localhost:4566"),
         ];
         assert_eq!(asked(&own), None);
+    }
+
+    #[test]
+    fn a_request_of_another_page_is_kept_out_where_its_browser_sends_no_origin() {
+        let from = |site: &str, to_page| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "localhost:4566".parse().unwrap());
+            headers.insert(SITE, site.parse().unwrap());
+            refusal(&headers, 4566, to_page)
+        };
+        for site in ["cross-site", "same-site"] {
+            assert!(from(site, false).is_some(), "{site}");
+            assert_eq!(from(site, true), None, "a link to the page");
+        }
+        for site in ["same-origin", "none"] {
+            assert_eq!(from(site, false), None, "{site}");
+        }
     }
 
     #[test]

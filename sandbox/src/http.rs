@@ -2,13 +2,14 @@
 
 use crate::{
     control, guard,
+    page::{self, Body, Watch},
     protocol::{self, Call, Reply, Request},
 };
 use control::Order;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Response, StatusCode,
-    body::{Body, Bytes, Incoming},
+    body::{Body as _, Bytes, Incoming},
     header,
     server::conn::http1,
     service::service_fn,
@@ -52,6 +53,7 @@ pub enum Ask {
 struct Endpoint {
     port: u16,
     asks: SyncSender<Ask>,
+    watch: Watch,
     requests: AtomicU64,
 }
 
@@ -59,7 +61,12 @@ struct Endpoint {
 ///
 /// # Errors
 /// When there is no runtime, or the port cannot be listened on.
-pub fn serve(listener: TcpListener, asks: SyncSender<Ask>, stopped: impl Fn()) -> io::Result<()> {
+pub fn serve(
+    listener: TcpListener,
+    asks: SyncSender<Ask>,
+    watch: Watch,
+    stopped: impl Fn(),
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -70,6 +77,7 @@ pub fn serve(listener: TcpListener, asks: SyncSender<Ask>, stopped: impl Fn()) -
         let endpoint = Arc::new(Endpoint {
             port,
             asks: asks.clone(),
+            watch,
             requests: AtomicU64::new(0),
         });
         tokio::select! {
@@ -125,12 +133,20 @@ async fn accept(listener: tokio::net::TcpListener, endpoint: Arc<Endpoint>) -> i
 }
 
 impl Endpoint {
-    async fn answer(&self, request: hyper::Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: hyper::Request<Incoming>) -> Response<Body> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let id = format!("00000000-0000-4000-8000-{number:012x}");
         let (parts, body) = request.into_parts();
-        if let Some(why) = guard::refusal(&parts.headers, self.port) {
+        let (path, get) = (parts.uri.path(), parts.method == Method::GET);
+        let to_page = get && path == "/" && parts.uri.query().is_none();
+        if let Some(why) = guard::refusal(&parts.headers, self.port, to_page) {
             return plain(StatusCode::FORBIDDEN, &why, &id);
+        }
+        if to_page {
+            return self.watch.document();
+        }
+        if get && path == page::EVENTS {
+            return self.watch.events();
         }
         let too_large = || {
             let says = format!("a request has {BODY} bytes at the most");
@@ -150,7 +166,6 @@ impl Endpoint {
                 return plain(StatusCode::REQUEST_TIMEOUT, "the body did not come", &id);
             }
         };
-        let path = parts.uri.path();
         if let Some(path) = path.strip_prefix(control::PATH) {
             return self.control(&parts.method, path, &body, &id).await;
         }
@@ -185,13 +200,7 @@ impl Endpoint {
         })
     }
 
-    async fn control(
-        &self,
-        method: &Method,
-        path: &str,
-        body: &[u8],
-        id: &str,
-    ) -> Response<Full<Bytes>> {
+    async fn control(&self, method: &Method, path: &str, body: &[u8], id: &str) -> Response<Body> {
         let order = match Order::read(method, path, body) {
             Ok(order) => order,
             Err((status, why)) => return told(status, &json!({ "error": why }), id),
@@ -212,7 +221,7 @@ impl Endpoint {
     }
 }
 
-fn written(reply: Reply, id: &str) -> Response<Full<Bytes>> {
+fn written(reply: Reply, id: &str) -> Response<Body> {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = response(status, reply.content_type, reply.body, id);
     if let Some(value) = reply.error.and_then(|code| code.parse().ok()) {
@@ -221,11 +230,11 @@ fn written(reply: Reply, id: &str) -> Response<Full<Bytes>> {
     response
 }
 
-fn told(status: StatusCode, value: &Value, id: &str) -> Response<Full<Bytes>> {
+fn told(status: StatusCode, value: &Value, id: &str) -> Response<Body> {
     response(status, "application/json", format!("{value}\n"), id)
 }
 
-fn plain(status: StatusCode, says: &str, id: &str) -> Response<Full<Bytes>> {
+fn plain(status: StatusCode, says: &str, id: &str) -> Response<Body> {
     response(status, "text/plain; charset=utf-8", format!("{says}\n"), id)
 }
 
@@ -234,8 +243,8 @@ fn response(
     content_type: &'static str,
     body: String,
     id: &str,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(body)).boxed_unsync());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(

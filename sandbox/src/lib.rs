@@ -14,6 +14,7 @@ mod journal;
 mod logs;
 pub mod operations;
 mod pace;
+mod page;
 pub mod patch;
 mod protocol;
 mod services;
@@ -24,6 +25,7 @@ pub use account::AccountError;
 pub use control::{PASS, SPEEDS, Turn};
 pub use drive::{Observer, Ready, Sandbox, SandboxError};
 pub use journal::JournalError;
+pub use page::Page;
 
 use serde::{Deserialize, Serialize};
 use simulator::scenario::Scenario;

@@ -1,5 +1,6 @@
 //! `explain`: the story of one recovery in plain sentences.
 
+mod filmed;
 mod now;
 mod story;
 
@@ -15,6 +16,7 @@ use now::Now;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use std::path::PathBuf;
 pub use story::{Story, decision, headline, job};
 
 const AFTER_HELP: &str = "\
@@ -22,6 +24,7 @@ Examples:
   gpu-recovery explain llama-7b
   gpu-recovery explain arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:NAME
   gpu-recovery explain --markdown ARN >> incident.md
+  gpu-recovery explain llama-7b --html incident.html
   gpu-recovery drill isolate --history history.json && gpu-recovery explain --history history.json
 
 All times are UTC. After the story of an execution, not of a file, it says under \"Now\" what the records of the job and \
@@ -44,6 +47,11 @@ pub struct Arguments {
     #[arg(long)]
     json: bool,
 
+    /// Writes a page to this file that shows it in a browser, moment by moment: one document that loads nothing, with the
+    /// sentences and the path, not with what the states were given.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "markdown"])]
+    html: Option<PathBuf>,
+
     #[command(flatten)]
     pub told: Told,
 }
@@ -63,8 +71,9 @@ pub struct Report {
 /// When the history cannot be used.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let output = Output::new();
+    filmed::check(arguments.html.as_deref())?;
     if arguments.told.name.is_none() {
-        return tell(arguments, arguments.told.of_file()?, None, &output);
+        return tell(arguments, arguments.told.of_file()?, None, None, &output);
     }
     account::run(async {
         let desk = Desk::open(&arguments.told.account, Needs::Nothing).await?;
@@ -86,14 +95,22 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         }
         _ => None,
     };
+    // The machine may have another definition since.
+    let own = match (&arguments.html, &execution) {
+        (Some(_), Some(execution)) => history::definition_of(&desk.sfn, execution.as_str()).await,
+        _ => None,
+    };
     output.still();
-    tell(arguments, events, now, output)
+    let ran = execution.map(|execution| (execution.name().to_owned(), own));
+    tell(arguments, events, now, ran, output)
 }
 
+/// `ran` is the execution's name, and the definition that it ran when that is known.
 fn tell(
     arguments: &Arguments,
     events: Option<Vec<Value>>,
     now: Option<Now>,
+    ran: Option<(String, Option<Value>)>,
     output: &Output,
 ) -> Result<u8, Failure> {
     let Some(events) = events else {
@@ -102,6 +119,9 @@ fn tell(
                 .to_owned(),
         ));
     };
+    if let Some(file) = &arguments.html {
+        return filmed::write(file, &events, now.as_ref(), ran);
+    }
     let story = Story::of(&Path::of(&events));
     let report = Report { story, now };
     if arguments.json {

@@ -7,6 +7,7 @@ use crate::{
     drill::live::{Audience, Live},
     files,
     output::{self, DIM, HEADING, Output, paint, span},
+    page,
 };
 use by_hand::Order;
 use clap::Args;
@@ -116,6 +117,8 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         || arguments.seed.is_some();
     let output = Output::new();
     let live = Live::new(output.clone(), simulator::cloud::RECOVERY, Audience::Drill);
+    let definition = serde_json::from_str(simulator::cloud::RECOVERY)
+        .map_err(|error| Failure::Broken(error.to_string()))?;
     let sandbox = Sandbox {
         wanted: named.then(|| furniture.clone()),
         furniture,
@@ -123,6 +126,7 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
         speed: arguments.speed,
         paused: arguments.paused,
         state: arguments.state.clone(),
+        page: page::live(definition),
     };
     let done = sandbox.run(live.observer(), |ready| {
         introduce(&output, ready, arguments);
@@ -188,6 +192,10 @@ fn introduce(output: &Output, ready: &Ready, arguments: &Arguments) {
         "",
         "",
     ));
+    output.text(
+        "",
+        &format!("Watch it in a browser: http://127.0.0.1:{}", ready.port),
+    );
     output.line(&paint(DIM, "In another terminal:"));
     output.line("");
     for line in exports(ready) {

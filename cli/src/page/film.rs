@@ -87,3 +87,19 @@ impl Reel {
         }
     }
 }
+
+/// The film of one execution, from its history alone.
+pub fn of_history(name: &str, events: &[Value], definition: Value) -> Value {
+    let start = events.first().map(at).unwrap_or_default();
+    let end = events.last().map(at).unwrap_or_default();
+    let mut executions = Executions::new(definition);
+    for event in events {
+        executions.see(name, event);
+    }
+    json!({
+        "start": start,
+        "end": since(end, start),
+        "scene": { "executions": executions.value(start) },
+        "frames": [],
+    })
+}

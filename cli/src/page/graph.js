@@ -26,6 +26,7 @@ const graph = (() => {
   find('smaller').addEventListener('click', zoom(0.8));
   addEventListener('resize', size);
   size();
+  centre(picture.querySelector('.end'), 'instant');
 
   // How it came out, how often and how long: on the upper right corner of the box.
   function pill(state, text) {
@@ -51,11 +52,15 @@ const graph = (() => {
     const state = states.get(name);
     if (!state || !find('follow').checked || name === last) return;
     last = name;
-    const [box, view] = [state.getBoundingClientRect(), frame.getBoundingClientRect()];
+    centre(state, matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth');
+  }
+
+  function centre(part, behavior) {
+    const [box, view] = [part.getBoundingClientRect(), frame.getBoundingClientRect()];
     frame.scrollTo({
       left: frame.scrollLeft + box.left - view.left - (view.width - box.width) / 2,
       top: frame.scrollTop + box.top - view.top - view.height * 0.35,
-      behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'instant' : 'smooth',
+      behavior,
     });
   }
 

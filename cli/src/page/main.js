@@ -45,11 +45,18 @@ function draw() {
   const job = execution?.job ? ` of job ${execution.job}` : '';
   say(find('headline'), !execution ? 'All is well' : over ? execution.headline : `Recovery${job}: under way`);
   say(find('ending'), !execution ? 'No recovery is going on.' : over ? (execution.status === 'SUCCEEDED' ? `It took ${span(execution.ended - execution.began)}.` : execution.ending) : `It is under way for ${span(now - execution.began)}.`);
+  time.draw();
   for (const part of [graph, timeline, nodes, jobs, told]) part.draw(view);
 }
 
 say(find('title'), film.title);
 say(find('about'), film.about ?? '');
 say(find('footer'), film.footer ?? '');
+if (film.now) {
+  find('records-card').hidden = false;
+  say(find('h-records'), `What the records said at ${film.now.at}`);
+  find('records').append(...film.now.sentences.map((sentence) => element('li', {}, sentence)));
+}
 new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty('--below', `${target.offsetHeight + 16}px`)).observe(document.querySelector('.top'));
+deeds.begin();
 time.begin();

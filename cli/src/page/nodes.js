@@ -44,7 +44,6 @@ const nodes = (() => {
       say(tile.children[1], n.sign);
       say(tile.children[2], n.word);
       tile.setAttribute('aria-pressed', n.id === chosen);
-      tile.setAttribute('aria-label', `node ${n.number}, ${n.id}: ${n.word}`);
       tile.tabIndex = n.id === chosen ? 0 : -1;
       tile.title = `${n.id}: ${n.word}`;
     });
@@ -55,7 +54,7 @@ const nodes = (() => {
   }
 
   function make(n) {
-    return element('button', { type: 'button', onclick: () => choose(n.id) }, element('b', {}, n.number), element('i', { 'aria-hidden': 'true' }), element('span'));
+    return element('button', { type: 'button', onclick: () => choose(n.id) }, element('b', {}, n.number), element('i', { 'aria-hidden': 'true' }), element('span'), element('em', { class: 'unseen' }, ` ${n.id}`));
   }
 
   function choose(id) {

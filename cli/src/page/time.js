@@ -64,8 +64,29 @@ const time = (() => {
     pace.addEventListener('change', () => (speed = Number(pace.value)));
     place.classList.add('file');
     place.append(play, button('Previous event', jump(-1)), slider, button('Next event', jump(1)), pace);
-    return { now: () => now, begin: () => set(film.end) };
+    return { now: () => now, begin: () => set(film.end), draw() {} };
   }
 
-  return ofFilm();
+  function ofSandbox() {
+    const play = button('Pause', () => post('time', live.time.paused ? { turn: 'go', speed: null } : { turn: 'pause' }));
+    const pace = element('select', { 'aria-label': 'Speed' }, ...[1, 10, 60, 600, 3600].map((n) => element('option', { value: n }, n === 1 ? 'real time' : `${n}×`)));
+    const away = element('span', { class: 'pill-word bad', role: 'status', hidden: true }, 'the sandbox is away');
+    pace.addEventListener('change', () => post('time', { turn: 'go', speed: Number(pace.value) }));
+    const pass = element('button', { type: 'button', onclick: () => post('time', { turn: 'pass', seconds: 600 }) }, '+10 min');
+    place.append(away, play, button('Step', () => post('time', { turn: 'step' })), pace, pass);
+    return {
+      now: () => live.time.now,
+      begin: () => live.follow(),
+      draw() {
+        away.hidden = live.here;
+        named(play, live.time.paused ? 'Play' : 'Pause');
+        if (document.activeElement === pace) return;
+        const speed = String(live.time.speed);
+        if (![...pace.options].some((option) => option.value === speed)) pace.append(element('option', { value: speed }, `${speed}×`));
+        pace.value = speed;
+      },
+    };
+  }
+
+  return film.live ? ofSandbox() : ofFilm();
 })();

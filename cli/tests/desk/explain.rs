@@ -132,3 +132,35 @@ async fn a_recovery_that_broke_before_it_found_the_job_names_the_task() {
         &["no execution is or was at work on job llama-7b"],
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_an_execution_has_its_path_its_story_and_what_the_records_say() {
+    let (world, execution) = World::aborted().await;
+    let file = std::env::temp_dir().join(format!("explained-{}.html", std::process::id()));
+    let name = file.to_str().expect("UTF-8");
+    world.gives(0, &["explain", JOB, "--html", name]).await;
+    let page = std::fs::read_to_string(&file).expect("it was written");
+    std::fs::remove_file(&file).expect("it is there");
+    let (_, after) = page.split_once(r#"id="film">"#).expect("a film");
+    let (film, _) = after.split_once("</script>").expect("its end");
+    let film: Value = serde_json::from_str(film).expect("JSON");
+    let name = execution.rsplit(':').next().expect("a name");
+    let shown = &film["scene"]["executions"][name];
+    assert_eq!(shown["status"], "ABORTED", "{shown}");
+    let visits = shown["visits"].as_object().expect("states");
+    let cut = visits
+        .values()
+        .find(|visit| visit["s"] == "WaitForInstanceActive");
+    let cut = cut.expect("it stood there");
+    assert_eq!((&cut["k"], &cut["n"]), (&json!("aborted"), &json!(BAD)));
+    has(
+        &film.to_string(),
+        &[
+            "Recovery of job llama-7b: ABORTED, an operator is needed",
+            "held by this execution",
+            "was cordoned",
+        ],
+    );
+    // What the states were given stays out of a file that is handed on.
+    assert!(!film.to_string().contains("containerOverrides"), "{film}");
+}

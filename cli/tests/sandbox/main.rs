@@ -4,6 +4,7 @@
 
 mod endpoint;
 mod kept;
+mod page;
 mod runbook;
 mod words;
 
