@@ -35,11 +35,17 @@ impl Executions {
 
     /// Takes the next event of an execution.
     pub fn see(&mut self, arn: &str, event: &Value) {
-        let place = self.known.iter().position(|(known, _)| known == arn);
-        let place = place.unwrap_or_else(|| {
-            self.known.push((arn.to_owned(), Path::new()));
-            self.known.len() - 1
-        });
+        let known = self.known.iter().position(|(known, _)| known == arn);
+        let begins = event["type"] == "ExecutionStarted";
+        let place = match known {
+            Some(place) => place,
+            None if begins => {
+                self.known.push((arn.to_owned(), Path::new()));
+                self.known.len() - 1
+            }
+            // It was let go of, and is redriven now: its beginning is not known any more.
+            None => return,
+        };
         let path = &mut self.known[place].1;
         path.follow(event);
         if path.ended.is_none() {
@@ -136,4 +142,44 @@ fn is_of_note(path: &Path) -> bool {
 /// Seconds to the millisecond.
 pub fn since(at: f64, start: f64) -> Value {
     json!(((at - start) * 1000.0).round() / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: u64, kind: &str) -> Value {
+        json!({ "id": id, "previousEventId": id - 1, "timestamp": id as f64, "type": kind })
+    }
+
+    #[test]
+    fn executions_are_kept_up_to_a_bound_and_those_without_work_are_counted() {
+        let mut executions = Executions::new(json!({}));
+        let arn = |number: u32| {
+            format!("arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:{number}")
+        };
+        for number in 0..200 {
+            executions.see(&arn(number), &event(1, "ExecutionStarted"));
+            let end = match number % 2 {
+                0 => "ExecutionSucceeded",
+                _ => "ExecutionFailed",
+            };
+            executions.see(&arn(number), &event(2, end));
+        }
+        // One that was let go of is redriven.
+        executions.see(&arn(1), &event(3, "ExecutionRedriven"));
+        executions.see(&arn(1), &event(4, "ExecutionFailed"));
+        let shown = executions.value(0.0);
+        let shown = shown.as_object().unwrap();
+        assert!(shown.len() <= KEPT, "{}", shown.len());
+        assert!(shown.contains_key("199") && !shown.contains_key("1"));
+        let quiet = executions.quiet();
+        let counted: u64 = quiet
+            .as_object()
+            .unwrap()
+            .values()
+            .filter_map(Value::as_u64)
+            .sum();
+        assert_eq!(counted, 100);
+    }
 }

@@ -5,11 +5,15 @@ const nodes = (() => {
   let chosen = null;
   let picked = false;
   // Beyond so many a tile has no words.
-  const MANY = 64;
+  const MANY = 32;
 
   // The sign, the word and the colour of a node: the first of these that is true of it.
-  function look(node, doing) {
-    if (node.ecs === undefined) return doing ? ['◔', doing, 'busy'] : ['○', 'seen', ''];
+  function look(node, doing, last) {
+    // Of a history there is no more than the states that were about it.
+    if (node.ecs === undefined) {
+      if (doing) return ['◔', doing, 'busy'];
+      return last === 'QuarantineInstance' ? ['✕', 'quarantined', 'bad'] : ['○', `after ${last}`, ''];
+    }
     if (node.status === 'QUARANTINED') return ['✕', 'quarantined', 'bad'];
     if (!node.up) return ['↻', 'host is down', 'warn'];
     if (node.status === 'REBOOTING') return ['↻', 'rebooting', 'warn'];
@@ -24,10 +28,15 @@ const nodes = (() => {
   function draw(view) {
     const { scene, execution, now } = view;
     const doing = new Map();
-    for (const visit of visits(execution, now)) if (visit.n) doing.set(visit.n, visit.now === 'running' ? visit.s : undefined);
-    const known = scene.nodes ?? Object.fromEntries([...doing.keys()].map((id) => [id, {}]));
+    const last = new Map();
+    for (const visit of visits(execution, now)) {
+      if (!visit.n) continue;
+      doing.set(visit.n, visit.now === 'running' ? visit.s : undefined);
+      last.set(visit.n, visit.s);
+    }
+    const known = scene.nodes ?? Object.fromEntries([...last.keys()].map((id) => [id, {}]));
     const all = Object.keys(known).sort().map((id, number) => {
-      const [sign, word, colour] = look(known[id], doing.get(id));
+      const [sign, word, colour] = look(known[id], doing.get(id), last.get(id));
       return { id, number, node: known[id], sign, word, colour, doing: doing.get(id) };
     });
     place.classList.toggle('many', all.length > MANY);
@@ -48,8 +57,8 @@ const nodes = (() => {
       tile.title = `${n.id}: ${n.word}`;
     });
     const sums = new Map();
-    for (const n of all) sums.set(n.word, (sums.get(n.word) ?? 0) + 1);
-    say(find('nodes-sum'), [...sums].map(([word, number]) => `${number} ${word}`).join(', '));
+    for (const { sign, word } of all) sums.set(`${sign} ${word}`, (sums.get(`${sign} ${word}`) ?? 0) + 1);
+    say(find('nodes-sum'), [...sums].map(([look, number]) => look.replace(' ', ` ${number} `)).join(', '));
     detail(all.find((n) => n.id === chosen), view);
   }
 

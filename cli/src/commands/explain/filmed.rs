@@ -1,6 +1,6 @@
 //! `explain --html`: an execution as a page.
 
-use super::{Now, Path, headline};
+use super::{Now, Path, job};
 use crate::{Failure, files, history, page};
 use serde_json::{Value, json};
 
@@ -33,7 +33,10 @@ pub fn write(
         events,
         definition.clone(),
     );
-    film["title"] = json!(headline(&path));
+    film["title"] = json!(match job(&path) {
+        Some(job) => format!("Recovery of job {job}"),
+        None => "A recovery".to_owned(),
+    });
     let began = history::date_and_clock(path.started);
     film["about"] = json!(match &name {
         Some(name) => format!("Began {began}, execution {name}"),
