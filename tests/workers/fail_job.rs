@@ -50,8 +50,31 @@ async fn a_job_with_healthy_gpus_fails_and_sets_its_instances_free() {
             (InstanceStatus::Available, None, None)
         );
         assert_eq!(w.ecs_status(nth), "ACTIVE");
-        assert_eq!(record.last_verdict, None);
+        let said = (nth == 1).then_some("healthy (exit 0)");
+        assert_eq!(record.last_verdict.as_deref(), said);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_the_ranks_of_an_ended_job_were_started_is_kept_for_a_week() {
+    let (w, recovery) = stopped_job().await;
+    assert!(
+        w.ranks(1)
+            .await
+            .iter()
+            .all(|rank| rank.expires_at.is_none())
+    );
+    w.outcome(FAIL, input(&recovery, "NoGpuFault", &[], &[]), "Failed")
+        .await;
+    let now = w.context("test").clock.epoch_seconds();
+    for rank in w.ranks(1).await {
+        let left = rank.expires_at.expect("it expires") - now;
+        assert!((7 * 86_400 - 60..=7 * 86_400).contains(&left), "{left}");
+    }
+    assert!(
+        w.job_record().await.expires_at.is_none(),
+        "its id is never used twice"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +157,7 @@ async fn what_recover_instances_decided_stands() {
     assert_eq!(answer["released"], 2);
     assert_eq!(
         w.instance_record(1).await.last_verdict.as_deref(),
-        Some("rebooted, DCGM healthy"),
+        Some("healthy now: rebooted, DCGM healthy"),
         "the word after the repair counts"
     );
     assert_eq!(status_of(&w, 1).await, InstanceStatus::Available);

@@ -17,7 +17,7 @@ use workers::{
     desk::submit::{Submission, submit},
     ids::{InstanceId, JobId},
     records::{
-        InstanceStatus, JobStatus, RankStatus,
+        InstanceStatus, JobStatus, RankRecord, RankStatus,
         launch::{LaunchSpec, Network},
         rank_key,
     },
@@ -80,6 +80,15 @@ async fn every_rank_runs_again_on_its_own_instance() {
         3,
         "the first attempt stays on record"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ranks_of_the_attempt_before_expire_and_those_that_run_do_not() {
+    let (w, recovery) = stopped_job(3).await;
+    w.outcome(RELAUNCH, input(&recovery), "Relaunched").await;
+    let expire = |ranks: Vec<RankRecord>| ranks.iter().filter(|r| r.expires_at.is_some()).count();
+    assert_eq!(expire(w.ranks(1).await), 3);
+    assert_eq!(expire(w.ranks(2).await), 0);
 }
 
 #[tokio::test(start_paused = true)]

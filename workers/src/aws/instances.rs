@@ -214,7 +214,7 @@ impl Instances {
         let update = self
             .update(
                 instance,
-                "SET #status = :quarantined, cordoned = :true, quarantine_reason = keep_out, updated_at = :now \
+                "SET #status = :quarantined, cordoned = :true, quarantine_reason = keep_out, last_verdict = keep_out, updated_at = :now \
                  REMOVE holder, job_id, task_token, keep_out",
             )
             .condition_expression(format!(

@@ -13,7 +13,8 @@ use crate::{
     context::Clock,
     ids::{ExecutionArn, JobId, TaskArn},
     records::{
-        AttemptRecord, JobRecord, JobStatus, RankRecord, parse_rank_key, rank_key, rank_prefix,
+        AttemptRecord, JobRecord, JobStatus, RankRecord, event::DAY_SECONDS, launch,
+        parse_rank_key, rank_key, rank_prefix,
     },
 };
 use aws_sdk_dynamodb::{
@@ -232,6 +233,20 @@ impl Jobs {
             .await
             .into_iter()
             .collect()
+    }
+
+    /// Lets DynamoDB delete the items of these ranks in a week, but for those that may run. To be called when nothing is
+    /// started again from them.
+    pub async fn let_expire(&self, ranks: &[RankRecord]) -> Result<(), WorkerError> {
+        let at = self.clock.epoch_seconds() + launch::KEPT_DAYS * DAY_SECONDS;
+        let over = ranks
+            .iter()
+            .filter(|rank| !rank.may_run() && rank.expires_at.is_none());
+        let over = over.map(|rank| RankRecord {
+            expires_at: Some(at),
+            ..rank.clone()
+        });
+        self.put_ranks(&over.collect::<Vec<_>>()).await
     }
 
     async fn put_batch(&self, mut batch: Vec<WriteRequest>) -> Result<(), WorkerError> {

@@ -63,6 +63,9 @@ pub async fn stop(ctx: &Context, id: &JobId, who: &str, why: &str) -> Result<Sto
         told.into_iter().collect::<Result<Vec<_>, _>>()?;
         sleep(POLL).await;
     }
+    let ended = |rank: &&RankRecord| left.iter().all(|other| other.rank != rank.rank);
+    let over: Vec<RankRecord> = ranks.iter().filter(ended).cloned().collect();
+    ctx.jobs.let_expire(&over).await?;
     let mut freed = Vec::new();
     for rank in &ranks {
         if left.iter().any(|other| other.rank == rank.rank) {

@@ -8,9 +8,11 @@ use std::fmt;
 /// So long DynamoDB keeps an event: as long as Step Functions keeps its execution (developer guide, limits-overview).
 pub const KEPT_DAYS: i64 = 90;
 
+pub const DAY_SECONDS: i64 = 86_400;
+
 /// When an item that is written now (seconds since the epoch) may be deleted.
 pub fn expiry(now: i64) -> i64 {
-    now + KEPT_DAYS * 86_400
+    now + KEPT_DAYS * DAY_SECONDS
 }
 
 /// What the sort keys of events begin with.

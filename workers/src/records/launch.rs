@@ -5,6 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// So long a rank's item is kept after its attempt: how it was started may hold secrets, as environment overrides do.
+pub const KEPT_DAYS: i64 = 7;
+
 /// How a rank's task was started, so that it can be started again the same way.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

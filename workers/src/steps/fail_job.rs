@@ -112,25 +112,38 @@ async fn note_history(ctx: &Context, input: &FailJobInput) -> Result<(), WorkerE
     ctx.history.note(event, &input.execution).await
 }
 
-/// Keeps on the instances' items what the last check said: of one that was repaired, the word after the repair.
+/// Keeps on the instances' items what the last check said.
 async fn note_verdicts(
     ctx: &Context,
     job: &JobId,
     checks: &[Check],
     recoveries: &[Recovery],
 ) -> Result<(), WorkerError> {
-    for check in checks.iter().filter(|c| c.verdict != Verdict::Healthy) {
-        let repaired = recoveries.iter().find(|r| r.instance == check.instance);
-        let verdict = match (repaired, check.exit_code) {
-            (Some(repaired), _) => repaired.detail.clone(),
-            (None, Some(code)) => format!("{} (exit {code})", check.verdict),
-            (None, None) => format!("{} (no exit code)", check.verdict),
-        };
-        // A repair is another boot.
-        let boot = check.boot_id.as_deref().filter(|_| repaired.is_none());
-        ctx.instances
-            .note_verdict(&check.instance, job, &verdict, boot)
-            .await?;
-    }
-    Ok(())
+    let noted = pace::DYNAMODB
+        .each(checks, |check| note_verdict(ctx, job, check, recoveries))
+        .await;
+    noted.into_iter().collect()
+}
+
+/// Of an instance that was repaired the word after the repair.
+async fn note_verdict(
+    ctx: &Context,
+    job: &JobId,
+    check: &Check,
+    recoveries: &[Recovery],
+) -> Result<(), WorkerError> {
+    let repaired = recoveries.iter().find(|r| r.instance == check.instance);
+    let verdict = match (repaired, check.exit_code) {
+        (Some(repaired), _) if repaired.recovered => {
+            format!("{} now: {}", Verdict::Healthy, repaired.detail)
+        }
+        (Some(repaired), _) => repaired.detail.clone(),
+        (None, Some(code)) => format!("{} (exit {code})", check.verdict),
+        (None, None) => format!("{} (no exit code)", check.verdict),
+    };
+    // A repair is another boot.
+    let boot = check.boot_id.as_deref().filter(|_| repaired.is_none());
+    ctx.instances
+        .note_verdict(&check.instance, job, &verdict, boot)
+        .await
 }

@@ -72,6 +72,9 @@ impl Step for RelaunchJob {
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
         let outcome = outcome(ctx, &input).await?;
         relaunch_history::note(ctx, &input, &outcome).await?;
+        // The next relaunch starts from the ranks of the new attempt.
+        let before = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
+        ctx.jobs.let_expire(&before).await?;
         Ok(outcome)
     }
 }

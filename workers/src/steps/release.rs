@@ -32,7 +32,7 @@ pub(super) async fn left_running(
     Ok(true)
 }
 
-/// Frees the instances on which none of these ranks runs, and answers how many that were.
+/// Frees the instances on which none of these ranks runs, and answers how many that were. The ranks' items expire.
 pub(super) async fn ended(
     ctx: &Context,
     ranks: &[RankRecord],
@@ -42,6 +42,7 @@ pub(super) async fn ended(
     let freed = pace::DYNAMODB
         .each(&of(ranks), |instance| free(ctx, instance, job, by))
         .await;
+    ctx.jobs.let_expire(ranks).await?;
     count(freed)
 }
 
@@ -62,6 +63,7 @@ pub(super) async fn all(
             free(ctx, instance, job, by).await
         })
         .await;
+    ctx.jobs.let_expire(&ranks).await?;
     count(freed)
 }
 

@@ -8,7 +8,10 @@ use crate::{
 use workers::{
     desk::submit::Submission,
     ids::{InstanceId, JobId},
-    records::{JobRecord, launch::LaunchSpec},
+    records::{
+        JobRecord,
+        launch::{self, LaunchSpec},
+    },
 };
 
 /// Its ranks as they were started last, on the same instances unless others are given.
@@ -43,10 +46,12 @@ pub async fn submission(
     }
     if launches.len() != job.nodes as usize {
         return Err(Failure::Broken(format!(
-            "{} of {} ranks of job {again} are recorded for attempt {}; submit it with --task-definition",
+            "{} of {} ranks of job {again} are recorded for attempt {} (they are kept for {} days after a job's end, because \
+             overrides may hold secrets); submit it with --task-definition",
             launches.len(),
             job.nodes,
-            job.attempt
+            job.attempt,
+            launch::KEPT_DAYS
         )));
     }
     let instances = instances(arguments, desk, &launches, places).await?;
