@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -360,8 +361,8 @@ def a_gpu_fault_is_recovered_and_told(system):
     attributes, subject, body = system.message()
     assert (attributes["event"], attributes["severity"]) == ("JobRecovered", "info"), attributes
     assert attributes["job_id"] == job and attributes["rank"] == "1", attributes
-    assert subject.startswith(f"[gpu-recovery] RECOVERED {job}: rank 1"), subject
-    assert "all 3 ranks run" in body, body
+    assert re.match(rf"\[gpu-recovery\] RECOVERED {job} in .*: rebooted {instance} \(rank 1\)$", subject), subject
+    assert "all 3 ranks are RUNNING" in body, body
     record = system.item(JOBS, job_id=job, record="job")
     assert (record["status"], record["attempt"]) == ("IN_PROGRESS", 2), record
     assert "holder" not in record and record["relaunched_by"] == execution, record
@@ -526,8 +527,8 @@ def a_recovery_that_breaks_is_told_with_its_replay_command(system):
     assert end["status"] == "FAILED", end
     attributes, subject, body = system.message()
     assert (attributes["event"], attributes["severity"]) == ("ExecutionEndedBadly", "critical"), attributes
-    assert f"job {job}" in subject, subject
-    assert f"redrive-execution --region {REGION} --execution-arn {execution}" in body, body
+    assert subject.startswith(f"[gpu-recovery] EXECUTION FAILED {job}: ordering the reboot"), subject
+    assert f"gpu-recovery replay {execution} --dry-run" in body, body
     record = system.item(JOBS, job_id=job, record="job")
     assert (record["status"], record["holder"]) == ("PENDING_RESTART", execution), record
     return subject

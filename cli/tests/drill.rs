@@ -117,7 +117,7 @@ fn a_drill_tells_the_whole_recovery() {
         "AWS API calls",
         "ecs:RunTask",
         "Estimated cost",
-        "recovered: job llama-7b runs again as attempt 2 after",
+        "RECOVERED llama-7b in 13 min: rebooted i-0f3a9c5d7e0000003 (rank 3)",
         "drill --list",
     ];
     let mut rest = shown.as_str();
@@ -151,10 +151,13 @@ fn a_scenario_that_ends_as_it_says_exits_0_whatever_came_of_the_job() {
     for (name, end) in [
         (
             "application-fault",
-            "failed: job llama-7b was declared FAILED",
+            "FAILED llama-7b after 2 min: rank 3 exited with code 1, no GPU fault found",
         ),
         ("clean-completion", "complete: job llama-7b ended well"),
-        ("user-stop", "stopped: job llama-7b is its owner's"),
+        (
+            "user-stop",
+            "STOPPED llama-7b: an operator stopped rank 0, the other rank was stopped too",
+        ),
         ("hybrid-instance", "mi-0f3a9c5d7e0000003"),
         ("person-aborts-then-redrives", "ABORTED after"),
     ] {
@@ -531,7 +534,7 @@ fn a_new_state_is_mocked_beside_the_real_workers() {
     let shown = text(&free.stdout);
     assert_eq!(code(&free), 0, "{shown}{}", text(&free.stderr));
     assert!(shown.contains("AskScheduler"), "{shown}");
-    assert!(shown.contains("recovered: job llama-7b"), "{shown}");
+    assert!(shown.contains("✓ RECOVERED llama-7b in "), "{shown}");
     assert!(
         shown.contains(
             "Note: path: after InstancesRecovered? expected RelaunchJob, found AskScheduler"

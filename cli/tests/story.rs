@@ -203,7 +203,7 @@ fn a_picture_shows_the_path_that_an_execution_took() {
         svg.contains(r#"<g class="edge taken" data-from="RelaunchJob" data-to="NotifyOperators""#)
     );
     let mermaid = well(&["graph", "--history", &file, "--format", "mermaid"]);
-    let title = "---\ntitle: 'Recovery of job llama-7b: recovered, runs as attempt 2 (2026-01-05 ";
+    let title = "---\ntitle: 'RECOVERED llama-7b in 13 min: rebooted i-0f3a9c5d7e0000003 (rank 3) (2026-01-05 ";
     assert!(mermaid.starts_with(title), "{mermaid}");
     assert!(mermaid.contains("Error caught"), "{mermaid}");
 }
@@ -272,7 +272,7 @@ fn a_recovery_is_told_in_plain_sentences_with_times() {
     let file = history("gpu-fault", "told");
     let story = well(&["explain", "--history", &file]);
     for part in [
-        "Recovery of job llama-7b: recovered, runs as attempt 2",
+        "RECOVERED llama-7b in 13 min: rebooted i-0f3a9c5d7e0000003 (rank 3)",
         "rank 3 on i-0f3a9c5d7e0000003 of job llama-7b (attempt 1, 8 ranks) ended with exit code 1",
         "The check of i-0f3a9c5d7e0000003 (rank 3) says faulty (exit 1)",
         "its reboot is proven",
@@ -288,7 +288,7 @@ fn a_recovery_is_told_in_plain_sentences_with_times() {
     }
     let markdown = well(&["explain", "--history", &file, "--markdown"]);
     assert!(
-        markdown.starts_with("## Recovery of job llama-7b"),
+        markdown.starts_with("## RECOVERED llama-7b in 13 min"),
         "{markdown}"
     );
     assert!(markdown.contains("\n- **03:"), "{markdown}");

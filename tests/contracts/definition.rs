@@ -228,3 +228,14 @@ fn the_definition_fits_step_functions_limits() {
     assert!(RECOVERY.len() < 1024 * 1024);
     assert!(states().iter().all(|(name, _)| name.len() <= 80));
 }
+
+/// An execution that is cut off says what it was doing, in words (`workers/src/decisions/standing.rs`).
+#[test]
+fn every_state_in_which_an_execution_can_stand_has_words() {
+    for (name, state) in states() {
+        if matches!(state["Type"].as_str(), Some("Task" | "Wait" | "Map")) {
+            let words = workers::decisions::standing::of(&name, false);
+            assert!(words.is_some(), "{name} has none: add it there");
+        }
+    }
+}

@@ -80,7 +80,9 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             json!({ "outcome": "StillStopping", "runningTasks": 1, "running": [
                 { "rank": 4, "instance": null, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/2" }] }),
             json!({ "outcome": "StoppedByUser", "failure": failure }),
-            json!({ "outcome": "NotToRecover", "rank": 2, "exitCode": 93 }),
+            json!({ "outcome": "NotToRecover", "failure": failure }),
+            json!({ "outcome": "NotToRecover", "failure": { "rank": 2, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/3",
+                "instance": null, "exitCode": 93, "stopCode": null, "stoppedReason": null, "notRelaunchable": null } }),
         ],
         "name-suspects" => vec![
             json!({ "outcome": "Named", "answered": 1, "accused": 0, "toCheck": [{

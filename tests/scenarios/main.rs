@@ -4,6 +4,7 @@
 
 mod details;
 mod determinism;
+mod messages;
 mod schedule;
 mod size;
 
@@ -15,7 +16,8 @@ fn played(name: &str) -> Report {
     play(&scenario, &PlayOptions::default()).unwrap()
 }
 
-/// The file says how it must end: records, reboots, quarantine, notifications, path; the promises hold in any case.
+/// The file says how it must end: records, reboots, quarantine, notifications, path; the promises hold in any case. What
+/// the operators read stands in a file of its own.
 fn ends_as_it_says(name: &str) {
     let scenario = builtin(name).unwrap().unwrap();
     for seed in 1..=3 {
@@ -29,6 +31,9 @@ fn ends_as_it_says(name: &str) {
             "{name}, seed {seed}: {:#?} {:#?}\n{:#?}",
             report.unmet, report.broken_promises, report.executions
         );
+        if seed == PlayOptions::default().seed {
+            messages::are_as_written(&report);
+        }
     }
 }
 

@@ -53,10 +53,7 @@ async fn a_failed_recovery_that_holds_a_job_is_critical_and_says_how_to_replay_i
             "Error: AwsRejected",
             "Job llama-7b is PENDING_HEALTHCHECK in attempt 1 (rank 1 failed).",
             "This execution still holds the job",
-            &format!(
-                "aws stepfunctions redrive-execution --region us-east-1 --execution-arn {}",
-                recovery.execution
-            ),
+            &format!("gpu-recovery replay {} --dry-run", recovery.execution),
         ],
     );
 }
@@ -73,13 +70,13 @@ async fn the_state_that_failed_is_read_from_the_history() {
     let message = only_message(&w);
     assert_eq!(
         message.subject.as_deref(),
-        Some("[gpu-recovery] EXECUTION FAILED at ClaimJob: a job that could not be read")
+        Some("[gpu-recovery] EXECUTION FAILED: taking the job")
     );
     assert_says(
         &message,
         &[
             "Error: InvalidInput",
-            "/: \\\"execution\\\" is a required property",
+            "/: \"execution\" is a required property",
             "deploy both together",
         ],
     );
@@ -99,7 +96,10 @@ async fn an_execution_that_lost_its_job_is_not_to_be_replayed() {
     assert_eq!(message.attributes["severity"], "error");
     assert_says(
         &message,
-        &["Do not redrive", "This execution holds the job no more."],
+        &[
+            "Do not replay this execution",
+            "This execution does not hold the job any more.",
+        ],
     );
 }
 
@@ -108,7 +108,10 @@ async fn every_bad_end_is_told() {
     for (status, advice) in [
         ("FAILED", "The cause names the call that AWS refused"),
         ("TIMED_OUT", "The cause names the call that AWS refused"),
-        ("ABORTED", "A person stopped this execution."),
+        (
+            "ABORTED",
+            "An operator stopped the recovery of job llama-7b",
+        ),
     ] {
         let w = World::with_job(1).await;
         let recovery = w.claim(0).await;
@@ -142,7 +145,9 @@ async fn an_execution_of_which_nothing_can_be_read_is_told_all_the_same() {
     assert_eq!(message.attributes["severity"], "critical");
     assert_says(
         &message,
-        &["The recovery of a job that could not be read ended TIMED_OUT at an unknown state."],
+        &[
+            "The recovery of a job that could not be read ran into its bound while it was in a state that could not be read.",
+        ],
     );
 }
 

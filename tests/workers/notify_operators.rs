@@ -22,6 +22,8 @@ fn input(reason: &str) -> Value {
             "exitCode": 1,
             "stopCode": "EssentialContainerExited",
             "stoppedReason": "Essential container in task exited",
+            "endedAt": "2026-01-05T02:49:00.000Z",
+            "decidedBy": "exit code 1 is in RECOVERABLE_EXIT_CODES",
             "notRelaunchable": null,
         },
         "reason": reason,
@@ -53,17 +55,23 @@ async fn a_recovery_is_told_at_low_severity_with_all_that_was_done() {
     assert_eq!(message.subject.as_deref(), answer["subject"].as_str());
     assert_eq!(
         message.subject.as_deref(),
-        Some("[gpu-recovery] RECOVERED llama-7b: rank 3, recovered")
+        Some(
+            format!(
+                "[gpu-recovery] RECOVERED llama-7b in 29 min: rebooted {} (rank 3)",
+                instance_id(3)
+            )
+            .as_str()
+        )
     );
     for line in [
-        "Job llama-7b runs again as attempt 2: all 8 ranks run after 18 min 20 s.".to_owned(),
+        "Job llama-7b runs again as attempt 2, 29 min 20 s after rank 3 ended: all 8 ranks are RUNNING.".to_owned(),
         format!(
-            "rank 3 of 8 on {} ended with exit code 1 in attempt 1.",
+            "02:49:00 UTC: rank 3 of 8 on {} exited with code 1 in attempt 1; ECS told us 11 min 0 s later.",
             instance_id(3)
         ),
-        format!("{} (rank 3): faulty; exit 226", instance_id(3)),
+        format!("{} (rank 3): faulty (exit 226", instance_id(3)),
         format!(
-            "{} (rank 3): in service again - rebooted, DCGM healthy",
+            "{} (rank 3): rebooted, DCGM healthy; back in service",
             instance_id(3)
         ),
         "https://us-east-1.console.aws.amazon.com/states/home".to_owned(),
@@ -91,7 +99,7 @@ async fn a_recovery_is_told_at_low_severity_with_all_that_was_done() {
     let facts: Value = serde_json::from_str(attribute("facts")).unwrap();
     assert_eq!(
         (&facts["relaunch"]["attempt"], &facts["seconds"]),
-        (&json!(2), &json!(1100))
+        (&json!(2), &json!(1760))
     );
 }
 
@@ -162,7 +170,7 @@ async fn stuck_tasks_refused_placements_and_lost_launches_are_told() {
         .map(|m| m.message)
         .collect();
     assert!(
-        texts[0].contains(&format!("Rank 5 on {} did not stop", instance_id(5))),
+        texts[0].contains(&format!("Rank 5 on {} does not stop", instance_id(5))),
         "{}",
         texts[0]
     );
@@ -172,7 +180,7 @@ async fn stuck_tasks_refused_placements_and_lost_launches_are_told() {
         texts[0]
     );
     assert!(
-        texts[1].contains("ECS said: rank 3 on i-1: RESOURCE:GPU"),
+        texts[1].contains("The relaunch failed: rank 3 on i-1: RESOURCE:GPU"),
         "{}",
         texts[1]
     );
@@ -285,12 +293,15 @@ async fn the_chat_is_told_the_same_in_its_own_format() {
     );
     assert_eq!(
         said["content"]["title"],
-        "RECOVERED llama-7b: rank 3, recovered"
+        format!(
+            "RECOVERED llama-7b in 11 min: rebooted {} (rank 3)",
+            instance_id(3)
+        )
     );
     assert_eq!(said["metadata"]["threadId"], JOB);
     let description = said["content"]["description"].as_str().expect("a text");
     assert!(
-        description.contains("in service again - rebooted, DCGM healthy"),
+        description.contains("rebooted, DCGM healthy; back in service"),
         "{description}"
     );
 }

@@ -84,6 +84,11 @@ impl Clock {
     }
 }
 
+/// A time of whole seconds since the Unix epoch as RFC 3339, UTC.
+pub fn as_time(seconds: i64) -> Option<String> {
+    DateTime::from_secs(seconds).fmt(Format::DateTime).ok()
+}
+
 /// Reads an RFC 3339 time as seconds since the Unix epoch.
 pub fn parse_time(text: &str) -> Option<i64> {
     DateTime::from_str(text, Format::DateTimeWithOffset)

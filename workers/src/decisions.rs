@@ -9,3 +9,5 @@ pub mod instance_check;
 pub mod message;
 pub mod probe;
 pub mod relaunchable;
+pub mod standing;
+pub mod words;

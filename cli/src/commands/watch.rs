@@ -85,7 +85,6 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
     };
     output.progress("asking AWS");
     let path = follow(desk, output, &execution, &arguments.manner).await?;
-    let decision = explain::decision(&path);
     let given_up = path.answer("FailJob").is_some();
     let code = match (path.status, given_up) {
         ("SUCCEEDED", false) => 0,
@@ -93,9 +92,8 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
         _ => 1,
     };
     output.line("");
-    let decision = decision.unwrap_or_else(|| "an operator is needed".to_owned());
     let style = if code == 0 { output::GOOD } else { output::BAD };
-    output.text("", &paint(style, format!("{}: {decision}", path.status)));
+    output.text("", &paint(style, explain::headline(&path)));
     if code == 1 {
         output.text(
             "",

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use workers::{
     ids::ExecutionArn,
     records::{JobStatus, RankStatus},
+    steps::notify_operators::outcome,
 };
 
 /// Jobs of up to so many nodes are shown node by node.
@@ -419,32 +420,24 @@ fn verdict(output: &Output, report: &Report, again: &str) {
     }
 }
 
-/// How it ended, in one line.
+/// How it ended, in one line: the words of the last message to the operators, where there is one.
 fn closing(report: &Report) -> String {
     let job = &report.job;
     let after = report.phases.as_ref().map_or(String::new(), |phases| {
         format!(" after {}", span(phases.total))
     });
     let id = &job.job_id;
+    let told = report.notifications.iter().rev();
+    let mut told = told.filter_map(|message| outcome::of_subject(&message.subject));
+    if let Some((line, _)) = told.next() {
+        return line.to_owned();
+    }
     match job.status {
-        JobStatus::InProgress if job.attempt > 1 => {
-            format!(
-                "recovered: job {id} runs again as attempt {}{after}",
-                job.attempt
-            )
-        }
         JobStatus::InProgress => format!("job {id} runs as attempt 1"),
         JobStatus::Complete => format!("complete: job {id} ended well, nothing was touched"),
-        JobStatus::UserStopped => {
-            format!("stopped: job {id} is its owner's, nothing was checked, rebooted or relaunched")
-        }
+        JobStatus::UserStopped => format!("stopped: job {id} was stopped by an operator"),
         JobStatus::Failed => {
-            let told = if report.notifications.is_empty() {
-                "nobody was told"
-            } else {
-                "the operators were told"
-            };
-            format!("failed: job {id} was declared FAILED{after}, {told}")
+            format!("failed: job {id} was declared FAILED{after}, nobody was told")
         }
         status => format!("unfinished: job {id} is {status}{after}"),
     }

@@ -167,7 +167,7 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
             ClaimJobOutcome::Tell {
                 job_id, failure, ..
             } => Words::plain(format!(
-                "rank {} of job {job_id} ended; the policies say to tell it only",
+                "rank {} of job {job_id} ended; the policies say to tell of it and no more",
                 failure.rank
             ))
             .mattering(),
@@ -205,7 +205,8 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                 failure.rank
             ))
             .mattering(),
-            StopSiblingsOutcome::NotToRecover { rank, exit_code } => {
+            StopSiblingsOutcome::NotToRecover { failure } => {
+                let (rank, exit_code) = (failure.rank, failure.exit_code);
                 let code = exit_code.map_or(String::new(), |code| format!(" (exit code {code})"));
                 Words::plain(format!("rank {rank}'s trainer asked for no recovery{code}"))
             }

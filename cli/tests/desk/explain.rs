@@ -8,7 +8,7 @@ async fn explain_tells_what_the_records_say_now_apart_from_what_happened() {
     has(
         &world.gives(0, &["explain", &execution]).await,
         &[
-            "ABORTED, an operator is needed",
+            "EXECUTION ABORTED llama-7b: waiting for i-0f3a9c5d7e0000001 to come back from its reboot",
             "Now, at 2026-01-05",
             "Job llama-7b is PENDING_RESTART in attempt 1, held by this execution",
             "i-0f3a9c5d7e0000001 is REBOOTING, held by this execution",
@@ -95,9 +95,9 @@ async fn a_recovery_is_found_by_its_job_while_it_runs_and_after() {
     world.until(|world| world.history_has("RelaunchJob")).await;
     world.pass(60).await;
     let told = world.gives(0, &["explain", JOB]).await;
-    has(&told, &["Recovery of job llama-7b: recovered"]);
+    has(&told, &["RECOVERED llama-7b in "]);
     let followed = world.gives(0, &["watch", JOB]).await;
-    has(&followed, &["SUCCEEDED: recovered"]);
+    has(&followed, &["RECOVERED llama-7b in "]);
     let nobody = world.gives(1, &["explain", "gpt"]).await;
     has(&nobody, &["no job gpt is recorded"]);
 }
@@ -124,7 +124,7 @@ async fn a_recovery_that_broke_before_it_found_the_job_names_the_task() {
     let world = World::new().await;
     world.broken_before_its_claim().await;
     let told = world.gives(0, &["explain", &world.recovery().arn]).await;
-    has(&told, &["Recovery of task ", ": FAILED"]);
+    has(&told, &["EXECUTION FAILED task ", ": taking the job"]);
     assert!(!told.contains("no job"), "{told}");
     let nothing = world.gives(1, &["explain", JOB]).await;
     has(

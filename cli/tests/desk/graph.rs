@@ -41,7 +41,8 @@ async fn a_picture_says_whose_it_is_what_came_of_it_and_when() {
     let name = file.to_str().expect("UTF-8");
     world.gives(0, &["graph", JOB, "-o", name]).await;
     let drawn = std::fs::read_to_string(&file).expect("it was written");
-    let what = "Recovery of job llama-7b: ABORTED, an operator is needed";
+    let what =
+        "EXECUTION ABORTED llama-7b: waiting for i-0f3a9c5d7e0000001 to come back from its reboot";
     has(
         &drawn,
         &[
@@ -66,7 +67,7 @@ async fn a_picture_says_whose_it_is_what_came_of_it_and_when() {
     has(
         &drawn,
         &[
-            "Recovery of job llama-7b: recovered, runs as attempt 2</title>",
+            "RECOVERED llama-7b in 15 min: rebooted i-0f3a9c5d7e0000001 (rank 1)</title>",
             "redriven once, execution",
         ],
     );

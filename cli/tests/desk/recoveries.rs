@@ -17,7 +17,10 @@ async fn recoveries_are_listed_with_outcome_and_instances_and_nothing_else_is() 
     let all = json["recoveries"].as_array().expect("a list");
     assert_eq!(all.len(), 1, "{json}");
     assert_eq!(all[0]["jobId"], JOB, "{json}");
-    assert_eq!(all[0]["outcome"], "recovered, runs as attempt 2", "{json}");
+    assert_eq!(
+        all[0]["outcome"], "RECOVERED: rebooted i-0f3a9c5d7e0000001 (rank 1)",
+        "{json}"
+    );
     assert_eq!(all[0]["instances"], json!([BAD]), "{json}");
     assert!(
         all[0]["seconds"].as_f64().expect("a number") > 300.0,

@@ -33,7 +33,7 @@ async fn a_replay_redrives_and_is_safe_to_repeat() {
     );
     has(
         &world.gives(0, &["watch", JOB]).await,
-        &["SUCCEEDED: recovered, runs as attempt 2"],
+        &["RECOVERED llama-7b in "],
     );
     world.job_is(JobStatus::InProgress, 2).await;
     has(

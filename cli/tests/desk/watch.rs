@@ -17,11 +17,11 @@ async fn watch_follows_a_recovery_to_its_end_and_exits_with_it() {
             "ClaimJob claimed job llama-7b",
             "WaitForInstanceActive",
             "RelaunchJob",
-            "SUCCEEDED: recovered, runs as attempt 2",
+            "RECOVERED llama-7b in ",
         ],
     );
     let again = world.gives(0, &["watch", &world.recovery().arn]).await;
-    has(&again, &["SUCCEEDED: recovered"]);
+    has(&again, &["RECOVERED llama-7b in "]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -30,6 +30,9 @@ async fn watch_tells_a_stopped_recovery_by_its_exit_code() {
     let seen = world.gives(1, &["watch", &execution]).await;
     has(
         &seen,
-        &["ABORTED: an operator is needed", "gpu-recovery replay"],
+        &[
+            "EXECUTION ABORTED llama-7b: waiting for i-0f3a9c5d7e0000001",
+            "gpu-recovery replay",
+        ],
     );
 }

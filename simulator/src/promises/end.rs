@@ -256,7 +256,7 @@ impl End<'_> {
             let left_alone = match end.classify(&settings) {
                 Exit::Abnormal => match end.policy(&settings) {
                     ExitPolicy::Ignore => true,
-                    ExitPolicy::Tell => self.told("RankEnded", &[("job_id", job.job_id.as_str())]),
+                    ExitPolicy::Tell => self.told("Told", &[("job_id", job.job_id.as_str())]),
                     ExitPolicy::Recover | ExitPolicy::Fail => false,
                 },
                 Exit::Completed => job.done_ranks.contains(&rank.rank),

@@ -11,7 +11,7 @@ const EVENTS: [&str; 7] = [
     "JobRecovered",
     "JobFailed",
     "JobStopped",
-    "RankEnded",
+    "Told",
     "InstanceChecked",
     "InstanceQuarantined",
     "ExecutionEndedBadly",

@@ -200,7 +200,7 @@ fn nothing_is_stuck(scenario: &Scenario, report: &Report, broken: &mut Vec<Strin
         }
     }
     let told = |n: &crate::sns::Notification| {
-        n.attributes.get("event").is_some_and(|event| event == "RankEnded")
+        n.attributes.get("event").is_some_and(|event| event == "Told")
     };
     let ignored = scenario
         .settings

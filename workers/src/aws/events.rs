@@ -26,6 +26,9 @@ pub struct TaskDetail {
     /// RFC 3339.
     #[serde(default)]
     pub stopped_at: Option<String>,
+    /// "The Unix timestamp for the time when the task execution stopped" (API_Task): when its container ended. RFC 3339.
+    #[serde(default)]
+    pub execution_stopped_at: Option<String>,
     #[serde(default)]
     pub started_by: Option<String>,
     #[serde(default)]
@@ -76,6 +79,12 @@ impl TaskDetail {
                 })
                 .collect(),
         }
+    }
+
+    /// When its container ended, or else the task; RFC 3339.
+    pub fn ended_at(&self) -> Option<&str> {
+        let known = self.execution_stopped_at.as_deref();
+        known.or(self.stopped_at.as_deref())
     }
 
     /// True while the task is so young that its record, or those of its job's other ranks, may still be on their way.
@@ -136,6 +145,9 @@ pub struct ExecutionStatusChange {
 pub struct ExecutionDetail {
     pub execution_arn: ExecutionArn,
     pub status: EndedBadly,
+    /// Milliseconds since the epoch.
+    #[serde(default)]
+    pub stop_date: Option<i64>,
     /// The execution's input as a JSON string; AWS leaves it out when it is too large for an event.
     #[serde(default)]
     pub input: Option<String>,
@@ -145,7 +157,7 @@ pub struct ExecutionDetail {
     pub cause: Option<String>,
 }
 
-/// The statuses that need a person.
+/// The statuses that need an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EndedBadly {

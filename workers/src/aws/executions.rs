@@ -8,8 +8,9 @@ use crate::{
 };
 use aws_sdk_sfn::{
     Client,
-    types::{ExecutionStatus, HistoryEvent},
+    types::{ExecutionStatus, HistoryEvent, HistoryEventType},
 };
+use serde_json::Value;
 
 /// An execution is shown so long after it has begun; AWS gives no bound, this is what it gives for ECS.
 const SHOWN_WITHIN_SECONDS: i64 = 300;
@@ -115,10 +116,12 @@ impl Executions {
         }
     }
 
-    /// Where an ended execution stood last: the state that failed, with its error. The last hundred events are read.
+    /// Where an ended execution stood last: the state that failed, with its error, or of one that was `cut_off` the state that
+    /// it had not left. The last hundred events are read.
     pub async fn last_step(
         &self,
         execution: &ExecutionArn,
+        cut_off: bool,
     ) -> Result<Option<LastStep>, WorkerError> {
         let history = self
             .client
@@ -130,7 +133,10 @@ impl Executions {
             .send()
             .await
             .map_err(WorkerError::aws("states:GetExecutionHistory"))?;
-        Ok(LastStep::of(history.events()))
+        Ok(match cut_off {
+            true => LastStep::open(history.events()),
+            false => LastStep::failed(history.events()),
+        })
     }
 
     /// Ends a wait with `output`. A wait that is over already is fine: the answer was late or came twice.
@@ -175,30 +181,89 @@ impl Executions {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LastStep {
     pub state: String,
+    /// The instance that it was about, where its input names one.
+    pub instance: Option<String>,
+    /// When the state was entered, in seconds since the epoch.
+    pub since: i64,
+    /// The states before it, in its iteration of a Map.
+    pub before: Vec<String>,
+    /// Other states were under way as well.
+    pub among_others: bool,
     pub error: Option<String>,
     pub cause: Option<String>,
 }
 
 impl LastStep {
-    /// From events, newest first: the newest failure of a task, and the state that it happened in. In a Map several
-    /// states are under way at once; `previousEventId` leads from a failure to its own state.
-    fn of(newest_first: &[HistoryEvent]) -> Option<Self> {
-        let by_id = |id: i64| newest_first.iter().find(|e| e.id() == id);
+    /// The newest failure of a task, and the state that it happened in; events are newest first.
+    fn failed(newest_first: &[HistoryEvent]) -> Option<Self> {
         let failure = newest_first.iter().find(|e| failure_of(e).is_some());
-        let mut event = failure.or(newest_first.first());
         let (error, cause) = failure.and_then(failure_of).unwrap_or_default();
-        while let Some(e) = event {
-            if let Some(entered) = e.state_entered_event_details() {
-                return Some(Self {
-                    state: entered.name().to_owned(),
-                    error,
-                    cause,
-                });
-            }
-            event = by_id(e.previous_event_id());
-        }
-        None
+        let entered = entered_before(newest_first, failure.or(newest_first.first())?, None)?;
+        Some(Self {
+            error,
+            cause,
+            ..Self::in_state(entered)
+        })
     }
+
+    /// The newest state that was entered and not left. In a Map several are under way at once, and the Map's own state
+    /// is around them.
+    fn open(newest_first: &[HistoryEvent]) -> Option<Self> {
+        let left: Vec<i64> = newest_first
+            .iter()
+            .filter_map(|event| {
+                let name = event.state_exited_event_details()?.name();
+                Some(entered_before(newest_first, event, Some(name))?.id())
+            })
+            .collect();
+        let open = newest_first.iter().filter(|event| {
+            event.state_entered_event_details().is_some() && !left.contains(&event.id())
+        });
+        let (maps, inner): (Vec<_>, Vec<_>) =
+            open.partition(|event| event.r#type == HistoryEventType::MapStateEntered);
+        let newest = inner.first().or(maps.first())?;
+        let before = chain(newest_first, newest).skip(1);
+        let names = before.filter_map(|event| Some(event.state_entered_event_details()?.name()));
+        Some(Self {
+            among_others: inner.len() > 1,
+            before: names.map(str::to_owned).collect(),
+            ..Self::in_state(newest)
+        })
+    }
+
+    fn in_state(entered: &HistoryEvent) -> Self {
+        let details = entered.state_entered_event_details();
+        let input = details.and_then(|details| details.input());
+        let input: Option<Value> = input.and_then(|input| serde_json::from_str(input).ok());
+        Self {
+            state: details.map_or_else(String::new, |details| details.name().to_owned()),
+            instance: input.and_then(|input| input["instance"].as_str().map(str::to_owned)),
+            since: entered.timestamp().secs(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The state (of this name) to which `previousEventId` leads from an event.
+fn entered_before<'a>(
+    newest_first: &'a [HistoryEvent],
+    event: &'a HistoryEvent,
+    name: Option<&str>,
+) -> Option<&'a HistoryEvent> {
+    chain(newest_first, event).find(|event| {
+        event
+            .state_entered_event_details()
+            .is_some_and(|entered| name.is_none_or(|name| entered.name() == name))
+    })
+}
+
+/// The event and those before it, as `previousEventId` leads.
+fn chain<'a>(
+    newest_first: &'a [HistoryEvent],
+    event: &'a HistoryEvent,
+) -> impl Iterator<Item = &'a HistoryEvent> {
+    let by_id = |id: i64| newest_first.iter().find(move |e| e.id() == id);
+    std::iter::successors(Some(event), move |event| by_id(event.previous_event_id()))
 }
 
 fn failure_of(event: &HistoryEvent) -> Option<(Option<String>, Option<String>)> {

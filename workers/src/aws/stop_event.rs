@@ -36,6 +36,7 @@ pub fn of(task: &Task) -> Value {
         "lastStatus": task.last_status(),
         "desiredStatus": task.desired_status(),
         "createdAt": time(task.created_at()),
+        "executionStoppedAt": time(task.execution_stopped_at()),
         "stoppedAt": time(task.stopped_at()),
         "stopCode": task.stop_code().map(|code| code.as_str()),
         "stoppedReason": task.stopped_reason(),

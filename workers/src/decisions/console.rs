@@ -29,14 +29,6 @@ pub fn execution_link(execution: &ExecutionArn) -> String {
     format!("https://{host}/states/home?region={region}#/v2/executions/details/{execution}")
 }
 
-/// Resumes a failed execution at the step that failed (Step Functions developer guide, redrive-executions).
-pub fn redrive_command(execution: &ExecutionArn) -> String {
-    format!(
-        "aws stepfunctions redrive-execution --region {} --execution-arn {execution}",
-        execution.region()
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

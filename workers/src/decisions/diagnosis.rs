@@ -168,12 +168,10 @@ impl Reason {
             Self::NoGpuFault => "no GPU fault found",
             Self::AskedByTrainer => "its trainer asked for no recovery",
             Self::UserStopped | Self::UserStoppedRank => "stopped by an operator",
-            Self::EndedAndTold => "nothing was done, as the policies say",
+            Self::EndedAndTold => "its end was told, nothing was done",
             Self::CheckInDoubt => "too many GPU checks failed at once to trust the check",
             Self::NoRecoveryLeft => "a GPU was faulty and no recovery is left for this job",
-            Self::InstancesNotRecovered => {
-                "not every instance of the job could be brought back healthy"
-            }
+            Self::InstancesNotRecovered => "not every instance could be repaired",
             Self::TasksNotStopped => "some tasks of the job do not stop",
             Self::RelaunchNotPlaced => "ECS could not place every rank again",
             Self::RelaunchDidNotStart => "the relaunched job did not start",

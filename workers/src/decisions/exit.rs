@@ -1,7 +1,10 @@
 //! How a task ended: the same rules that Classify applies to the event, for tasks read from ECS; and what follows from an
 //! abnormal end by the settings.
 
-use crate::{Settings, settings::ExitPolicy};
+use crate::{
+    Settings,
+    settings::{ExitPolicy, JobPolicies, OTHER},
+};
 
 /// The stoppedReason of every StopTask of ours begins with this; the rule and Classify filter on it.
 pub const OUR_STOP: &str = "gpu-recovery:";
@@ -98,6 +101,32 @@ impl TaskEnd {
         .into_iter()
         .find(|policy| named.contains(policy))
         .unwrap_or(settings.other_exit_policy)
+    }
+
+    /// Which setting makes [`Self::policy`] what it is, in words; `settings` are the job's, `own` those that came with it.
+    pub fn decided_by(&self, settings: &Settings, own: &JobPolicies) -> String {
+        let policy = self.policy(settings);
+        let mut codes = self
+            .counting(settings)
+            .into_iter()
+            .filter_map(|c| c.exit_code);
+        let code = codes.find(|code| settings.policy_of(*code) == Some(policy));
+        let by_job = |key: &str| {
+            let asked = own.on_exit.get(key)?;
+            Some(format!(
+                "the job was submitted with --on-exit {key}={asked}"
+            ))
+        };
+        match code {
+            Some(code) => by_job(&code.to_string()).unwrap_or_else(|| {
+                let setting = match policy {
+                    ExitPolicy::Fail => "NO_RECOVERY_EXIT_CODES",
+                    _ => "RECOVERABLE_EXIT_CODES",
+                };
+                format!("exit code {code} is in {setting}")
+            }),
+            None => by_job(OTHER).unwrap_or_else(|| format!("OTHER_EXIT_POLICY is {policy}")),
+        }
     }
 
     /// The exit code to show for the task: that which decides its policy, else the first that is a failure, else none

@@ -3,55 +3,106 @@
 use super::{
     console::log_stream_link,
     diagnosis::{Check, End, Verdict},
+    words::{counted, instances},
 };
 use crate::{Settings, ids::ExecutionArn};
-use std::fmt::Write;
 
 /// Xids with their names: the table that the probe judges by.
 const XIDS: &str = include_str!("../../../infra/nodes/xids.csv");
 
-/// One line on an instance's check: verdict, why, and where the report stands.
-pub fn line(check: &Check, settings: &Settings, execution: &ExecutionArn) -> String {
-    let mut parts = vec![format!(
-        "{} (rank {}): {}",
-        check.instance, check.rank, check.verdict
-    )];
-    if let Some(word) = hardware(check) {
-        parts.push(word);
-    }
-    match (check.exit_code, check.end) {
-        (Some(0), _) if check.verdict == Verdict::Healthy => {}
-        (Some(code), _) => parts.push(format!("exit {code}: {}", code_means(code, settings))),
-        (None, Some(End::TimedOut)) => parts.push("the check did not end in time".to_owned()),
-        (None, Some(End::NoGpu)) => {
-            parts.push("no container that asks for a GPU starts on it".to_owned());
+/// From so many instances on of which the same is said, it is said once.
+const ALIKE: usize = 3;
+/// Longer reasons of others are cut.
+const DETAIL_CHARACTERS: usize = 240;
+/// What ECS says of every container that ends by itself: nothing of why.
+const ENDED_BY_ITSELF: &str = "Essential container in task exited";
+
+/// A line for each instance that is not healthy, one for all of which the same is said, and how many are healthy.
+pub fn lines(checks: &[Check], settings: &Settings, execution: &ExecutionArn) -> Vec<String> {
+    let (healthy, others): (Vec<&Check>, Vec<&Check>) =
+        checks.iter().partition(|c| c.verdict == Verdict::Healthy);
+    let mut alike: Vec<(String, Vec<&Check>)> = Vec::new();
+    for check in others {
+        let said = said(check, settings);
+        match alike.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, checks)) => checks.push(check),
+            None => alike.push((said, vec![check])),
         }
-        (None, None) => parts.push("the check came to no exit code".to_owned()),
     }
-    if check.exit_code.is_none() && !check.detail.is_empty() {
-        parts.push(check.detail.clone());
+    let mut lines = Vec::new();
+    for (said, checks) in &alike {
+        let report = |check: &Check| report(check, settings, execution);
+        if checks.len() < ALIKE {
+            let each = checks
+                .iter()
+                .map(|c| format!("{} (rank {}): {said}{}", c.instance, c.rank, report(c)));
+            lines.extend(each);
+        } else {
+            let who = instances(checks.iter().map(|c| (&c.instance, c.rank)));
+            let first = report(checks[0]).replacen("Report", "Report of the first", 1);
+            lines.push(format!("{who}: {said}{first}"));
+        }
     }
-    let mut line = parts.join("; ");
-    if let (Some(group), Some(task)) = (&settings.dcgm_log_group, &check.task) {
-        // prefix/container/task id (ECS developer guide, specify-log-config).
-        let (partition, region) = (execution.partition(), execution.region());
-        let link = log_stream_link(partition, region, group, &format!("dcgm/dcgm/{task}"));
-        let _ = write!(line, "; report: {link}");
+    match healthy.as_slice() {
+        [] => {}
+        [one] => lines.push(format!("{} (rank {}): healthy", one.instance, one.rank)),
+        many => lines.push(format!("{}: healthy", counted(many.len(), "instance"))),
     }
-    line
+    lines
+}
+
+/// The verdict and what it rests on.
+fn said(check: &Check, settings: &Settings) -> String {
+    let mut why = Vec::new();
+    why.extend(hardware(check));
+    if check.exit_code == Some(0) {
+        return format!(
+            "{}, although the check passed ({})",
+            check.verdict,
+            why.join("; ")
+        );
+    }
+    why.push(match (check.exit_code, check.end) {
+        (Some(code), _) => format!("exit {code}: {}", code_means(code, settings)),
+        (None, Some(End::TimedOut)) => "the check did not end in time".to_owned(),
+        (None, Some(End::NoGpu)) => "no container that asks for a GPU starts on it".to_owned(),
+        (None, None) => "the check came to no exit code".to_owned(),
+    });
+    let detail = match check.detail.as_str() {
+        detail if check.exit_code.is_some() || detail == ENDED_BY_ITSELF => "",
+        // An error without a cause.
+        detail => detail.trim_end_matches([':', ' ']),
+    };
+    if !detail.is_empty() && detail != "States.Timeout" {
+        let cut: String = detail.chars().take(DETAIL_CHARACTERS).collect();
+        let more = if cut.len() < detail.len() { "..." } else { "" };
+        why.push(format!("{cut}{more}"));
+    }
+    format!("{} ({})", check.verdict, why.join("; "))
+}
+
+/// Where DCGM's report stands.
+fn report(check: &Check, settings: &Settings, execution: &ExecutionArn) -> String {
+    let (Some(group), Some(task)) = (&settings.dcgm_log_group, &check.task) else {
+        return String::new();
+    };
+    // prefix/container/task id (ECS developer guide, specify-log-config).
+    let (partition, region) = (execution.partition(), execution.region());
+    let link = log_stream_link(partition, region, group, &format!("dcgm/dcgm/{task}"));
+    format!(". Report: {link}")
 }
 
 /// The probe's hardware word with its cause, which outweighs a check that passed.
 fn hardware(check: &Check) -> Option<String> {
-    let word = check.word.as_deref()?;
-    if !matches!(word, "reset" | "reboot" | "no-reboot-helps") {
-        return None;
-    }
-    let cause = check.cause.as_deref().map(cause_means);
-    Some(format!(
-        "the node says {word}{}",
-        cause.map_or(String::new(), |cause| format!(" ({cause})"))
-    ))
+    let means = match check.word.as_deref()? {
+        "reset" | "reboot" => "asks for a reboot",
+        "no-reboot-helps" => "no reboot helps",
+        _ => return None,
+    };
+    Some(match check.cause.as_deref().map(cause_means) {
+        Some(cause) => format!("{cause}, {means}"),
+        None => format!("the node itself: {means}"),
+    })
 }
 
 /// What stands behind the probe's cause word (docs/node-scripts.md, "probe.sh").
@@ -93,7 +144,7 @@ pub fn code_means(code: i32, settings: &Settings) -> String {
     if settings.own_health_check {
         let own = match code {
             0 => "passed",
-            1 => "a GPU error that a reboot can help, or a diagnosis that hung",
+            1 => "a GPU error that a reboot may fix, or a diagnosis that hung",
             2 => "a GPU error after which NVIDIA takes the GPU out for good",
             3 => "only settings are wrong, the GPU was not found bad",
             4 => "the diagnosis could not do its work",
@@ -166,7 +217,7 @@ mod tests {
     #[test]
     fn a_code_means_what_its_contract_says() {
         let (own, plain) = (settings("true"), settings("false"));
-        assert!(code_means(1, &own).contains("a reboot can help"));
+        assert!(code_means(1, &own).contains("a reboot may fix"));
         assert!(code_means(3, &own).contains("settings"));
         assert!(code_means(226, &own).contains("not a code of the stack's check"));
         assert!(code_means(226, &plain).contains("may also be a setting"));
@@ -186,9 +237,11 @@ mod tests {
             task: Some("0123abcd".into()),
             ..check(Verdict::Faulty, Some(0))
         };
-        let line = line(&found, &settings("true"), &execution());
+        let [line] = &lines(&[found], &settings("true"), &execution())[..] else {
+            panic!("one line")
+        };
         assert!(
-            line.contains("Xid 79: GPU has fallen off the bus"),
+            line.contains("faulty, although the check passed (Xid 79: GPU has fallen off the bus, asks for a reboot)"),
             "{line}"
         );
         assert!(
@@ -206,8 +259,31 @@ mod tests {
             detail: "States.Timeout: ".into(),
             ..check(Verdict::Faulty, None)
         };
-        let line = line(&found, &settings("true"), &execution());
-        assert!(line.contains("did not end in time"), "{line}");
-        assert!(line.ends_with("States.Timeout: "), "{line}");
+        let lines = lines(&[found], &settings("true"), &execution());
+        assert_eq!(
+            lines,
+            ["i-0123456789abcdef3 (rank 3): faulty (the check did not end in time)"]
+        );
+    }
+
+    #[test]
+    fn the_same_of_many_instances_is_said_once() {
+        let mut checks = vec![check(Verdict::Healthy, Some(0)); 2];
+        checks.extend((2..6).map(|rank| Check {
+            rank,
+            task: Some(format!("task{rank}")),
+            ..check(Verdict::Faulty, Some(1))
+        }));
+        let lines = lines(&checks, &settings("true"), &execution());
+        let [faulty, healthy] = lines.as_slice() else {
+            panic!("two lines: {lines:?}");
+        };
+        assert!(
+            faulty.starts_with("4 instances (ranks 2, 3, 4, 5): faulty (exit 1: "),
+            "{faulty}"
+        );
+        assert!(faulty.contains("Report of the first: https://"), "{faulty}");
+        assert!(faulty.ends_with("task2"), "{faulty}");
+        assert_eq!(healthy, "2 instances: healthy");
     }
 }

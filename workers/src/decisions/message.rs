@@ -112,15 +112,6 @@ pub fn cut(text: &str) -> String {
     }
 }
 
-/// `18 min 20 s`, `2 h 5 min`.
-pub fn duration(seconds: i64) -> String {
-    match seconds {
-        ..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +139,5 @@ mod tests {
     #[test]
     fn texts_of_others_are_cut_between_characters() {
         assert_eq!(cut(&"ü".repeat(3000)).chars().count(), TEXT_CHARACTERS + 3);
-        assert_eq!(duration(1100), "18 min 20 s");
-        assert_eq!(duration(7500), "2 h 5 min");
     }
 }

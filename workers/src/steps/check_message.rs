@@ -1,11 +1,14 @@
 //! The message about an instance that an operator had checked.
 
-use super::notify_operators::{NotifyOperatorsInput, attributes, where_to_look};
+use super::notify_operators::{
+    NotifyOperatorsInput, attributes, next::where_to_look, outcome::Kind,
+};
 use crate::{
     Settings,
     decisions::{
         findings, instance_check,
-        message::{Body, Message, Severity, subject},
+        message::{Body, Message, subject},
+        words::{clock, date},
     },
 };
 
@@ -34,16 +37,19 @@ fn in_service(
 ) -> Message {
     let mut body = Body::new(&format!("{instance} is in service: {verdict}."));
     body.section("What happened", &asked_for(input));
-    body.section("What the check found", &found(input, settings));
+    body.section(
+        "What the check found",
+        &findings::lines(&input.checks, settings, &input.execution),
+    );
     body.section(
         "What to do next",
         &["Nothing: jobs can be placed on it.".into()],
     );
-    body.section("Where to look", &where_to_look(input, settings));
+    body.section("Where to look", &where_to_look(input));
     Message {
         subject: subject(&format!("[gpu-recovery] CHECKED {instance}: {verdict}")),
         body: body.finish(),
-        attributes: attributes(input, settings, "InstanceChecked", Severity::Info, took),
+        attributes: attributes(input, settings, Kind::Checked, took),
     }
 }
 
@@ -56,34 +62,28 @@ fn out_of_service(
 ) -> Message {
     let mut body = Body::new(&format!("{instance} is out of service: {why}."));
     body.section("What happened", &asked_for(input));
-    body.section("What the check found", &found(input, settings));
+    body.section(
+        "What the check found",
+        &findings::lines(&input.checks, settings, &input.execution),
+    );
     body.section(
         "What to do next",
         &[
             "Repair it, or give it back; it gets no job meanwhile.".into(),
-            format!("Once it is repaired: gpu-recovery check {instance}"),
+            "When it is repaired:".into(),
+            format!("gpu-recovery check {instance}"),
         ],
     );
-    body.section("Where to look", &where_to_look(input, settings));
+    body.section("Where to look", &where_to_look(input));
     Message {
         subject: subject(&format!("[gpu-recovery] QUARANTINED {instance}: {why}")),
         body: body.finish(),
-        attributes: attributes(
-            input,
-            settings,
-            "InstanceQuarantined",
-            Severity::Error,
-            took,
-        ),
+        attributes: attributes(input, settings, Kind::Quarantined, took),
     }
 }
 
 fn asked_for(input: &NotifyOperatorsInput) -> Vec<String> {
     let words = input.failure.stopped_reason.as_deref().unwrap_or_default();
-    vec![format!("{} A check was {words}", input.started_at)]
-}
-
-fn found(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<String> {
-    let line = |check| findings::line(check, settings, &input.execution);
-    input.checks.iter().map(line).collect()
+    let at = &input.started_at;
+    vec![format!("{} {}: a check was {words}.", date(at), clock(at))]
 }

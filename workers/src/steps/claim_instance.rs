@@ -122,6 +122,8 @@ impl Step for ClaimInstance {
                 exit_code: None,
                 stop_code: None,
                 stopped_reason: Some(asked_for(&input.request)),
+                ended_at: None,
+                decided_by: None,
                 not_relaunchable: None,
             },
             by_hand: true,

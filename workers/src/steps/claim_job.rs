@@ -81,8 +81,31 @@ pub struct Failure {
     pub exit_code: Option<i32>,
     pub stop_code: Option<String>,
     pub stopped_reason: Option<String>,
+    /// When its container ended, RFC 3339, where ECS has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// The setting by which this end leads to what was done, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
     /// Why the job could not be relaunched even if its GPUs were repaired.
     pub not_relaunchable: Option<String>,
+}
+
+impl Failure {
+    /// What a rank's record tells.
+    pub(super) fn of_rank(rank: &RankRecord) -> Self {
+        Self {
+            rank: rank.rank,
+            task: rank.task_arn.clone(),
+            instance: rank.instance_id.clone(),
+            exit_code: rank.exit_code,
+            stop_code: rank.stop_code.clone(),
+            stopped_reason: rank.stopped_reason.clone(),
+            ended_at: None,
+            decided_by: None,
+            not_relaunchable: None,
+        }
+    }
 }
 
 impl Step for ClaimJob {
@@ -121,7 +144,7 @@ impl Step for ClaimJob {
         };
         let job = match claim(ctx, &key, &detail.end(), &input.execution).await? {
             Claim::Ours(job) => job,
-            Claim::Outcome(outcome) => return Ok(outcome),
+            Claim::Outcome(outcome) => return Ok(*outcome),
         };
         let settings = ctx.settings.of_job(&job.policies);
         let (ranks, tasks) = keep_launches(ctx, &settings, &job, key.rank, &detail.end()).await?;
@@ -197,7 +220,7 @@ impl Step for ClaimJob {
             healthy_policy: settings.healthy_policy,
             failure: Failure {
                 not_relaunchable,
-                ..failure_of(key.rank, failed, detail, &settings)
+                ..failure_of(key.rank, failed, detail, &settings, &job)
             },
             job_id: key.job_id,
         })
@@ -209,6 +232,7 @@ fn failure_of(
     record: Option<&RankRecord>,
     detail: &TaskDetail,
     settings: &Settings,
+    job: &JobRecord,
 ) -> Failure {
     let end = detail.end();
     Failure {
@@ -218,6 +242,8 @@ fn failure_of(
         exit_code: end.exit_code(settings),
         stop_code: detail.stop_code.clone(),
         stopped_reason: end.words(settings),
+        ended_at: detail.ended_at().map(str::to_owned),
+        decided_by: Some(end.decided_by(settings, &job.policies)),
         not_relaunchable: None,
     }
 }
@@ -258,14 +284,17 @@ async fn leave(
             let event = Event {
                 about: About::Job(&key.job_id),
                 what: What::Ended,
-                detail: &format!("rank {}; the policies say to tell it only", key.rank),
+                detail: &format!(
+                    "rank {}; the policies say to tell of it and no more",
+                    key.rank
+                ),
                 of_job: None,
             };
             ctx.history.note(event, by).await?;
             Ok(ClaimJobOutcome::Tell {
                 attempt: job.attempt,
                 nodes: job.nodes,
-                failure: failure_of(key.rank, record.as_ref(), detail, &settings),
+                failure: failure_of(key.rank, record.as_ref(), detail, &settings, &job),
                 job_id: key.job_id,
             })
         }
@@ -295,7 +324,7 @@ fn nodes_of(ranks: &[RankRecord]) -> Vec<InstanceId> {
 
 enum Claim {
     Ours(Box<JobRecord>),
-    Outcome(ClaimJobOutcome),
+    Outcome(Box<ClaimJobOutcome>),
 }
 
 async fn claim(
@@ -309,12 +338,12 @@ async fn claim(
         Write::Refused(found) => found,
     };
     let Some(job) = found else {
-        return Ok(Claim::Outcome(ClaimJobOutcome::NotManaged));
+        return Ok(Claim::Outcome(Box::new(ClaimJobOutcome::NotManaged)));
     };
     let of_this_attempt = job.holder.clone().filter(|_| job.attempt == key.attempt);
     let Some(holder) = of_this_attempt else {
         left_running(ctx, key, &job, end, by).await?;
-        return Ok(Claim::Outcome(stale(key, &job)));
+        return Ok(Claim::Outcome(Box::new(stale(key, &job))));
     };
     if holder == *by {
         return Ok(Claim::Ours(job));
@@ -325,24 +354,24 @@ async fn claim(
         .is_running(&holder, &job.updated_at, now)
         .await?
     {
-        return Ok(Claim::Outcome(ClaimJobOutcome::AlreadyClaimed {
+        return Ok(Claim::Outcome(Box::new(ClaimJobOutcome::AlreadyClaimed {
             job_id: key.job_id.clone(),
             holder,
-        }));
+        })));
     }
     // The holder failed or was stopped half way: nobody else will finish this job.
     Ok(match ctx.jobs.claim(key, by, Some(&holder)).await? {
         Write::Done(job) => Claim::Ours(job),
         // The answer to this very write was lost, and the SDK sent it again.
         Write::Refused(Some(now)) if now.holder.as_ref() == Some(by) => Claim::Ours(now),
-        Write::Refused(Some(now)) => Claim::Outcome(match &now.holder {
+        Write::Refused(Some(now)) => Claim::Outcome(Box::new(match &now.holder {
             Some(other) if now.attempt == key.attempt => ClaimJobOutcome::AlreadyClaimed {
                 job_id: key.job_id.clone(),
                 holder: other.clone(),
             },
             _ => stale(key, &now),
-        }),
-        Write::Refused(None) => Claim::Outcome(ClaimJobOutcome::NotManaged),
+        })),
+        Write::Refused(None) => Claim::Outcome(Box::new(ClaimJobOutcome::NotManaged)),
     })
 }
 

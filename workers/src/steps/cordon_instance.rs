@@ -79,6 +79,15 @@ pub enum Refusal {
     NotInCluster,
 }
 
+impl Refusal {
+    /// Reads what the definition makes of a refusal, `RunsAnotherJob: task … runs on it`: the refusal and its detail.
+    pub fn of(text: &str) -> Option<(Self, &str)> {
+        let (name, detail) = text.split_once(": ")?;
+        let refusal = serde_json::from_value(name.into()).ok()?;
+        Some((refusal, detail))
+    }
+}
+
 impl Step for CordonInstance {
     const NAME: &'static str = "cordon-instance";
     const STATE: Option<&'static str> = Some("CordonInstance");

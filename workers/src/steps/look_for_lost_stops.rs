@@ -11,7 +11,7 @@ use crate::{
     },
     context::parse_time,
     decisions::exit::{Exit, TaskEnd},
-    ids::{JobId, TaskArn},
+    ids::{ExecutionArn, JobId, TaskArn},
     records::{JobRecord, JobStatus, RankRecord, RankStatus},
     settings::ExitPolicy,
 };
@@ -163,7 +163,7 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
         if ignored || (one_is_enough && tries == 0) {
             continue;
         }
-        let name = format!("lost-stop-{}", digest(arn.as_str(), 16));
+        let name = format!("{LOST_STOP}{}", digest(arn.as_str(), 16));
         let started = ctx.executions.start(&ctx.settings, &name, &event).await?;
         if one_is_enough {
             // One that was started before and has ended has changed nothing: another rank may.
@@ -174,6 +174,14 @@ async fn look_at(ctx: &Context, id: &JobId) -> Result<Vec<TaskArn>, WorkerError>
         }
     }
     Ok(found)
+}
+
+/// What the name of an execution begins with that the look has started.
+const LOST_STOP: &str = "lost-stop-";
+
+/// True when the look started this execution: ECS's event was lost.
+pub fn is_of_a_lost_stop(execution: &ExecutionArn) -> bool {
+    execution.name().starts_with(LOST_STOP)
 }
 
 /// A task that ECS does not know has stopped more than an hour ago, or started a moment ago. The latter is ruled out by a

@@ -1,5 +1,5 @@
-//! NotifyFailedExecution: fed by EventBridge when an execution ends FAILED, TIMED_OUT or ABORTED, which means that a
-//! person is needed. It stands outside the state machine, so that it speaks when the state machine can't.
+//! NotifyFailedExecution: fed by EventBridge when an execution ends FAILED, TIMED_OUT or ABORTED, which means that an
+//! operator is needed. It stands outside the state machine, so that it speaks when the state machine can't.
 
 use crate::{
     Context, Step, WorkerError,
@@ -7,10 +7,14 @@ use crate::{
         events::{EndedBadly, ExecutionStatusChange, TaskStateChange},
         executions::LastStep,
     },
+    context::as_time,
     decisions::{
-        console::{execution_link, redrive_command},
-        message::{Body, Message, Severity, subject},
+        console::execution_link,
+        message::{Body, Message, Severity, cut, subject},
+        standing,
+        words::{clock, date, error_message},
     },
+    ids::ExecutionArn,
     records::JobRecord,
 };
 use schemars::JsonSchema;
@@ -35,9 +39,10 @@ impl Step for NotifyFailedExecution {
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
         let detail = &input.detail;
         // Both only add to the message: it goes out without them rather than not at all.
+        let cut_off = detail.status != EndedBadly::Failed;
         let step = ctx
             .executions
-            .last_step(&detail.execution_arn)
+            .last_step(&detail.execution_arn, cut_off)
             .await
             .unwrap_or_default();
         let job = find_job(ctx, detail.input.as_deref()).await;
@@ -69,10 +74,6 @@ fn compose(
         EndedBadly::TimedOut => "TIMED_OUT",
         EndedBadly::Aborted => "ABORTED",
     };
-    let state = step.map_or("an unknown state", |s| s.state.as_str());
-    let what = job.map_or("a job that could not be read".to_owned(), |j| {
-        format!("job {}", j.job_id)
-    });
     let error = detail
         .error
         .as_deref()
@@ -87,45 +88,40 @@ fn compose(
     } else {
         Severity::Error
     };
-    let mut body = Body::new(&format!(
-        "The recovery of {what} ended {status} at {state}."
-    ));
-    let mut happened = Vec::new();
-    if let Some(error) = error {
-        happened.push(format!("Error: {error}"));
-    }
-    if let Some(cause) = cause {
-        happened.push(format!("Cause: {cause}"));
-    }
-    body.section("What happened", &happened);
-    let mut stands = Vec::new();
-    if let Some(job) = job {
-        let reason = job.reason.as_deref().unwrap_or("no reason kept");
-        stands.push(format!(
-            "Job {} is {} in attempt {} ({reason}).",
-            job.job_id, job.status, job.attempt
-        ));
-        stands.push(if holds {
-            "This execution still holds the job: nothing else recovers it.".into()
-        } else {
-            "This execution holds the job no more.".into()
-        });
-    }
-    body.section("How it stands", &stands);
-    body.section("What to do next", &what_to_do(detail.status, error, holds));
+    let doing = step.map_or("in a state that could not be read".to_owned(), doing);
+    let whose = job.map_or("a job that could not be read".to_owned(), |j| {
+        format!("job {}", j.job_id)
+    });
+    let mut body = Body::new(&match detail.status {
+        EndedBadly::Aborted => {
+            format!("An operator stopped the recovery of {whose} while it was {doing}.")
+        }
+        EndedBadly::Failed => format!("The recovery of {whose} broke while it was {doing}."),
+        EndedBadly::TimedOut => {
+            format!("The recovery of {whose} ran into its bound while it was {doing}.")
+        }
+    });
+    body.section("What happened", &what_happened(event, step, error, cause));
+    body.section("What it means", &what_it_means(step, job, holds));
+    body.section(
+        "What to do next",
+        &what_to_do(detail.status, error, holds, execution),
+    );
     body.section(
         "Where to look",
         &[
-            format!("Execution: {}", execution_link(execution)),
-            format!("Replay: {}", redrive_command(execution)),
+            format!("gpu-recovery explain {execution}"),
+            format!("Console: {}", execution_link(execution)),
+            "docs/runbook.md, \"A message says EXECUTION FAILED, TIMED_OUT or ABORTED\"".to_owned(),
         ],
     );
     let facts = json!({
         "execution": execution,
         "status": status,
         "state": step.map(|s| &s.state),
+        "instance": step.and_then(|s| s.instance.as_ref()),
         "error": error,
-        "cause": cause.map(crate::decisions::message::cut),
+        "cause": cause.map(cut),
         "jobId": job.map(|j| &j.job_id),
         "jobStatus": job.map(|j| j.status),
         "attempt": job.map(|j| j.attempt),
@@ -143,45 +139,121 @@ fn compose(
         attributes.push(("job_id", job.job_id.to_string()));
         attributes.push(("attempt", job.attempt.to_string()));
     }
+    let of = job.map_or(String::new(), |job| format!(" {}", job.job_id));
     Message {
-        subject: subject(&format!(
-            "[gpu-recovery] EXECUTION {status} at {state}: {what}"
-        )),
+        subject: subject(&format!("[gpu-recovery] EXECUTION {status}{of}: {doing}")),
         body: body.finish(),
         attributes,
     }
 }
 
-fn what_to_do(status: EndedBadly, error: Option<&str>, holds: bool) -> Vec<String> {
-    let mend = match (status, error) {
+fn in_words(step: &LastStep) -> Option<standing::Standing> {
+    let ordered = |state: &String| matches!(state.as_str(), "RebootInstance" | "RebootByEc2");
+    standing::of(&step.state, step.before.iter().any(ordered))
+}
+
+/// `waiting for i-… to come back from its reboot`.
+fn doing(step: &LastStep) -> String {
+    match in_words(step) {
+        Some(standing) => standing.doing(step.instance.as_deref()),
+        None => format!("in state {}", step.state),
+    }
+}
+
+fn what_happened(
+    event: &ExecutionStatusChange,
+    step: Option<&LastStep>,
+    error: Option<&str>,
+    cause: Option<&str>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let at = event.detail.stop_date.and_then(|at| as_time(at / 1000));
+    let ended = at.map_or(String::new(), |at| {
+        format!("{} {}: ", date(&at), clock(&at))
+    });
+    if let Some(step) = step {
+        let since =
+            as_time(step.since).map_or(String::new(), |since| format!(" since {}", clock(&since)));
+        let others = match step.among_others {
+            true => "; other instances were under way, too",
+            false => "",
+        };
+        lines.push(format!("{ended}it stood in {}{since}{others}.", step.state));
+    }
+    if let Some(error) = error {
+        lines.push(format!("Error: {error}"));
+    }
+    if let Some(cause) = cause {
+        lines.push(format!("Cause: {}", error_message(cause)));
+    }
+    lines
+}
+
+fn what_it_means(step: Option<&LastStep>, job: Option<&JobRecord>, holds: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(job) = job {
+        let reason = job.reason.as_deref();
+        let reason = reason.map_or(String::new(), |why| format!(" ({why})"));
+        lines.push(format!(
+            "Job {} is {} in attempt {}{reason}.",
+            job.job_id, job.status, job.attempt
+        ));
+    }
+    match (holds, job) {
+        (true, _) => {
+            lines.extend(step.and_then(in_words).map(|s| s.means.to_owned()));
+            lines.push("This execution still holds the job: nothing goes on by itself.".to_owned());
+        }
+        (false, Some(_)) => lines.push("This execution does not hold the job any more.".to_owned()),
+        (false, None) => {}
+    }
+    lines
+}
+
+fn what_to_do(
+    status: EndedBadly,
+    error: Option<&str>,
+    holds: bool,
+    execution: &ExecutionArn,
+) -> Vec<String> {
+    let fix = match (status, error) {
         (_, Some("ClaimLost")) => {
             return vec![
-                "Nothing, if another execution recovers the job: it took the job over from this one.".into(),
-                "Do not redrive: this execution has no say any more, and would only fail again.".into(),
+                "Nothing: another recovery took the job over, or it has moved on.".to_owned(),
+                "Do not replay this execution: it has no say any more, and would only fail again."
+                    .to_owned(),
             ];
         }
-        (EndedBadly::Aborted, _) => "A person stopped this execution.",
-        (_, Some("InvalidInput")) => {
-            "The definition and the functions are of different versions: deploy both together."
+        (EndedBadly::Aborted, _) => {
+            "To go on where it stood, look first what a replay would do, then replay it:"
         }
-        (_, Some("CorruptRecord")) => "Mend the item that the cause names by hand.",
+        (_, Some("InvalidInput")) => {
+            "The definition and the functions are of different versions: deploy both together. Then replay it:"
+        }
+        (_, Some("CorruptRecord")) => "Fix the item that the cause names, then replay it:",
         (_, Some("AwsRejected")) => {
-            "The cause names the call that AWS refused: most often a permission, a name or a quota."
+            "The cause names the call that AWS refused: most often a permission, a name or a quota. Fix it, then replay it:"
         }
         (_, Some("AwsUnavailable" | "States.Timeout")) => {
-            "AWS did not answer in time; see the AWS Health Dashboard."
+            "AWS did not answer in time; see the AWS Health Dashboard. Then replay it:"
         }
-        (EndedBadly::TimedOut, _) => "The whole recovery took too long; see where it waited.",
-        _ => "See the red state and its cause in the console; its comment says what to mend.",
+        (EndedBadly::TimedOut, _) => "See where it waited, then replay it:",
+        _ => "The comment of the red state in the console says what to fix. Then replay it:",
     };
-    let mut lines = vec![mend.to_owned()];
-    if holds {
+    let mut lines = vec![
+        fix.to_owned(),
+        format!("gpu-recovery replay {execution} --dry-run"),
+        format!("gpu-recovery replay {execution}"),
+    ];
+    lines.push(match holds {
+        true => "A replay goes on at this step; it reboots no node twice and relaunches the job at most once.".to_owned(),
+        false => "A replay is harmless: it goes on only where it still may.".to_owned(),
+    });
+    if status == EndedBadly::Aborted && holds {
         lines.push(
-            "Then replay it with the command below: it goes on at the step that failed.".into(),
+            "If it is not to go on: docs/runbook.md, \"A recovery was given up for good\"."
+                .to_owned(),
         );
-        lines.push("A replay reboots no node twice and relaunches the job at most once.".into());
-    } else {
-        lines.push("A replay is harmless: it goes on only where it still may.".into());
     }
     lines
 }
@@ -220,19 +292,20 @@ mod tests {
         let event = event("AwsRejected");
         let step = LastStep {
             state: "RebootInstance".into(),
+            instance: Some("i-0123456789abcdef3".into()),
             ..Default::default()
         };
         let job = job(Some(event.detail.execution_arn.as_str()));
         let message = compose(&event, Some(&step), Some(&job), "training");
         assert_eq!(
             message.subject,
-            "[gpu-recovery] EXECUTION FAILED at RebootInstance: job llama-7b"
+            "[gpu-recovery] EXECUTION FAILED llama-7b: ordering the reboot of i-0123456789abcdef3"
         );
         for line in [
             "Job llama-7b is PENDING_RESTART in attempt 1",
             "This execution still holds the job",
-            "Replay: aws stepfunctions redrive-execution --region us-east-1 --execution-arn \
-             arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:e-1",
+            "DRAINING",
+            "gpu-recovery replay arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:e-1\n",
         ] {
             assert!(
                 message.body.contains(line),
@@ -251,7 +324,7 @@ mod tests {
     #[test]
     fn an_execution_that_lost_its_job_must_not_be_replayed() {
         let message = compose(&event("ClaimLost"), None, Some(&job(None)), "training");
-        assert!(message.body.contains("Do not redrive"), "{}", message.body);
+        assert!(message.body.contains("Do not replay"), "{}", message.body);
         assert!(message.attributes.contains(&("severity", "error".into())));
     }
 
@@ -264,8 +337,8 @@ mod tests {
         assert!(
             message
                 .body
-                .starts_with("The recovery of a job that could not be read ended FAILED")
+                .starts_with("The recovery of a job that could not be read broke while it was in a state that could not be read.")
         );
-        assert!(message.body.contains("Replay: aws stepfunctions"));
+        assert!(message.body.contains("gpu-recovery replay arn:aws:states"));
     }
 }

@@ -8,13 +8,13 @@ use super::{
     user_stop,
 };
 use crate::{
-    Context, Step, WorkerError,
+    Context, Settings, Step, WorkerError,
     aws::{
         events::TaskStateChange,
         jobs::{RankKey, Write},
     },
     ids::{ExecutionArn, JobId},
-    records::{JobRecord, JobStatus},
+    records::{JobRecord, JobStatus, RankRecord},
     settings::PersonStop,
 };
 use schemars::JsonSchema;
@@ -90,14 +90,14 @@ async fn first(
     let settings = ctx.settings.of_job(&job.policies);
     let told = input.event.detail.end();
     if user_stop::ended_by(job, by) {
-        return left(ctx, job, by).await;
+        return left(ctx, job, input).await;
     }
     if left_running(ctx, key, job, &told, by).await? {
         return Ok(stale(key, Some(job)));
     }
     if job.status == JobStatus::UserStopped && job.holder.as_ref() == Some(by) {
         // An earlier call of ours: its answer was lost.
-        return stop_others(ctx, job).await;
+        return stop_others(ctx, job, input).await;
     }
     if job.status != JobStatus::InProgress {
         return Ok(stale(key, Some(job)));
@@ -114,8 +114,8 @@ async fn first(
         ctx.jobs.claim_user_stop(key, by).await?
     };
     match written {
-        Write::Done(job) if leave => left(ctx, &job, by).await,
-        Write::Done(job) => stop_others(ctx, &job).await,
+        Write::Done(job) if leave => left(ctx, &job, input).await,
+        Write::Done(job) => stop_others(ctx, &job, input).await,
         Write::Refused(found) => {
             // Another rank's event may have been faster.
             if let Some(job) = &found {
@@ -126,7 +126,11 @@ async fn first(
     }
 }
 
-async fn stop_others(ctx: &Context, job: &JobRecord) -> Result<RecordUserStopOutcome, WorkerError> {
+async fn stop_others(
+    ctx: &Context,
+    job: &JobRecord,
+    input: &RecordUserStopInput,
+) -> Result<RecordUserStopOutcome, WorkerError> {
     let settings = ctx.settings.of_job(&job.policies);
     let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
     user_stop::note(ctx, job, &ranks).await?;
@@ -134,25 +138,41 @@ async fn stop_others(ctx: &Context, job: &JobRecord) -> Result<RecordUserStopOut
         job_id: job.job_id.clone(),
         attempt: job.attempt,
         nodes: job.nodes,
-        failure: user_stop::stopped_rank(&ranks, &settings, job),
+        failure: failure(&ranks, &settings, job, input),
     })
 }
 
 async fn left(
     ctx: &Context,
     job: &JobRecord,
-    by: &ExecutionArn,
+    input: &RecordUserStopInput,
 ) -> Result<RecordUserStopOutcome, WorkerError> {
     let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
-    release::ended(ctx, &ranks, &job.job_id, by).await?;
+    release::ended(ctx, &ranks, &job.job_id, &input.execution).await?;
     user_stop::note(ctx, job, &ranks).await?;
     let settings = ctx.settings.of_job(&job.policies);
     Ok(RecordUserStopOutcome::RankStopped {
         job_id: job.job_id.clone(),
         attempt: job.attempt,
         nodes: job.nodes,
-        failure: user_stop::stopped_rank(&ranks, &settings, job),
+        failure: failure(&ranks, &settings, job, input),
     })
+}
+
+/// The rank that the operator stopped; when, if it is the event's.
+fn failure(
+    ranks: &[RankRecord],
+    settings: &Settings,
+    job: &JobRecord,
+    input: &RecordUserStopInput,
+) -> Failure {
+    let stopped = user_stop::stopped_rank(ranks, settings, job);
+    let told = &input.event.detail;
+    let ended_at = told.ended_at().filter(|_| stopped.task == told.task_arn);
+    Failure {
+        ended_at: ended_at.map(str::to_owned),
+        ..stopped
+    }
 }
 
 fn stale(key: &RankKey, job: Option<&JobRecord>) -> RecordUserStopOutcome {

@@ -64,7 +64,7 @@ pub enum StopSiblingsOutcome {
     /// An operator stopped a task of the job: it is USER_STOPPED, and none of its ranks runs.
     StoppedByUser { failure: Failure },
     /// A rank's trainer asked for no recovery, by its exit code.
-    NotToRecover { rank: u32, exit_code: Option<i32> },
+    NotToRecover { failure: Failure },
 }
 
 /// A task that does not stop.
@@ -137,9 +137,12 @@ impl Step for StopSiblings {
                     .is_some_and(|end| end.policy(&settings) == ExitPolicy::Fail)
         });
         if let Some(rank) = asked {
+            let end = rank.end(&settings);
             return Ok(StopSiblingsOutcome::NotToRecover {
-                rank: rank.rank,
-                exit_code: rank.exit_code,
+                failure: Failure {
+                    decided_by: end.map(|end| end.decided_by(&settings, &job.policies)),
+                    ..Failure::of_rank(rank)
+                },
             });
         }
         let to_check = instances_to_check(ctx.settings.instances_to_check, &job, &ranks, &exits);

@@ -4,12 +4,13 @@ use super::{claim_job::Failure, release};
 use crate::{
     Context, Settings, WorkerError,
     aws::history::Event,
-    decisions::exit::{Exit, TaskEnd},
+    decisions::exit::{Exit, KEEP_OTHERS, TaskEnd},
     ids::{ExecutionArn, TaskArn},
     records::{
         JobRecord, JobStatus, RankRecord,
         event::{About, What},
     },
+    settings::PersonStop,
 };
 
 /// Lets go of the job, if this execution holds it, frees the instances on which none of its ranks runs, and answers with
@@ -58,6 +59,24 @@ pub(super) fn ended_by(job: &JobRecord, by: &ExecutionArn) -> bool {
         && job.stopped_by.as_ref() == Some(by)
 }
 
+/// Why the other ranks were stopped too, or run on.
+fn decided_by(rank: Option<&RankRecord>, settings: &Settings, job: &JobRecord) -> String {
+    if rank
+        .and_then(|rank| rank.end(settings))
+        .is_some_and(|end| end.keeps_others())
+    {
+        return format!("the stop's reason begins with {KEEP_OTHERS}");
+    }
+    let word = match settings.person_stop {
+        PersonStop::Gang => "gang",
+        PersonStop::Leave => "leave",
+    };
+    match job.policies.person_stop {
+        Some(_) => format!("the job was submitted with --person-stop {word}"),
+        None => format!("PERSON_STOP is {word}"),
+    }
+}
+
 /// The rank that the operator stopped.
 pub(super) fn stopped_rank(ranks: &[RankRecord], settings: &Settings, job: &JobRecord) -> Failure {
     let by_user = |rank: &&RankRecord| {
@@ -68,13 +87,22 @@ pub(super) fn stopped_rank(ranks: &[RankRecord], settings: &Settings, job: &JobR
         .iter()
         .find(by_user)
         .or_else(|| ranks.iter().find(|rank| Some(rank.rank) == job.failed_rank));
-    Failure {
-        rank: rank.map_or(job.failed_rank.unwrap_or_default(), |rank| rank.rank),
-        task: rank.map_or_else(|| TaskArn::new(""), |rank| rank.task_arn.clone()),
-        instance: rank.and_then(|rank| rank.instance_id.clone()),
-        exit_code: rank.and_then(|rank| rank.exit_code),
-        stop_code: rank.and_then(|rank| rank.stop_code.clone()),
-        stopped_reason: rank.and_then(|rank| rank.stopped_reason.clone()),
-        not_relaunchable: None,
+    let decided_by = Some(decided_by(rank, settings, job));
+    match rank {
+        Some(rank) => Failure {
+            decided_by,
+            ..Failure::of_rank(rank)
+        },
+        None => Failure {
+            rank: job.failed_rank.unwrap_or_default(),
+            task: TaskArn::new(""),
+            instance: None,
+            exit_code: None,
+            stop_code: None,
+            stopped_reason: None,
+            ended_at: None,
+            decided_by,
+            not_relaunchable: None,
+        },
     }
 }

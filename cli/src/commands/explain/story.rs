@@ -8,7 +8,9 @@ use crate::{
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use workers::{
+    decisions::standing,
     ids::JobId,
     steps::{
         claim_instance::ClaimInstanceOutcome,
@@ -17,7 +19,7 @@ use workers::{
         end_check::EndCheckOutcome,
         fail_job::FailJobOutcome,
         name_suspects::NameSuspectsOutcome,
-        notify_operators::NotifyOperatorsOutcome,
+        notify_operators::{NotifyOperatorsOutcome, outcome},
         quarantine_instance::QuarantineInstanceOutcome,
         record_completion::RecordCompletionOutcome,
         record_user_stop::RecordUserStopOutcome,
@@ -120,7 +122,13 @@ fn visits(path: &Path) -> Vec<Moment> {
         let alike = |(_, other, also): &(f64, &Visit, Said)| {
             other.name == visit.name && also.text == said.text && map(other) == map(visit)
         };
-        let others = told.iter().filter(|other| alike(other)).count();
+        // Of one instance the same may be told more than once.
+        let places = told
+            .iter()
+            .filter(|other| alike(other))
+            .map(|told| place(told.1));
+        let others: BTreeSet<_> = places.filter(|other| *other != place(visit)).collect();
+        let others = others.len();
         let (at, who, more) = if visit.item.is_some() && others >= MANY {
             let last = told.iter().filter(|other| alike(other)).map(|(at, ..)| *at);
             let at = last.fold(at, f64::max);
@@ -137,6 +145,11 @@ fn visits(path: &Path) -> Vec<Moment> {
         });
     }
     moments
+}
+
+/// Which iteration of which Map it is part of.
+fn place(visit: &Visit) -> Option<(usize, u64)> {
+    visit.item.map(|item| (item.map, item.index))
 }
 
 /// The Map that it is part of, or, of a Map in a Map, the outer one: its groups are not told apart.
@@ -216,6 +229,8 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         "RebootInstance" if visit.unwell => Said::new("SSM did not take the reboot command for {}"),
         "RebootInstance" => Said::new("the reboot of {} was ordered through SSM"),
         "RebootByEc2" => Said::new("EC2 was told to reboot {}"),
+        // What the nodes said is told with what follows from it.
+        "OrderProbe" | "OrderSome" | "ListAnswers" | "AskNode" | "ReadAnswer" | "ReadOrder" => None,
         // A look: the node is asked, and the wait goes on.
         "WaitForInstanceActive" if visit.output["back"] != true => None,
         "WaitForInstanceActive" => {
@@ -371,7 +386,7 @@ fn claimed(outcome: &ClaimJobOutcome) -> String {
             nodes,
             failure,
         } => format!(
-            "{}; the policies say to tell it only",
+            "{}; the policies say to tell of it and no more",
             ended_so(failure, job_id, *attempt, *nodes)
         ),
         ClaimJobOutcome::LeftAlone { job_id, why } => {
@@ -420,7 +435,8 @@ fn stopped(outcome: &StopSiblingsOutcome, seconds: f64) -> Option<Said> {
             "every task was stopped; an operator had stopped rank {}, so the job is USER_STOPPED and is not recovered",
             failure.rank
         )),
-        StopSiblingsOutcome::NotToRecover { rank, exit_code } => {
+        StopSiblingsOutcome::NotToRecover { failure } => {
+            let (rank, exit_code) = (failure.rank, failure.exit_code);
             let code = exit_code.map_or(String::new(), |code| format!(" by exit code {code}"));
             Said::new(format!(
                 "the trainer of rank {rank} had asked for no recovery{code}"
@@ -570,13 +586,25 @@ fn what(path: &Path) -> String {
     }
 }
 
-/// What the execution decided.
+/// What the message to the operators said came of it: its line, and the same without job and time.
+fn told(path: &Path) -> Option<(String, String)> {
+    let NotifyOperatorsOutcome::Notified { subject, .. } =
+        serde_json::from_value(path.answer("NotifyOperators")?.clone()).ok()?;
+    let (line, outcome) = outcome::of_subject(&subject)?;
+    Some((line.to_owned(), outcome))
+}
+
+/// What the execution decided, in the words of the message to the operators.
 pub fn decision(path: &Path) -> Option<String> {
+    if let Some((_, outcome)) = told(path) {
+        return Some(outcome);
+    }
     let read = |state| path.answer(state).cloned();
+    // Decided, and not told yet.
     if let Some(answer) = read("RelaunchJob")
         && let Ok(RelaunchJobOutcome::Relaunched { attempt, .. }) = serde_json::from_value(answer)
     {
-        return Some(format!("recovered, runs as attempt {attempt}"));
+        return Some(format!("RECOVERED: runs as attempt {attempt}"));
     }
     if let Some(answer) = read("FailJob")
         && let Ok(FailJobOutcome::Failed { reason, .. }) = serde_json::from_value(answer)
@@ -601,20 +629,45 @@ pub fn decision(path: &Path) -> Option<String> {
     if let Some(answer) = read("RecordUserStop") {
         return Some(match serde_json::from_value(answer).ok()? {
             RecordUserStopOutcome::StopOthers { .. }
-            | RecordUserStopOutcome::RankStopped { .. } => "stopped by an operator".to_owned(),
+            | RecordUserStopOutcome::RankStopped { .. } => {
+                "STOPPED: an operator stopped a rank".to_owned()
+            }
             _ => "nothing to do".to_owned(),
         });
     }
     (path.status == "SUCCEEDED").then(|| "nothing to do".to_owned())
 }
 
-/// Whose recovery it is, and what came of it.
+/// Whose recovery it is and what came of it, in the words of the message to the operators.
 pub fn headline(path: &Path) -> String {
-    let what = what(path);
-    match (path.status, decision(path)) {
-        ("RUNNING", _) => format!("Recovery of {what}: under way"),
-        ("SUCCEEDED", Some(decision)) => format!("Recovery of {what}: {decision}"),
-        (status, _) => format!("Recovery of {what}: {status}, an operator is needed"),
+    match (path.status, told(path)) {
+        ("SUCCEEDED", Some((line, _))) => line,
+        ("SUCCEEDED", None) => {
+            let decision = decision(path).unwrap_or_else(|| "nothing to do".to_owned());
+            format!("Recovery of {}: {decision}", what(path))
+        }
+        ("RUNNING", _) => format!("Recovery of {}: under way", what(path)),
+        (status, _) => {
+            let of = job(path).unwrap_or_else(|| what(path));
+            format!("EXECUTION {status} {of}: {}", doing(path))
+        }
+    }
+}
+
+/// What it was doing when it was cut off or broke.
+fn doing(path: &Path) -> String {
+    // The newest, as the message has it.
+    let Some(visit) = path.standing().last().copied() else {
+        return "at its start".to_owned();
+    };
+    let ordered = path.visits.iter().any(|other| {
+        matches!(other.name.as_str(), "RebootInstance" | "RebootByEc2")
+            && other.exited.is_some()
+            && other.item == visit.item
+    });
+    match standing::of(&visit.name, ordered) {
+        Some(standing) => standing.doing(visit.instance()),
+        None => format!("in state {}", visit.name),
     }
 }
 
@@ -633,13 +686,19 @@ fn ending(path: &Path) -> String {
                 .collect();
             format!("It is under way since {took}, at {}.", places.join(", "))
         }
-        "SUCCEEDED" => match decision(path) {
-            Some(decision) => format!("It took {took}. Outcome: {decision}."),
-            None => format!("It took {took}."),
+        "SUCCEEDED" => match (path.answer("RelaunchJob"), attempt(path)) {
+            (Some(_), Some(attempt))
+                if decision(path).is_some_and(|d| d.starts_with("RECOVERED")) =>
+            {
+                format!("It took {took}; the job runs as attempt {attempt}.")
+            }
+            _ => format!("It took {took}."),
         },
         status => {
-            let places: Vec<&str> = path.standing().iter().map(|v| v.name.as_str()).collect();
-            let place = places.first().copied().unwrap_or("its start");
+            let place = path
+                .standing()
+                .last()
+                .map_or("its start", |v| v.name.as_str());
             format!(
                 "It ended {status} at {place} after {took}. Nothing goes on by itself: fix what the error names, then \
                  use `gpu-recovery replay` with the execution's ARN."

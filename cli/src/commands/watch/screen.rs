@@ -321,7 +321,7 @@ mod tests {
         let lines = plain(&Path::of(&history("gpu-fault")), 60.0, 80, None);
         assert_eq!(
             lines[0],
-            "Recovery of job llama-7b: recovered, runs as attempt 2"
+            "RECOVERED llama-7b in 13 min: rebooted i-0f3a9c5d7e0000003 (rank 3)"
         );
         assert_eq!(lines[1], "SUCCEEDED after 13 min 01 s; times are UTC");
         // Each look at the node is a visit of its own.
