@@ -156,7 +156,7 @@ async fn a_page_of_an_execution_has_its_path_its_story_and_what_the_records_say(
     has(
         &film.to_string(),
         &[
-            "Recovery of job llama-7b: ABORTED, an operator is needed",
+            "EXECUTION ABORTED llama-7b: waiting for i-0f3a9c5d7e0000001 to come back from its reboot",
             "held by this execution",
             "was cordoned",
         ],

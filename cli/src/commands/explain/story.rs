@@ -229,8 +229,6 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         "RebootInstance" if visit.unwell => Said::new("SSM did not take the reboot command for {}"),
         "RebootInstance" => Said::new("the reboot of {} was ordered through SSM"),
         "RebootByEc2" => Said::new("EC2 was told to reboot {}"),
-        // What the nodes said is told with what follows from it.
-        "OrderProbe" | "OrderSome" | "ListAnswers" | "AskNode" | "ReadAnswer" | "ReadOrder" => None,
         // A look: the node is asked, and the wait goes on.
         "WaitForInstanceActive" if visit.output["back"] != true => None,
         "WaitForInstanceActive" => {
@@ -299,7 +297,11 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
             Said::new(format!("the operators were told: {subject}"))
         }
         // Looks: what they found is told by the state that reads it.
-        "OrderProbe" | "ListAnswers" | "AskNode" | "ReadAnswer" if !visit.unwell => None,
+        "OrderProbe" | "OrderSome" | "ListAnswers" | "AskNode" | "ReadAnswer" | "ReadOrder"
+            if !visit.unwell =>
+        {
+            None
+        }
         "RecordCompletion" => Said::new(completed(&payload(visit)?)),
         "RecordUserStop" => Said::new(match payload(visit)? {
             RecordUserStopOutcome::StopOthers {
