@@ -11,7 +11,10 @@ use crate::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use workers::records::{JobRecord, parse_rank_key};
+use workers::{
+    aws::marks::MARK,
+    records::{JobRecord, parse_rank_key},
+};
 
 /// Of a job that was relaunched often only the last attempts are shown,
 const ATTEMPTS: usize = 4;
@@ -53,6 +56,9 @@ pub struct NodeGlance {
     pub verdict: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<String>,
+    /// The pool whose spare it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spare: Option<String>,
 }
 
 /// A job and its last attempts.
@@ -152,6 +158,7 @@ impl NodeGlance {
             held: text(record, "holder").is_some(),
             verdict: text(record, "last_verdict"),
             quarantine: text(record, "quarantine_reason"),
+            spare: view.attributes.get(MARK).cloned().flatten(),
         }
     }
 }
@@ -260,5 +267,70 @@ fn health(health: GpuHealth) -> &'static str {
         GpuHealth::ImageUnavailable => "image-unavailable",
         GpuHealth::NoExitCode => "no-exit-code",
         GpuHealth::CannotPlace => "cannot-place",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::in_virtual_time,
+        cloud::CloudOptions,
+        ecs::NewInstance,
+        scenario::{PlayError, PlayOptions, builtin, play},
+    };
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn glances_follow_a_recovery_and_change_nothing_of_it() {
+        let scenario = builtin("gpu-fault")
+            .unwrap()
+            .unwrap()
+            .with_nodes(3)
+            .unwrap();
+        let plain = play(&scenario, &PlayOptions::default()).unwrap();
+        let seen: Arc<Mutex<Vec<Glance>>> = Arc::default();
+        let glances = seen.clone();
+        let options = PlayOptions {
+            onlooker: Some(Arc::new(move |_, glance| {
+                glances.lock().unwrap().push(glance)
+            })),
+            ..PlayOptions::default()
+        };
+        let watched = play(&scenario, &options).unwrap();
+        assert_eq!(watched.history, plain.history);
+        assert_eq!(watched.calls, plain.calls);
+
+        let seen = seen.lock().unwrap();
+        let (first, last) = (seen.first().unwrap(), seen.last().unwrap());
+        assert_eq!((first.nodes.len(), first.messages.len()), (3, 0));
+        let down = seen.iter().flat_map(|glance| glance.nodes.values());
+        assert!(down.clone().any(|node| !node.up && node.held));
+        assert!(
+            down.clone()
+                .any(|node| node.status.as_deref() == Some("REBOOTING"))
+        );
+        let job = &last.jobs["llama-7b"];
+        assert_eq!((job.status.as_str(), job.attempt), ("IN_PROGRESS", 2));
+        assert_eq!((job.attempts[&1].len(), job.attempts[&2].len()), (3, 3));
+        assert!(job.attempts[&1].values().any(|rank| rank.code == Some(1)));
+        assert!(last.messages[&0].message.contains("llama-7b"));
+    }
+
+    #[test]
+    fn a_spare_is_seen_with_its_pool() {
+        let seen = in_virtual_time::<_, PlayError, _>(async {
+            let cloud = Cloud::new(CloudOptions::default()).await?;
+            for id in ["i-0f3a9c5d7e0000000", "i-0f3a9c5d7e0000001"] {
+                cloud.fleet.add_instance(NewInstance::p5(id));
+            }
+            cloud
+                .fleet
+                .set_attribute("i-0f3a9c5d7e0000001", MARK, "h100");
+            Ok(Glance::of(&cloud).unwrap())
+        });
+        let seen = seen.unwrap();
+        let spares = seen.nodes.values().map(|node| node.spare.as_deref());
+        assert_eq!(spares.collect::<Vec<_>>(), [None, Some("h100")]);
     }
 }

@@ -22,6 +22,7 @@ const nodes = (() => {
     if (node.ecs !== 'ACTIVE') return ['◐', node.ecs.toLowerCase(), 'warn'];
     if (node.gpu !== 'healthy') return ['▲', 'bad GPU', 'warn'];
     if (node.tasks) return ['●', 'in use', 'good'];
+    if (node.spare) return ['◇', 'spare', ''];
     return node.job ? ['○', 'idle', ''] : ['○', 'free', ''];
   }
 
@@ -100,6 +101,7 @@ const nodes = (() => {
       ['Last verdict', node.verdict],
       ['GPUs, in truth', node.gpu],
       ['Quarantined', node.quarantine],
+      ['Spare of the pool', node.spare],
     ].filter(([, value]) => value);
     const words = JSON.stringify([n.id, facts]);
     if (one.dataset.look === words) return;
