@@ -55,7 +55,7 @@ async function file(browser) {
   const url = pathToFileURL(html).href;
   const { page, complaints, close } = await open(browser, url);
   const slider = page.getByRole('slider', { name: 'Time' });
-  check('a file shows its end first', (await page.locator('#headline').textContent()).includes('recovered, runs as attempt 2'));
+  check('a file shows its end first', (await page.locator('.lead').textContent()).includes('RECOVERED llama-7b'));
   check('the message is there at the end', (await page.locator('#messages pre').textContent()).includes('llama-7b'));
 
   const box = await slider.boundingBox();

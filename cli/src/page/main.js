@@ -44,7 +44,7 @@ function draw() {
   const over = execution && execution.ended !== undefined && execution.ended <= now;
   const job = execution?.job ? ` of job ${execution.job}` : '';
   say(find('headline'), !execution ? 'All is well' : over ? execution.headline : `Recovery${job}: under way`);
-  say(find('ending'), !execution ? 'No recovery is going on.' : over ? (execution.status === 'SUCCEEDED' ? `It took ${span(execution.ended - execution.began)}.` : execution.ending) : `It is under way for ${span(now - execution.began)}.`);
+  say(find('ending'), !execution ? 'No recovery is going on.' : over ? execution.ending : `It is under way for ${span(now - execution.began)}.`);
   time.draw();
   for (const part of [graph, timeline, nodes, jobs, told]) part.draw(view);
 }
