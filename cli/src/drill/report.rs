@@ -298,6 +298,13 @@ fn time(output: &Output, phases: &Phases) {
         let bar = bar(seconds / total, blocks);
         output.line(&format!("    {name:<8}  {took:>12}  {bar}"));
     }
+    if phases.paused > 0.0 {
+        let paused = span(phases.paused);
+        output.text(
+            "  ",
+            &format!("It stood still for {paused} until an operator redrove it."),
+        );
+    }
     let percent = phases.overhead / total * 100.0;
     let overhead = span(phases.overhead);
     let text = format!(

@@ -18,7 +18,7 @@ use workers::{aws::launch_names::started_by, records::JobRecord};
 /// Where the time went, in seconds of virtual time.
 ///
 /// The steps follow each other. `overhead` is what is left of `total` when everything that nature and AWS take is
-/// removed: tasks stopping, health checks running, nodes rebooting, tasks starting; and `deliveries`.
+/// removed: tasks stopping, health checks running, nodes rebooting, tasks starting; and `deliveries` and `paused`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Phases {
@@ -33,6 +33,8 @@ pub struct Phases {
     pub relaunch: f64,
     /// What AWS takes to tell of an end and to deliver an event or a command.
     pub deliveries: f64,
+    /// What of the rest it stood still, ended badly, until an operator redrove it.
+    pub paused: f64,
     pub overhead: f64,
 }
 
@@ -198,7 +200,9 @@ pub(super) fn phases(
         .iter()
         .filter(|event| event["type"] == "TaskSucceeded" || event["type"] == "TaskFailed");
     let told = facts.deliveries(cloud, &ended.map(at).collect::<Vec<_>>(), hosts, since);
-    let both = covered([facts.nature, told].concat(), begin, end);
+    let taken = [facts.nature, told].concat();
+    let both = covered(taken.clone(), begin, end);
+    let with_pauses = covered([taken, pauses(history, at)].concat(), begin, end);
     Some(Phases {
         total: whole_millis(end - begin),
         notice: whole_millis(stop - begin),
@@ -208,8 +212,25 @@ pub(super) fn phases(
         verify: span(active.and(recover.and(active)), after_recover),
         relaunch: span(relaunch, Some(end)),
         deliveries: whole_millis(both - nature),
-        overhead: whole_millis((end - begin) - both),
+        paused: whole_millis(with_pauses - both),
+        overhead: whole_millis((end - begin) - with_pauses),
     })
+}
+
+/// From each bad end of the execution to its redrive.
+fn pauses(history: &[Value], at: impl Fn(&Value) -> f64) -> Vec<(f64, f64)> {
+    let mut pauses = Vec::new();
+    let mut ended = None;
+    for event in history {
+        match event["type"].as_str() {
+            Some("ExecutionAborted" | "ExecutionFailed" | "ExecutionTimedOut") => {
+                ended = Some(at(event));
+            }
+            Some("ExecutionRedriven") => pauses.extend(ended.take().map(|from| (from, at(event)))),
+            _ => {}
+        }
+    }
+    pauses
 }
 
 fn whole_millis(seconds: f64) -> f64 {
@@ -394,6 +415,18 @@ fn covered(mut intervals: Vec<(f64, f64)>, begin: f64, end: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_lasts_from_the_bad_end_to_the_redrive() {
+        let event = |kind: &str, at: f64| serde_json::json!({ "type": kind, "timestamp": at });
+        let history = [
+            event("ExecutionAborted", 10.0),
+            event("ExecutionRedriven", 70.0),
+            event("ExecutionFailed", 80.0),
+        ];
+        let at = |event: &Value| event["timestamp"].as_f64().unwrap_or_default();
+        assert_eq!(pauses(&history, at), [(10.0, 70.0)]);
+    }
 
     #[test]
     fn overlapping_intervals_count_once() {
