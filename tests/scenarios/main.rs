@@ -347,6 +347,11 @@ fn fault_on_another_node() {
 }
 
 #[test]
+fn task_that_does_not_stop() {
+    ends_as_it_says("task-that-does-not-stop");
+}
+
+#[test]
 fn agent_away() {
     ends_as_it_says("agent-away");
 }

@@ -105,6 +105,9 @@ pub enum OnSigterm {
     Exits { after: Duration, code: i32 },
     /// Killed (137) at the stop time-out.
     Ignores,
+    /// Not even SIGKILL ends it: it sleeps in the driver, and its task stays as it is until the host reboots
+    /// (aws/amazon-ecs-agent#2808).
+    Unkillable,
 }
 
 impl Default for OnSigterm {

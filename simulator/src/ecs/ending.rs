@@ -59,6 +59,7 @@ impl State {
                 }
                 self.task_changed(arn);
                 let (after, code) = match on_sigterm {
+                    OnSigterm::Unkillable => return,
                     OnSigterm::Exits { after, code } if after < stop_timeout => (after, code),
                     _ => (stop_timeout, KILLED),
                 };

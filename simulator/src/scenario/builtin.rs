@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 61] = [
+const BUILTIN: [(&str, &str); 62] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -158,6 +158,10 @@ const BUILTIN: [(&str, &str); 61] = [
     (
         "agent-away",
         include_str!("../../scenarios/agent-away.yaml"),
+    ),
+    (
+        "task-that-does-not-stop",
+        include_str!("../../scenarios/task-that-does-not-stop.yaml"),
     ),
     ("echo-xids", include_str!("../../scenarios/echo-xids.yaml")),
     (

@@ -92,6 +92,9 @@ pub struct RankSpec {
     /// Ignores SIGTERM, so that it is killed at the stop time-out.
     #[serde(default, skip_serializing_if = "is_default")]
     pub ignores_sigterm: bool,
+    /// Not even SIGKILL ends it: its task never stops.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub never_stops: bool,
     /// Its image is pulled for so long before it is RUNNING.
     #[serde(
         default,
@@ -458,7 +461,9 @@ impl RankSpec {
         } else {
             Run::Forever
         };
-        let on_sigterm = if self.ignores_sigterm {
+        let on_sigterm = if self.never_stops {
+            OnSigterm::Unkillable
+        } else if self.ignores_sigterm {
             OnSigterm::Ignores
         } else {
             OnSigterm::default()
