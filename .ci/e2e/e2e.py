@@ -355,7 +355,7 @@ def a_gpu_fault_is_recovered_and_told(system):
     # ministack's history leaves out what happens inside a Map; what was done there shows in the tables and in ECS.
     expected = [
         "Classify", "ClaimJob", "JobClaimed?", "ProbeNodes", "StopSiblings", "AllStopped?", "WaitForNodes", "HearNodes",
-        "AllHeard?", "NameSuspects", "CheckGpus", "CheckAgain?", "GpusHealthy?", "RecoverInstances", "InstancesRecovered?", "RelaunchJob", "NotifyOperators",
+        "AllHeard?", "NameSuspects", "SparesFirst?", "CheckGpus", "CheckAgain?", "GpusHealthy?", "RecoverInstances", "InstancesRecovered?", "RelaunchJob", "NotifyOperators", "RepairBeside?", "NothingToDo",
     ]  # fmt: skip
     assert system.path(execution) == expected, system.path(execution)
     attributes, subject, body = system.message()
@@ -511,7 +511,7 @@ def an_operator_who_stops_a_task_stops_the_job(system):
     assert system.ended(execution)["status"] == "SUCCEEDED"
     path = system.path(execution)
     assert path[:4] == ["Classify", "RecordUserStop", "JobClaimed?", "StopSiblings"], path
-    assert path[-2:] == ["TellOnly", "NotifyOperators"], path
+    assert path[-4:-2] == ["TellOnly", "NotifyOperators"], path
     assert system.message()[0]["event"] == "JobStopped"
     assert system.item(JOBS, job_id=job, record="job")["status"] == "USER_STOPPED"
 
@@ -527,8 +527,7 @@ def a_recovery_that_breaks_is_told_with_its_replay_command(system):
     assert end["status"] == "FAILED", end
     attributes, subject, body = system.message()
     assert (attributes["event"], attributes["severity"]) == ("ExecutionEndedBadly", "critical"), attributes
-    # In which state, ministack's history does not tell.
-    assert subject.startswith(f"[gpu-recovery] EXECUTION FAILED {job}: "), subject
+    assert subject.startswith(f"[gpu-recovery] EXECUTION FAILED {job}: ordering the reboot"), subject
     assert f"gpu-recovery replay {execution} --dry-run" in body, body
     record = system.item(JOBS, job_id=job, record="job")
     assert (record["status"], record["holder"]) == ("PENDING_RESTART", execution), record

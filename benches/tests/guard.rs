@@ -19,7 +19,7 @@ fn a_recovery_stays_within_its_bounds_and_the_pages_say_what_it_costs() {
     rows.iter().for_each(within_bounds);
     for row in &rows {
         // Fifty nodes are asked with one call, and their answers are read with one.
-        let bound = 75 + 2 * u64::from(row.ranks.div_ceil(50));
+        let bound = 79 + 2 * u64::from(row.ranks.div_ceil(50));
         let transitions = row.usage.state_transitions;
         assert!(
             transitions <= bound,
@@ -120,10 +120,10 @@ fn a_storm_loses_nothing() {
         assert_eq!(storm.recovered, storm.jobs, "{:?}", storm.others);
         assert_eq!(storm.messages, storm.jobs);
         assert!(storm.concurrency <= storm.jobs);
-        // Of one job: some 110 calls, a few of them looks whether the ranks run and what the node answers; what is throttled
+        // Of one job: some 110 calls, one of them for its spares, a few of them looks whether the ranks run and what the node answers; what is throttled
         // is called again.
         let (calls, jobs) = (storm.usage.calls_to(""), u64::from(storm.jobs));
-        assert!(calls <= 130 * jobs, "{calls} calls of {jobs} jobs");
+        assert!(calls <= 135 * jobs, "{calls} calls of {jobs} jobs");
     }
     agrees("small storms", &storm::growth_table(&storms));
 }

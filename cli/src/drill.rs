@@ -30,6 +30,7 @@ Examples:
   gpu-recovery drill                                  a GPU fault in a job of 8 nodes
   gpu-recovery drill --list                           what else can happen
   gpu-recovery drill isolate --nodes 64 --seed 7
+  gpu-recovery drill spare-takes-over                 a spare first, the repair beside the running job
   gpu-recovery drill isolate --html isolate.html      a page to watch it in a browser, or to hand on
   gpu-recovery drill --scenario mine.yaml --json > report.json
   gpu-recovery drill --chaos --seed 7                 a bad day drawn from a seed
@@ -82,6 +83,10 @@ pub struct Arguments {
     /// node that is not there then, it does to one of the last.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), conflicts_with = "input")]
     nodes: Option<u32>,
+
+    /// Nodes that stand by as spares, instead of the scenario's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64), conflicts_with_all = ["input", "chaos", "list"])]
+    spares: Option<u32>,
 
     /// What chance does: the same seed gives the same drill.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -206,8 +211,12 @@ fn scenario(arguments: &Arguments) -> Result<Scenario, Failure> {
             found.ok_or_else(unknown)?.map_err(bad)?
         }
     };
-    match arguments.nodes {
-        Some(nodes) => scenario.with_nodes(nodes).map_err(bad),
+    let scenario = match arguments.nodes {
+        Some(nodes) => scenario.with_nodes(nodes).map_err(bad)?,
+        None => scenario,
+    };
+    match arguments.spares {
+        Some(spares) => scenario.with_spares(spares).map_err(bad),
         None => Ok(scenario),
     }
 }
@@ -303,6 +312,9 @@ fn again(arguments: &Arguments) -> String {
     };
     if let Some(nodes) = arguments.nodes {
         again += &format!(" --nodes {nodes}");
+    }
+    if let Some(spares) = arguments.spares {
+        again += &format!(" --spares {spares}");
     }
     if let Some(definition) = &arguments.definition {
         again += &format!(" --definition {}", definition.display());

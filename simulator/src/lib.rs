@@ -24,6 +24,7 @@ pub mod rules;
 pub mod scenario;
 pub mod sns;
 pub mod ssm;
+pub mod stand_by;
 pub mod states;
 pub mod tap;
 pub mod throttle;

@@ -347,6 +347,10 @@ fn resource(body: &Value) -> Option<String> {
                 .join(","),
         );
     }
+    if let Some(attributes) = body["attributes"].as_array() {
+        let targets = attributes.iter().filter_map(|a| a["targetId"].as_str());
+        return Some(targets.collect::<Vec<_>>().join(","));
+    }
     const MEMBERS: [&str; 14] = [
         "TableName",
         "TopicArn",

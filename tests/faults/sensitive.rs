@@ -95,7 +95,7 @@ fn promise_3_a_job_that_is_left_half_recovered_is_noticed() {
 #[test]
 fn promise_4_an_abnormal_end_that_leads_to_nothing_is_noticed() {
     breaks("promise 4", &gpu_fault(), |definition| {
-        let completed = "/States/Classify/Choices/2/Condition";
+        let completed = "/States/Classify/Choices/3/Condition";
         set(definition, completed, json!("{% true %}"));
     });
 }
@@ -152,7 +152,7 @@ fn promise_2_more_reboots_at_once_than_the_limit_are_noticed() {
     }
     plan.nodes[2].gpu = GpuHealth::FaultUntilReboot;
     breaks("MAX_FAULTY_INSTANCES is 1", &plan, |definition| {
-        let doubt = "/States/GpusHealthy?/Choices/0/Condition";
+        let doubt = "/States/GpusHealthy?/Choices/2/Condition";
         set(definition, doubt, json!("{% false %}"));
     });
 }
@@ -179,7 +179,7 @@ fn promise_3_a_free_node_that_is_known_to_be_bad_or_unchecked_is_noticed() {
         plan.nodes[3].gpu = gpu;
         let free = format!("is AVAILABLE, and its last check said: {said}");
         breaks(&free, &plan, |definition| {
-            let repair = "/States/GpusHealthy?/Choices/1/Condition";
+            let repair = "/States/GpusHealthy?/Choices/4/Condition";
             set(definition, repair, json!("{% false %}"));
         });
     }

@@ -202,6 +202,7 @@ fn the_words_of_a_choice_are_those_of_the_settings() {
         ("OtherExitPolicy", "OTHER_EXIT_POLICY"),
         ("HealthyPolicy", "HEALTHY_POLICY"),
         ("PersonStop", "PERSON_STOP"),
+        ("Spares", "SPARES"),
         ("InstancesToCheck", "INSTANCES_TO_CHECK"),
     ] {
         for word in parameter(parameter_name)["AllowedValues"]

@@ -24,6 +24,7 @@ pub fn calls() -> Vec<CallRecord> {
         played(a_stop_that_nobody_was_told_of_is_found()),
         played(a_job_that_an_operator_stopped_is_not_looked_at_when_no_rank_runs()),
         played(an_instance_whose_check_by_hand_died_is_checked_again()),
+        played(a_half_started_relaunch_is_undone_before_spares_are_held()),
     ]
     .concat()
 }
@@ -54,6 +55,26 @@ async fn half_started() -> (World, Recovery) {
     w.wire().faults().set_plan(|_| Fault::Proceed);
     w.pass(30).await;
     (w, recovery)
+}
+
+/// And the spare is one that an ended execution held.
+async fn a_half_started_relaunch_is_undone_before_spares_are_held() -> World {
+    let (w, recovery) = half_started().await;
+    w.stand_by(3, "default");
+    let ended = w.ended_execution();
+    for (name, value) in [
+        ("status", json!({ "S": "HELD" })),
+        ("holder", json!({ "S": ended })),
+        ("job_id", json!({ "S": "bert" })),
+    ] {
+        w.edit_instance(&instance_id(3), name, value).await;
+    }
+    w.pass(600).await;
+    let hold = recovery.input(json!({
+        "suspects": [{ "instance": instance_id(1), "rank": 1 }], "repair": true, "refusedBefore": null,
+    }));
+    w.settled_outcome("hold-spares", hold, "Held").await;
+    w
 }
 
 async fn a_half_started_relaunch_is_gone_on_with_by_the_next_try() -> World {

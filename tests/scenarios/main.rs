@@ -355,3 +355,63 @@ fn task_that_does_not_stop() {
 fn agent_away() {
     ends_as_it_says("agent-away");
 }
+
+#[test]
+fn spare_takes_over() {
+    ends_as_it_says("spare-takes-over");
+}
+
+#[test]
+fn abort_of_all_ranks_with_spare() {
+    ends_as_it_says("abort-of-all-ranks-with-spare");
+}
+
+#[test]
+fn spare_after_check() {
+    ends_as_it_says("spare-after-check");
+}
+
+#[test]
+fn isolate_with_spare() {
+    ends_as_it_says("isolate-with-spare");
+}
+
+#[test]
+fn no_spare() {
+    ends_as_it_says("no-spare");
+}
+
+#[test]
+fn swap_in_vain() {
+    ends_as_it_says("swap-in-vain");
+}
+
+#[test]
+fn spare_without_image() {
+    ends_as_it_says("spare-without-image");
+}
+
+#[test]
+fn spare_taken_meanwhile() {
+    ends_as_it_says("spare-taken-meanwhile");
+}
+
+#[test]
+fn spare_does_not_place() {
+    ends_as_it_says("spare-does-not-place");
+}
+
+#[test]
+fn own_place_taken() {
+    ends_as_it_says("own-place-taken");
+}
+
+#[test]
+fn repair_fails_beside_the_job() {
+    ends_as_it_says("repair-fails-beside-the-job");
+}
+
+#[test]
+fn second_failure_during_repair() {
+    ends_as_it_says("second-failure-during-repair");
+}

@@ -192,6 +192,7 @@ fn steady(value: &mut Value, names: &[(String, String)]) {
                 "created_at",
                 "updated_at",
                 "last_check_at",
+                "held_since",
                 "launch_try",
                 "attempts",
                 "at",

@@ -507,6 +507,20 @@ impl World {
             .expect("the instance is recorded")
     }
 
+    /// Adds the nth instance as a spare of a pool, checked and free.
+    pub fn stand_by(&self, nth: usize, pool: &str) {
+        let id = instance_id(nth);
+        self.cloud.fleet.add_instance(NewInstance::p5(&id));
+        simulator::stand_by::stand_by(&self.cloud, &id, pool);
+    }
+
+    /// The pool whose spare the nth instance is.
+    pub fn mark(&self, nth: usize) -> Option<String> {
+        let view = self.cloud.fleet.instance(&instance_id(nth));
+        let view = view.expect("the instance is there");
+        view.attributes.get("gpu-recovery.spare").cloned().flatten()
+    }
+
     /// The nth instance's status in ECS.
     pub fn ecs_status(&self, nth: usize) -> String {
         self.cloud

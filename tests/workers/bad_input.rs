@@ -29,6 +29,10 @@ fn samples() -> Vec<(&'static str, Value)> {
     let check = json!({ "instance": instance_id(1), "rank": 1, "exitCode": 226, "verdict": "faulty", "detail": "x" });
     let recovery =
         json!({ "instance": instance_id(1), "rank": 1, "recovered": true, "detail": "x" });
+    let place = json!({
+        "rank": 1, "instance": instance_id(2), "instead": instance_id(1), "repair": true,
+        "arn": "arn:aws:ecs:us-east-1:123456789012:container-instance/gpu-training/2",
+    });
     let failure = json!({
         "rank": 1, "task": TASK, "instance": instance_id(1), "exitCode": 1, "stopCode": "x", "stoppedReason": "x",
         "notRelaunchable": "x",
@@ -84,6 +88,21 @@ fn samples() -> Vec<(&'static str, Value)> {
         (
             "relaunch-job",
             and(&job, json!({ "instances": [instance_id(1)] })),
+        ),
+        (
+            "hold-spares",
+            and(
+                &job,
+                json!({
+                    "suspects": [{ "instance": instance_id(1), "rank": 1 }], "repair": true,
+                }),
+            ),
+        ),
+        (
+            "release-suspects",
+            json!({
+                "execution": EXECUTION, "jobId": JOB, "places": [place], "checks": [check], "recoveries": [recovery],
+            }),
         ),
         (
             "fail-job",

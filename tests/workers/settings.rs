@@ -13,7 +13,7 @@ const REQUIRED: [&str; 5] = [
 ];
 
 /// Each variable with good values and bad ones.
-const VARIABLES: [(&str, &[&str], &[&str]); 22] = [
+const VARIABLES: [(&str, &[&str], &[&str]); 24] = [
     (
         "TRAINING_JOB_TABLE_NAME",
         &["hybrid-gpu-training-job"],
@@ -66,6 +66,12 @@ const VARIABLES: [(&str, &[&str], &[&str]); 22] = [
         &["Fail", "recover"],
     ),
     ("PERSON_STOP", &["", "gang", "leave"], &["Gang", "stop"]),
+    ("SPARES", &["", "first", "off"], &["First", "last"]),
+    (
+        "SPARE_MATCH",
+        &["", "ecs.instance-type", "rack, ecs.availability-zone"],
+        &["a b", "rack,,row", "größe"],
+    ),
     ("TRAINING_CONTAINER_NAME", &["", "trainer"], &[]),
     (
         "INSTANCES_TO_CHECK",

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod launch_names;
 pub mod marks;
 pub mod pace;
+pub mod spares;
 pub mod stop_event;
 pub(crate) mod stopping;
 pub mod topic;

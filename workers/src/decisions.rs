@@ -9,5 +9,6 @@ pub mod instance_check;
 pub mod message;
 pub mod probe;
 pub mod relaunchable;
+pub mod spares;
 pub mod standing;
 pub mod words;

@@ -1,5 +1,6 @@
 //! What can go wrong in a worker, and what is to be done about it.
 
+use crate::ids::InstanceId;
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
@@ -19,8 +20,12 @@ pub enum WorkerError {
     #[error("{0}")]
     NotSettledYet(String),
     /// ECS could not place every rank; what had started is stopped again. Retried, then the job fails.
+    #[error("{}", .0.why)]
+    NotPlaced(Unplaced),
+    /// The job did not start on spares, or they are not held any more; what had started is stopped again. Not retried: other
+    /// spares are looked for, and without any the nodes are repaired first.
     #[error("{0}")]
-    NotPlaced(String),
+    NotOnSpares(String),
     /// An operator wants the instance out of service. Not retried; it is quarantined with the operator's reason.
     #[error("{0}")]
     KeptOut(String),
@@ -46,6 +51,15 @@ pub enum WorkerError {
     /// A record in a table cannot be read as what it should be. Not retried.
     #[error("{0}")]
     CorruptRecord(String),
+}
+
+/// Ranks that ECS did not place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unplaced {
+    /// The first few, with ECS's reasons.
+    pub why: String,
+    /// Where.
+    pub instances: Vec<InstanceId>,
 }
 
 /// One way in which an input breaks its schema.
@@ -81,6 +95,7 @@ impl WorkerError {
             Self::ClaimLost(_) => "ClaimLost",
             Self::NotSettledYet(_) => "NotSettledYet",
             Self::NotPlaced(_) => "NotPlaced",
+            Self::NotOnSpares(_) => "NotOnSpares",
             Self::KeptOut(_) => "KeptOut",
             Self::NotStarted(_) => "NotStarted",
             Self::NotToRecover(_) => "NotToRecover",

@@ -72,6 +72,8 @@ pub enum InstanceStatus {
     PendingHealthcheck,
     Rebooting,
     Quarantined,
+    /// A spare, held for a job that is about to be relaunched on it.
+    Held,
 }
 
 impl InstanceStatus {
@@ -82,6 +84,7 @@ impl InstanceStatus {
             Self::PendingHealthcheck => "PENDING_HEALTHCHECK",
             Self::Rebooting => "REBOOTING",
             Self::Quarantined => "QUARANTINED",
+            Self::Held => "HELD",
         }
     }
 }
@@ -172,6 +175,23 @@ pub struct JobRecord {
     /// It is the check of an instance that an operator asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub check: bool,
+    /// Spares that this recovery may hold: written before each hold, so that whoever takes over finds them.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeSet::is_empty",
+        with = "serde_dynamo::string_set"
+    )]
+    pub spares: BTreeSet<String>,
+    /// Instances on which this recovery could not place, or start, a rank.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeSet::is_empty",
+        with = "serde_dynamo::string_set"
+    )]
+    pub refused_places: BTreeSet<String>,
+    /// The last relaunch on spares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<Swap>,
     /// The attempts so far, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<AttemptRecord>,
@@ -180,6 +200,38 @@ pub struct JobRecord {
     pub expires_at: Option<i64>,
     pub created_at: String,
     pub updated_at: String,
+}
+
+/// A relaunch with spares in place of suspects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swap {
+    /// The execution that checks and repairs the suspects.
+    pub by: ExecutionArn,
+    /// The attempt that it has started.
+    pub attempt: u32,
+    pub state: SwapState,
+}
+
+/// What has come of the suspects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SwapState {
+    /// They are being checked and repaired.
+    Open,
+    /// The check found no fault on any of them.
+    InVain,
+    Done,
+}
+
+impl SwapState {
+    /// As written in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::InVain => "IN_VAIN",
+            Self::Done => "DONE",
+        }
+    }
 }
 
 /// One attempt of a job, in times.
@@ -222,6 +274,9 @@ impl JobRecord {
             launched_at: None,
             launch_ended: BTreeSet::new(),
             check: false,
+            spares: BTreeSet::new(),
+            refused_places: BTreeSet::new(),
+            swap: None,
             attempts: Vec::new(),
             expires_at: None,
             created_at: now.to_owned(),
@@ -251,7 +306,23 @@ impl JobRecord {
                 in_vain = self.attempt.saturating_sub(known.attempt);
             }
         }
-        in_vain
+        // The one swap that was of no use is not the job's fault.
+        in_vain.saturating_sub(u32::from(self.swapped_in_vain(progress_seconds)))
+    }
+
+    /// True when the current attempt runs on spares and nothing shows that they were of use: no fault was found on the
+    /// nodes that they replace, or none yet, and the attempt made no progress.
+    pub fn swapped_in_vain(&self, progress_seconds: i64) -> bool {
+        let vain = self
+            .swap
+            .as_ref()
+            .is_some_and(|swap| swap.attempt == self.attempt && swap.state != SwapState::Done);
+        let progress = self.attempts.iter().any(|known| {
+            let ran = known.running_at.zip(known.ended_at);
+            known.attempt == self.attempt
+                && ran.is_some_and(|(from, to)| to - from >= progress_seconds)
+        });
+        vain && !progress
     }
 
     /// The attempts with the current one as it ran; only the last hundred are kept.
@@ -433,6 +504,9 @@ pub struct InstanceRecord {
     pub keep_out: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine_reason: Option<String>,
+    /// Since when a spare, or a suspect that a spare has replaced, is held and not rebooted: seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<i64>,
     pub updated_at: String,
 }
 

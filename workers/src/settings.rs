@@ -2,7 +2,7 @@
 
 mod policies;
 
-pub use policies::{ExitPolicy, HealthyPolicy, JobPolicies, OTHER, PersonStop};
+pub use policies::{ExitPolicy, HealthyPolicy, JobPolicies, OTHER, PersonStop, SpareUse};
 
 use std::{collections::BTreeMap, fmt};
 
@@ -43,6 +43,10 @@ pub struct Settings {
     pub healthy_policy: HealthyPolicy,
     /// `PERSON_STOP`: what becomes of the other ranks when an operator stops one
     pub person_stop: PersonStop,
+    /// `SPARES`: whether bad nodes are replaced by spares before they are repaired
+    pub spares: SpareUse,
+    /// `SPARE_MATCH`: ECS attributes in which a spare must be as the node that it replaces
+    pub spare_match: Vec<String>,
     /// `TRAINING_CONTAINER_NAME`: when set, this container's exit code alone counts
     pub training_container_name: Option<String>,
     /// `INSTANCES_TO_CHECK`
@@ -138,6 +142,11 @@ impl Settings {
                 "PERSON_STOP",
                 &[("gang", PersonStop::Gang), ("leave", PersonStop::Leave)],
             ),
+            spares: r.choice(
+                "SPARES",
+                &[("first", SpareUse::First), ("off", SpareUse::Off)],
+            ),
+            spare_match: r.attributes("SPARE_MATCH", "ecs.instance-type,ecs.availability-zone"),
             training_container_name: r.get("TRAINING_CONTAINER_NAME"),
             instances_to_check: r.choice(
                 "INSTANCES_TO_CHECK",
@@ -273,6 +282,22 @@ impl Reader<'_> {
             ));
             Vec::new()
         })
+    }
+
+    /// Names of ECS attributes (API_Attribute).
+    fn attributes(&mut self, name: &str, default: &str) -> Vec<String> {
+        let text = self.get(name).unwrap_or_else(|| default.to_owned());
+        let names: Vec<String> = text.split(',').map(|n| n.trim().to_owned()).collect();
+        let named_well = |name: &String| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_/\\.".contains(c);
+            (1..=128).contains(&name.len()) && name.chars().all(plain)
+        };
+        if !names.iter().all(named_well) {
+            self.problems.push(format!(
+                "{name} is '{text}'; give names of ECS attributes separated by commas, like {default}"
+            ));
+        }
+        names
     }
 
     fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {

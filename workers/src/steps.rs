@@ -6,6 +6,7 @@ pub mod claim_job;
 pub mod cordon_instance;
 pub mod end_check;
 pub mod fail_job;
+pub mod hold_spares;
 pub mod instance_events;
 pub mod look_for_lost_stops;
 pub mod name_suspects;
@@ -15,6 +16,7 @@ pub mod quarantine_instance;
 pub mod record_completion;
 pub mod record_user_stop;
 pub mod relaunch_job;
+pub mod release_suspects;
 pub mod stop_siblings;
 pub mod uncordon_instance;
 
@@ -27,6 +29,7 @@ mod prepare_checks;
 mod reboot_wait;
 mod relaunch_history;
 mod release;
+mod spares;
 mod starting;
 mod take_back;
 mod user_stop;
@@ -37,18 +40,20 @@ use crate::{Step, Worker};
 type Make = fn() -> Worker;
 
 /// Every worker by its name.
-const STEPS: [(&str, Make); 17] = [
+const STEPS: [(&str, Make); 19] = [
     step::<record_completion::RecordCompletion>(),
     step::<record_user_stop::RecordUserStop>(),
     step::<claim_job::ClaimJob>(),
     step::<claim_instance::ClaimInstance>(),
     step::<stop_siblings::StopSiblings>(),
     step::<name_suspects::NameSuspects>(),
+    step::<hold_spares::HoldSpares>(),
     step::<cordon_instance::CordonInstance>(),
     step::<await_instance::AwaitInstance>(),
     step::<uncordon_instance::UncordonInstance>(),
     step::<quarantine_instance::QuarantineInstance>(),
     step::<relaunch_job::RelaunchJob>(),
+    step::<release_suspects::ReleaseSuspects>(),
     step::<fail_job::FailJob>(),
     step::<end_check::EndCheck>(),
     step::<notify_operators::NotifyOperators>(),

@@ -21,7 +21,7 @@ use workers::{
         JobRecord,
         launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
     },
-    settings::{HealthyPolicy, JobPolicies, PersonStop},
+    settings::{HealthyPolicy, JobPolicies, PersonStop, SpareUse},
 };
 
 const SUBMIT_HELP: &str = "\
@@ -100,6 +100,10 @@ struct Common {
     #[arg(long, value_name = "NAME")]
     pool: Option<Pool>,
 
+    /// Whether bad nodes are replaced by spares before they are repaired: first or off; SPARES when left out.
+    #[arg(long, value_name = "WHEN")]
+    spares: Option<SpareUse>,
+
     /// Writes JSON, and nothing else.
     #[arg(long)]
     json: bool,
@@ -111,6 +115,7 @@ impl Common {
             healthy: self.healthy_policy,
             person_stop: self.person_stop,
             pool: self.pool.clone(),
+            spares: self.spares,
             ..JobPolicies::default()
         };
         for text in &self.on_exit {

@@ -5,18 +5,21 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use workers::{
     contract::Step,
+    decisions::diagnosis::Place,
     steps::{
         claim_instance::{ClaimInstance, ClaimInstanceOutcome},
         claim_job::{ClaimJob, ClaimJobOutcome},
         cordon_instance::{CordonInstance, CordonInstanceOutcome},
         end_check::{EndCheck, EndCheckOutcome},
         fail_job::{FailJob, FailJobOutcome},
+        hold_spares::{HoldSpares, HoldSparesOutcome},
         name_suspects::{NameSuspects, NameSuspectsOutcome},
         notify_operators::{NotifyOperators, NotifyOperatorsOutcome},
         quarantine_instance::{QuarantineInstance, QuarantineInstanceOutcome},
         record_completion::{RecordCompletion, RecordCompletionOutcome},
         record_user_stop::{RecordUserStop, RecordUserStopOutcome},
         relaunch_job::{RelaunchJob, RelaunchJobOutcome},
+        release_suspects::{ReleaseSuspects, ReleaseSuspectsOutcome},
         stop_siblings::{StopSiblings, StopSiblingsOutcome},
         uncordon_instance::{UncordonInstance, UncordonInstanceOutcome},
     },
@@ -135,6 +138,26 @@ pub fn kind(input: &Value) -> &'static str {
     }
 }
 
+/// Which spares are held for which ranks.
+pub fn held(places: &[Place]) -> String {
+    match places {
+        [one] => format!("spare {} is held for rank {}", one.instance, one.rank),
+        many => format!("{} are held", counted(many.len() as u64, "spare")),
+    }
+}
+
+/// What has come of the nodes that spares have replaced.
+pub fn repaired_beside(released: usize, spares: usize) -> String {
+    let released = counted(released as u64, "instance");
+    match spares {
+        0 => format!("{released} free again"),
+        some => format!(
+            "{released} free again, {some} of them as {}",
+            if some == 1 { "a spare" } else { "spares" }
+        ),
+    }
+}
+
 /// What a Lambda worker answered; `worker` is the function's name or ARN.
 pub fn worker(function: &str, payload: &Value) -> Option<Words> {
     let name = function
@@ -216,6 +239,7 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                 answered,
                 accused,
                 to_check,
+                ..
             } => {
                 let nodes = counted(answered as u64, "node");
                 let accused = match accused {
@@ -227,6 +251,17 @@ pub fn worker(function: &str, payload: &Value) -> Option<Words> {
                     "{nodes} answered and {accused}; {suspects} to check"
                 ))
                 .mattering()
+            }
+        },
+        HoldSpares::NAME => match read(payload)? {
+            HoldSparesOutcome::Held { places, .. } => Words::new(Tone::Good, held(&places)),
+            HoldSparesOutcome::NotEnough { why } => {
+                Words::new(Tone::Warning, format!("no spare is held: {why}"))
+            }
+        },
+        ReleaseSuspects::NAME => match read(payload)? {
+            ReleaseSuspectsOutcome::Released { released, spares } => {
+                Words::plain(repaired_beside(released, spares))
             }
         },
         CordonInstance::NAME => match read(payload)? {

@@ -10,13 +10,14 @@ use std::{collections::BTreeMap, time::Duration};
 impl Plan {
     /// A scenario as a plan: cluster, job, events and people are the scenario's, and nothing fails beside that.
     pub fn of_scenario(scenario: &Scenario, seed: u64) -> Self {
-        let nodes = (0..scenario.nodes)
+        let nodes = (0..scenario.nodes + scenario.spares)
             .map(|n| {
                 let kind = if scenario.hybrid { "mi" } else { "i" };
                 let spec = scenario.instances.get(&n).cloned().unwrap_or_default();
                 Node {
                     id: format!("{kind}-0c4a05{n:011x}"),
                     gpu: spec.gpu.into(),
+                    xid: spec.kernel.last().map(|line| line.xid),
                     relapses: None,
                     reboot: spec.reboot.into(),
                     ssm: spec.ssm.into(),
@@ -75,6 +76,9 @@ impl Plan {
             seed,
             settings: scenario.settings.clone(),
             nodes,
+            spares: (scenario.nodes..scenario.nodes + scenario.spares)
+                .map(|node| node as usize)
+                .collect(),
             jobs,
             delivery: (&scenario.delivery).into(),
             flaps: scenario.flapping_agents,

@@ -14,6 +14,7 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use workers::{
+    aws::marks::MARK,
     ids::{InstanceId, JobId},
     records::InstanceStatus,
 };
@@ -210,7 +211,8 @@ async fn resubmit(cloud: &Cloud, plan: &Plan, old: &Job, mut new: Job, done: &mu
         let free = context.instances.get(&id).await.ok().flatten();
         let free =
             free.is_none_or(|r| r.holder.is_none() && r.status != InstanceStatus::Quarantined);
-        if free && view.status == "ACTIVE" && view.agent_connected {
+        let spare = view.attributes.contains_key(MARK);
+        if free && !spare && view.status == "ACTIVE" && view.agent_connected {
             nodes.push(*node);
         }
     }

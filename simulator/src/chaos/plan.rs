@@ -19,6 +19,8 @@ pub struct Plan {
     /// By their environment names, over the defaults.
     pub settings: BTreeMap<String, String>,
     pub nodes: Vec<Node>,
+    /// Which of the nodes stand by as spares.
+    pub spares: Vec<usize>,
     pub jobs: Vec<Job>,
     pub delivery: Delivery,
     /// Agents lose their connection several times an hour.
@@ -35,6 +37,8 @@ pub struct Plan {
 pub struct Node {
     pub id: String,
     pub gpu: GpuHealth,
+    /// The Xid that its kernel has logged when the first task ends.
+    pub xid: Option<u32>,
     /// So long after each reboot the GPU is bad again, if it was mended.
     pub relapses: Option<Duration>,
     pub reboot: RebootOutcome,
@@ -155,6 +159,21 @@ pub struct Strike {
     pub kind: FaultKind,
 }
 
+impl Node {
+    /// A node to which nothing happens.
+    pub fn well(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            gpu: GpuHealth::Healthy,
+            xid: None,
+            relapses: None,
+            reboot: RebootOutcome::Returns,
+            ssm: SsmAgent::Running,
+            orders: (Fate::default(), Fate::default()),
+        }
+    }
+}
+
 impl Storm {
     /// Nothing fails.
     pub const CALM: Self = Self {
@@ -209,11 +228,39 @@ impl Plan {
             throttle: throttle(&dice),
             storm: storm(&dice),
             nodes,
+            spares: Vec::new(),
             jobs,
             deeds,
         };
         plan.lose_and_lag();
+        plan.stand_by();
         plan
+    }
+
+    /// Spares, and kernels that say which node is bad: by dice of their own, too.
+    fn stand_by(&mut self) {
+        let dice = Dice::new(self.seed, "spares");
+        let spares = dice.weigh(&[(4, 0), (4, 1), (2, 2), (1, 4)]);
+        if spares == 0 {
+            return;
+        }
+        for node in &mut self.nodes {
+            let bad = node.gpu != GpuHealth::Healthy;
+            let xid = dice.weigh(&[(3, None), (2, Some(79)), (1, Some(48)), (1, Some(63))]);
+            node.xid = xid.filter(|_| bad || dice.chance(0.05));
+        }
+        let first = self.nodes.len();
+        for nth in first..first + spares {
+            let kind = if dice.chance(0.1) { "mi" } else { "i" };
+            let mut spare = Node::well(&format!("{kind}-0c4a05{nth:011x}"));
+            spare.gpu = dice.weigh(&[
+                (12, GpuHealth::Healthy),
+                (1, GpuHealth::CannotPlace),
+                (1, GpuHealth::FaultForever),
+            ]);
+            self.spares.push(nth);
+            self.nodes.push(spare);
+        }
     }
 
     /// Drawn by dice of their own, so that a seed's other draws are what they were before there was this.
@@ -244,6 +291,7 @@ fn nodes(dice: &Dice, size: usize) -> Vec<Node> {
             Node {
                 id: format!("{kind}-0c4a05{n:011x}"),
                 gpu: GpuHealth::Healthy,
+                xid: None,
                 relapses: dice
                     .chance(0.06)
                     .then(|| dice.pick(&[1, 400, 700, 1000, 2000]))

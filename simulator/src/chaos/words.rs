@@ -9,6 +9,13 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 pub(super) fn told(plan: &Plan) -> Vec<String> {
     let mut lines: Vec<String> = plan.jobs.iter().map(job).collect();
     lines.extend(plan.nodes.iter().filter_map(node));
+    if !plan.spares.is_empty() {
+        let spares = plan
+            .spares
+            .iter()
+            .map(|spare| plan.nodes[*spare].id.as_str());
+        lines.push(format!("spares: {}", spares.collect::<Vec<_>>().join(", ")));
+    }
     if !plan.settings.is_empty() {
         let settings = plan.settings.iter();
         let settings: Vec<String> = settings
@@ -52,6 +59,9 @@ fn node(node: &Node) -> Option<String> {
     let mut said = Vec::new();
     if node.gpu != GpuHealth::Healthy {
         said.push(format!("GPUs {}", node.gpu));
+    }
+    if let Some(xid) = node.xid {
+        said.push(format!("its kernel tells Xid {xid}"));
     }
     if node.reboot != RebootOutcome::Returns {
         said.push(format!("{} when it is rebooted", node.reboot));

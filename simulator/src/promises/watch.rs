@@ -1,6 +1,7 @@
 //! Promises that can be told at once: seen at every task's start, every reboot and every relaunch.
 
 mod limits;
+mod spares;
 
 use super::Attempts;
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     dynamodb::DynamoDb,
     ecs::{Fleet, GpuHealth, InstanceView},
     node::Node,
+    stepfunctions::StepFunctions,
     wire::Handler,
 };
 use serde_json::{Value, json};
@@ -44,6 +46,7 @@ struct Inner {
     clock: Clock,
     tables: DynamoDb,
     fleet: Fleet,
+    stepfunctions: StepFunctions,
     job_table: String,
     instance_table: String,
     /// `startedBy` to job and attempt.
@@ -67,6 +70,7 @@ impl Watch {
             clock: cloud.clock,
             tables: cloud.tables.clone(),
             fleet: cloud.fleet.clone(),
+            stepfunctions: cloud.stepfunctions.clone(),
             job_table: cloud.settings.training_job_table.clone(),
             instance_table: cloud.settings.container_instance_table.clone(),
             attempts,
@@ -92,14 +96,30 @@ impl Watch {
     /// The tables; sees the write that makes an attempt the current one.
     pub fn tables(&self) -> Handler {
         let watch = self.clone();
-        let (tables, jobs) = self.with(|inner| (inner.tables.clone(), inner.job_table.clone()));
+        let (tables, jobs, instances) = self.with(|inner| {
+            let names = (inner.job_table.clone(), inner.instance_table.clone());
+            (inner.tables.clone(), names.0, names.1)
+        });
         Arc::new(move |operation, body| {
             let commits = operation == "UpdateItem"
                 && body["TableName"] == jobs.as_str()
                 && body["UpdateExpression"]
                     .as_str()
                     .is_some_and(|e| e.contains("attempt = :next"));
+            let holds = operation == "UpdateItem"
+                && body["TableName"] == instances.as_str()
+                && body["UpdateExpression"]
+                    .as_str()
+                    .is_some_and(|e| e.contains("#status = :held, holder = :by"));
+            let before = holds.then(|| {
+                let get =
+                    json!({ "TableName": instances, "Key": body["Key"], "ConsistentRead": true });
+                tables.api("GetItem", get).unwrap_or_default()["Item"].take()
+            });
             let answer = tables.api(operation, body);
+            if let (Some(before), Ok(answer)) = (before, &answer) {
+                watch.spare_held(&before, &answer["Attributes"]);
+            }
             if commits && let Ok(answer) = &answer {
                 watch.with(|inner| inner.committed(&answer["Attributes"]));
             }

@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 62] = [
+const BUILTIN: [(&str, &str); 74] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -227,6 +227,51 @@ const BUILTIN: [(&str, &str); 62] = [
     (
         "checked-and-still-bad",
         include_str!("../../scenarios/checked-and-still-bad.yaml"),
+    ),
+    (
+        "spare-takes-over",
+        include_str!("../../scenarios/spare-takes-over.yaml"),
+    ),
+    (
+        "abort-of-all-ranks-with-spare",
+        include_str!("../../scenarios/abort-of-all-ranks-with-spare.yaml"),
+    ),
+    (
+        "spare-after-check",
+        include_str!("../../scenarios/spare-after-check.yaml"),
+    ),
+    (
+        "isolate-with-spare",
+        include_str!("../../scenarios/isolate-with-spare.yaml"),
+    ),
+    ("no-spare", include_str!("../../scenarios/no-spare.yaml")),
+    (
+        "swap-in-vain",
+        include_str!("../../scenarios/swap-in-vain.yaml"),
+    ),
+    (
+        "spare-without-image",
+        include_str!("../../scenarios/spare-without-image.yaml"),
+    ),
+    (
+        "spare-taken-meanwhile",
+        include_str!("../../scenarios/spare-taken-meanwhile.yaml"),
+    ),
+    (
+        "spare-does-not-place",
+        include_str!("../../scenarios/spare-does-not-place.yaml"),
+    ),
+    (
+        "own-place-taken",
+        include_str!("../../scenarios/own-place-taken.yaml"),
+    ),
+    (
+        "repair-fails-beside-the-job",
+        include_str!("../../scenarios/repair-fails-beside-the-job.yaml"),
+    ),
+    (
+        "second-failure-during-repair",
+        include_str!("../../scenarios/second-failure-during-repair.yaml"),
     ),
 ];
 

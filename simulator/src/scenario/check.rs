@@ -30,6 +30,11 @@ impl Scenario {
                 .iter()
                 .map(|n| ("expect.quarantined", *n)),
         );
+        for (rank, node) in &self.expect.places {
+            named.extend([("ranks", *rank), ("expect.places", *node)]);
+        }
+        let marked = self.expect.spares.iter().flatten();
+        named.extend(marked.map(|n| ("expect.spares", *n)));
         for action in &self.actions {
             let (stop, cut) = (&action.stop_task, &action.disconnect_agent);
             named.extend(stop.as_ref().map(|s| ("actions.stopTask", s.rank)));
@@ -37,6 +42,7 @@ impl Scenario {
             named.extend(action.quarantine.map(|n| ("actions.quarantine", n)));
             named.extend(action.check.map(|n| ("actions.check", n)));
             named.extend(action.break_gpu.map(|n| ("actions.breakGpu", n)));
+            named.extend(action.occupy.map(|n| ("actions.occupy", n)));
             named.extend(cut.as_ref().map(|d| ("actions.disconnectAgent", d.node)));
         }
         named
@@ -51,16 +57,24 @@ impl Scenario {
             if kinds != 1 {
                 return Err(format!(
                     "actions[{i}] must do one thing; it does {kinds}: give one of stopTask, repeatStopEvents, cordon, \
-                     quarantine, check, breakGpu, disconnectAgent, abortExecution, redriveExecution"
+                     quarantine, check, breakGpu, occupy, disconnectAgent, abortExecution, redriveExecution"
                 ));
             }
         }
         for (field, node) in self.named() {
-            if node >= self.nodes {
+            let there = match field {
+                "ranks" | "actions.stopTask" => self.nodes,
+                _ => self.nodes + self.spares,
+            };
+            if node >= there {
+                let spares = match self.spares {
+                    0 => String::new(),
+                    spares => format!(" and {spares} spares"),
+                };
                 return Err(format!(
-                    "{field} names {node}, but in a job of {} the last is {}; give at least {} nodes",
+                    "{field} names {node}, but in a job of {}{spares} the last is {}; give at least {} nodes",
                     self.nodes,
-                    self.nodes - 1,
+                    there - 1,
                     node + 1
                 ));
             }
@@ -179,6 +193,7 @@ impl Action {
             ("quarantine", self.quarantine.is_some()),
             ("check", self.check.is_some()),
             ("breakGpu", self.break_gpu.is_some()),
+            ("occupy", self.occupy.is_some()),
             ("disconnectAgent", self.disconnect_agent.is_some()),
             ("abortExecution", self.abort_execution),
             ("redriveExecution", self.redrive_execution),

@@ -1,7 +1,8 @@
 //! Whether a scenario ended as it says it should.
 
-use super::{report::Report, spec::Scenario};
+use super::{launcher::instance_id, report::Report, spec::Scenario};
 use std::{collections::BTreeSet, fmt::Debug};
+use workers::ids::InstanceId;
 
 /// What is not as expected, in plain words.
 pub fn unmet(scenario: &Scenario, report: &Report) -> Vec<String> {
@@ -38,6 +39,21 @@ pub fn unmet(scenario: &Scenario, report: &Report) -> Vec<String> {
         &expect.quarantined,
         &quarantined,
     );
+    for rank in &report.ranks {
+        let node = expect.places.get(&rank.rank).unwrap_or(&rank.rank);
+        let expected = instance_id(scenario, *node);
+        let found = rank.instance_id.as_ref().map(InstanceId::as_str);
+        equal(
+            format!("instance of rank {}", rank.rank),
+            &expected.as_str(),
+            &found.unwrap_or_default(),
+        );
+    }
+    let marked = report.instances.iter().filter(|i| i.spare.is_some());
+    let marked: Vec<u32> = marked.map(|i| i.node).collect();
+    let stand_by = || (scenario.nodes..scenario.nodes + scenario.spares).collect();
+    let expected: Vec<u32> = expect.spares.clone().unwrap_or_else(stand_by);
+    equal("spares".into(), &expected, &marked);
     let events: Vec<&str> = report
         .notifications
         .iter()

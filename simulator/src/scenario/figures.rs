@@ -24,6 +24,9 @@ use workers::{aws::launch_names::started_by, records::JobRecord};
 pub struct Phases {
     /// From the failed rank's end to the last new rank's start, or to the end of the execution.
     pub total: f64,
+    /// From the failed rank's end until every rank was RUNNING again, if they were: what is repaired beside the job does
+    /// not count.
+    pub running_again: Option<f64>,
     /// From the rank's end until the system acts: event delivery, claim.
     pub notice: f64,
     pub stop: f64,
@@ -182,17 +185,21 @@ pub(super) fn phases(
         Some(at) => at,
         None => at(history.last()?),
     };
-    let check = entered("CheckGpus");
-    let recover = entered("RecoverInstances");
+    // What comes after it is done beside the running job.
+    let before = |time: &f64| *time < end;
+    let check = entered("CheckGpus").filter(before);
+    let recover = entered("RecoverInstances").filter(before);
     // A wait that ends at its bound is left, too, but nothing is verified after it.
-    let active = entered("VerifyGpus").and(left("WaitForInstanceActive"));
+    let active = entered("VerifyGpus")
+        .and(left("WaitForInstanceActive"))
+        .filter(before);
     let relaunch = entered("RelaunchJob").filter(|_| facts.relaunched_at.is_some());
     let span = |from: Option<f64>, to: Option<f64>| match (from, to) {
         (Some(from), Some(to)) => whole_millis((to - from).max(0.0)),
         _ => 0.0,
     };
     let first = |times: &[Option<f64>]| times.iter().flatten().copied().next();
-    let after_stop = first(&[check, entered("FailJob"), Some(end)]);
+    let after_stop = first(&[check, entered("RelaunchJob"), entered("FailJob"), Some(end)]);
     let after_check = first(&[recover, entered("FailJob"), Some(end)]);
     let after_recover = first(&[entered("RelaunchJob"), entered("FailJob"), Some(end)]);
     let nature = covered(facts.nature.clone(), begin, end);
@@ -205,6 +212,7 @@ pub(super) fn phases(
     let with_pauses = covered([taken, pauses(history, at)].concat(), begin, end);
     Some(Phases {
         total: whole_millis(end - begin),
+        running_again: facts.relaunched_at.map(|at| whole_millis(at - begin)),
         notice: whole_millis(stop - begin),
         stop: span(Some(stop), after_stop),
         diagnose: span(check, after_check),

@@ -6,14 +6,18 @@ use crate::{
     ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskFacts, TaskKind},
     promises::attempts,
     ssm::{PROBE, REBOOT},
+    stand_by::stand_by,
 };
 use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use workers::{
     desk::submit::{Submission, SubmitError, submit},
-    ids::{InstanceId, JobId},
+    ids::{InstanceId, JobId, Pool},
     records::launch::{ContainerOverrides, LaunchSpec, Overrides},
 };
 
@@ -32,15 +36,20 @@ pub fn instance_id(scenario: &Scenario, node: u32) -> String {
 pub fn jobs(scenario: &Scenario) -> Vec<String> {
     let instances = scenario.instances.iter();
     let shared = instances.filter(|(_, spec)| spec.shared_with_another_job);
-    let others = shared.map(|(node, _)| format!("{OTHER_JOB}-{node}"));
+    let shared = shared.map(|(node, _)| *node);
+    let occupied = scenario.actions.iter().filter_map(|action| action.occupy);
+    let others = shared.chain(occupied).map(other_job);
     [JOB.to_owned()].into_iter().chain(others).collect()
 }
 
 /// Adds the instances and lets their tasks behave as the scenario says.
 pub fn furnish(cloud: &Cloud, scenario: &Scenario) {
-    for node in 0..scenario.nodes {
+    for node in 0..scenario.nodes + scenario.spares {
         let id = instance_id(scenario, node);
         cloud.fleet.add_instance(NewInstance::p5(&id));
+        if node >= scenario.nodes {
+            stand_by(cloud, &id, Pool::default().as_str());
+        }
         if let Some(spec) = scenario.instances.get(&node) {
             cloud.fleet.set_reboot_outcome(&id, spec.reboot.into());
             cloud.fleet.set_ssm_agent(&id, spec.ssm.into());
@@ -68,13 +77,17 @@ pub fn behaviour_of(
     scenario: &Scenario,
 ) -> impl Fn(&TaskFacts) -> Behaviour + Send + Sync + 'static {
     let (scenario, attempts) = (scenario.clone(), attempts([JOB]));
+    // Each rank's tasks so far: its launches, wherever they were.
+    let launches: Mutex<BTreeMap<u32, BTreeSet<String>>> = Mutex::default();
     move |task| {
         let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
         let attempt = task.started_by.as_ref().and_then(|s| attempts.get(s));
         match (task.family.as_str(), rank, attempt) {
-            // A rank stays on its instance: its launches are those of its family there.
             (TRAINING, Some(rank), Some((_, attempt))) => {
-                scenario.behaviour(rank, *attempt, task.starts_on_instance)
+                let mut launches = launches.lock().unwrap_or_else(PoisonError::into_inner);
+                let tasks = launches.entry(rank).or_default();
+                tasks.insert(task.task_arn.clone());
+                scenario.behaviour(rank, *attempt, tasks.len() as u32)
             }
             _ => Behaviour::default(),
         }
@@ -111,7 +124,7 @@ pub async fn launch(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitErro
     submit(&context, &job).await?;
     for (node, _) in others {
         let other = Submission {
-            job_id: JobId::new(format!("{OTHER_JOB}-{node}")),
+            job_id: JobId::new(other_job(*node)),
             ranks: vec![(
                 InstanceId::new(instance_id(scenario, *node)),
                 LaunchSpec {
@@ -125,6 +138,25 @@ pub async fn launch(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitErro
         submit(&context, &other).await?;
     }
     Ok(())
+}
+
+fn other_job(node: u32) -> String {
+    format!("{OTHER_JOB}-{node}")
+}
+
+/// Starts another job on a node, by a launcher that heeds neither marks nor records; false when ECS does not place it.
+pub async fn occupy(cloud: &Cloud, scenario: &Scenario, node: u32) -> Result<bool, SubmitError> {
+    let other = Submission {
+        job_id: JobId::new(other_job(node)),
+        ranks: vec![(InstanceId::new(instance_id(scenario, node)), training(0, 1))],
+        recovery_attempts: None,
+        policies: workers::settings::JobPolicies::default(),
+    };
+    match submit(&cloud.lambda.context("launcher"), &other).await {
+        Ok(_) => Ok(true),
+        Err(SubmitError::NotPlaced(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Lets the GPUs go bad: the job would not start on some of them.

@@ -275,6 +275,9 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
             cloud.fleet.set_gpu_health(&id, GpuHealth::FaultUntilReboot);
         }
     }
+    if let Some(node) = action.occupy {
+        acted = launcher::occupy(cloud, scenario, node).await?;
+    }
     if let Some(disconnect) = &action.disconnect_agent {
         let id = instance_id(scenario, disconnect.node);
         let view = cloud.fleet.instance(&id);

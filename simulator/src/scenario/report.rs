@@ -23,6 +23,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use workers::{
+    aws::marks::MARK,
     ids::{InstanceId, JobId},
     records::{JobRecord, RankRecord},
 };
@@ -82,6 +83,8 @@ pub struct InstanceReport {
     pub instance: String,
     /// In the table.
     pub status: Option<String>,
+    /// The pool whose spare it is.
+    pub spare: Option<String>,
     /// In ECS.
     pub ecs_status: String,
     pub agent_connected: bool,
@@ -154,7 +157,7 @@ pub(super) async fn of(
             .as_secs_f64()
     };
     let mut instances = Vec::new();
-    for node in 0..scenario.nodes {
+    for node in 0..scenario.nodes + scenario.spares {
         let id = instance_id(scenario, node);
         let record = context.instances.get(&InstanceId::new(&id)).await?;
         let Some(view) = cloud.fleet.instance(&id) else {
@@ -164,6 +167,7 @@ pub(super) async fn of(
             node,
             instance: id,
             status: record.as_ref().map(|r| r.status.to_string()),
+            spare: view.attributes.get(MARK).cloned().flatten(),
             ecs_status: view.status,
             agent_connected: view.agent_connected,
             reboots: view.reboots,

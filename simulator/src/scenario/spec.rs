@@ -24,6 +24,9 @@ pub struct Scenario {
     /// Ranks of the job, one a node.
     #[serde(default = "eight")]
     pub nodes: u32,
+    /// Nodes that stand by as spares of the pool `default`: numbered after the job's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spares: u32,
     /// ECS Anywhere nodes (`mi-…`) instead of EC2 instances.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hybrid: bool,
@@ -310,6 +313,9 @@ pub struct Action {
     /// A GPU of this node goes bad until a reboot, if it is well. Nobody does that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_gpu: Option<u32>,
+    /// The launcher of another job starts that on this node, and takes all of its GPUs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occupy: Option<u32>,
     /// Cuts this node's ECS agent off for so long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disconnect_agent: Option<Disconnect>,
@@ -351,6 +357,12 @@ pub struct Expect {
     /// Nodes that are QUARANTINED; no other is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<u32>,
+    /// On which node a rank runs at the end; one that is not named runs on that of its number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<u32, u32>,
+    /// Nodes that are marked as spares at the end; the spares of the beginning when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spares: Option<Vec<u32>>,
     /// The events of the notifications, in order.
     pub notifications: Vec<String>,
     /// The states of the execution that did the work, each where it was entered first.
@@ -373,8 +385,8 @@ impl Scenario {
     /// # Errors
     /// When the scenario names more nodes than there are then.
     pub fn with_nodes(mut self, nodes: u32) -> Result<Self, ScenarioError> {
-        self.nodes = nodes;
-        self.move_named();
+        let before = std::mem::replace(&mut self.nodes, nodes);
+        self.move_named(before);
         match self.check() {
             Ok(()) => Ok(self),
             Err(message) => Err(ScenarioError {
@@ -384,19 +396,40 @@ impl Scenario {
         }
     }
 
-    fn move_named(&mut self) {
+    /// The same with so many spares, wherever there were none or others.
+    ///
+    /// # Errors
+    /// When it names spares that are not there then.
+    pub fn with_spares(mut self, spares: u32) -> Result<Self, ScenarioError> {
+        self.spares = spares;
+        match self.check() {
+            Ok(()) => Ok(self),
+            Err(message) => Err(ScenarioError {
+                file: self.name,
+                message,
+            }),
+        }
+    }
+
+    fn move_named(&mut self, before: u32) {
+        let spares = before..before + self.spares;
         let named: BTreeSet<u32> = self.named().into_iter().map(|(_, node)| node).collect();
         let mut free = (0..self.nodes).rev().filter(|node| !named.contains(node));
-        let moves: BTreeMap<u32, u32> = named
+        let mut moves: BTreeMap<u32, u32> = named
             .iter()
-            .filter(|node| **node >= self.nodes)
+            .filter(|node| **node >= self.nodes && !spares.contains(node))
             .map_while(|node| Some((*node, free.next()?)))
             .collect();
+        moves.extend(spares.map(|node| (node, node - before + self.nodes)));
         let moved = |node: u32| moves.get(&node).copied().unwrap_or(node);
         self.ranks = rekeyed(std::mem::take(&mut self.ranks), moved);
         self.instances = rekeyed(std::mem::take(&mut self.instances), moved);
         self.expect.reboots = rekeyed(std::mem::take(&mut self.expect.reboots), moved);
-        for node in &mut self.expect.quarantined {
+        let places = std::mem::take(&mut self.expect.places);
+        let places = places.into_iter();
+        self.expect.places = places.map(|(r, n)| (moved(r), moved(n))).collect();
+        let marked = self.expect.spares.iter_mut().flatten();
+        for node in self.expect.quarantined.iter_mut().chain(marked) {
             *node = moved(*node);
         }
         for action in &mut self.actions {
@@ -410,6 +443,7 @@ impl Scenario {
             action.quarantine = action.quarantine.map(moved);
             action.check = action.check.map(moved);
             action.break_gpu = action.break_gpu.map(moved);
+            action.occupy = action.occupy.map(moved);
         }
     }
 

@@ -97,7 +97,7 @@ impl Instances {
                 instance,
                 &format!(
                     "SET #status = :status, job_id = :job, updated_at = :now{set_arn} \
-                     REMOVE holder, task_token"
+                     REMOVE holder, task_token, held_since"
                 ),
             )
             .condition_expression(format!(
@@ -191,7 +191,7 @@ impl Instances {
         let update = self
             .update(
                 instance,
-                "SET #status = :available, updated_at = :now REMOVE holder, job_id, task_token",
+                "SET #status = :available, updated_at = :now REMOVE holder, job_id, task_token, held_since",
             )
             .condition_expression(format!(
                 "job_id = :job AND #status <> :quarantined AND attribute_not_exists(keep_out) AND {FREE}"
@@ -215,7 +215,7 @@ impl Instances {
             .update(
                 instance,
                 "SET #status = :quarantined, cordoned = :true, quarantine_reason = keep_out, last_verdict = keep_out, updated_at = :now \
-                 REMOVE holder, job_id, task_token, keep_out",
+                 REMOVE holder, job_id, task_token, keep_out, held_since",
             )
             .condition_expression(format!(
                 "job_id = :job AND attribute_exists(keep_out) AND {FREE}"
@@ -237,7 +237,7 @@ impl Instances {
                 "SET #status = :rebooting, holder = :by, job_id = :job, container_instance_arn = :arn, \
                  cordoned = :true, faults = :faults, gpus = :gpus, last_verdict = :verdict, \
                  last_check_at = :now, updated_at = :now \
-                 REMOVE task_token, waiting_since, command_id, quarantine_reason",
+                 REMOVE task_token, waiting_since, command_id, quarantine_reason, held_since",
             )
             .condition_expression(
                 "attribute_not_exists(instance_id) OR (#status <> :quarantined AND \
@@ -268,7 +268,7 @@ impl Instances {
             .update(
                 instance,
                 "SET #status = :checked, cordoned = :false, faults = :faults, updated_at = :now \
-                 REMOVE holder, task_token",
+                 REMOVE holder, task_token, held_since",
             )
             .condition_expression("holder = :by")
             .expression_attribute_values(":checked", s(InstanceStatus::PendingHealthcheck.as_str()))
@@ -381,7 +381,7 @@ impl Instances {
                 instance,
                 "SET #status = :quarantined, cordoned = :ours, container_instance_arn = :arn, faults = :faults, \
                  quarantine_reason = :reason, last_verdict = :reason, last_check_at = :now, updated_at = :now \
-                 REMOVE holder, job_id, task_token, keep_out",
+                 REMOVE holder, job_id, task_token, keep_out, held_since",
             )
             .condition_expression(FREE)
             .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))

@@ -13,8 +13,8 @@ use crate::{
     context::Clock,
     ids::{ExecutionArn, JobId, TaskArn},
     records::{
-        AttemptRecord, JobRecord, JobStatus, RankRecord, event::DAY_SECONDS, launch,
-        parse_rank_key, rank_key, rank_prefix,
+        AttemptRecord, JobRecord, JobStatus, RankRecord, Swap, SwapState, event::DAY_SECONDS,
+        launch, parse_rank_key, rank_key, rank_prefix,
     },
 };
 use aws_sdk_dynamodb::{
@@ -384,7 +384,7 @@ impl Jobs {
             .update(
                 &key.job_id,
                 "SET #status = :claimed, holder = :by, failed_rank = :rank, reason = :reason, updated_at = :now \
-                 REMOVE running",
+                 REMOVE running, refused_places",
             )
             .expression_attribute_values(":claimed", s(JobStatus::PendingHealthcheck.as_str()))
             .expression_attribute_values(":by", s(by.as_str()))
@@ -588,7 +588,7 @@ impl Jobs {
     }
 
     /// Makes the next attempt the current one: the one write that relaunches the job. `done` are ranks that have completed
-    /// already, `told` those whose ends were known; `None` when another end has become known since.
+    /// already, `told` those whose ends were known; `swapped`: it runs on spares. `None` when another end has become known since.
     ///
     /// # Errors
     /// [`WorkerError::NotSettledYet`] when another call has fenced this launch off.
@@ -597,6 +597,7 @@ impl Jobs {
         job: &JobRecord,
         done: &[u32],
         told: &BTreeSet<u32>,
+        swapped: bool,
         by: &ExecutionArn,
     ) -> Result<Option<JobRecord>, WorkerError> {
         let next = job.attempt + 1;
@@ -614,6 +615,7 @@ impl Jobs {
         } else {
             (", done_ranks = :done", "")
         };
+        let set_swap = if swapped { ", swap = :swap" } else { "" };
         let unchanged = if told.is_empty() {
             "attribute_not_exists(launch_ended)"
         } else {
@@ -624,8 +626,8 @@ impl Jobs {
                 &job.job_id,
                 &format!(
                     "SET #status = :status, attempt = :next, relaunched_by = :by, attempts = :attempts, \
-                     launching = :false, running = :yes, reason = :reason, updated_at = :now{set_done} \
-                     REMOVE holder, failed_rank, told_at, told_by, launched_at, launch_ended{remove_done}"
+                     launching = :false, running = :yes, reason = :reason, updated_at = :now{set_done}{set_swap} \
+                     REMOVE holder, failed_rank, told_at, told_by, launched_at, launch_ended, spares, refused_places{remove_done}"
                 ),
             )
             .condition_expression(format!("{LAUNCHING} AND {unchanged}"))
@@ -639,6 +641,14 @@ impl Jobs {
             .expression_attribute_values(":by", s(by.as_str()))
             .expression_attribute_values(":attempt", n(job.attempt))
             .expression_attribute_values(":reason", s(format!("relaunched as attempt {next}")));
+        if swapped {
+            let swap = Swap {
+                by: by.clone(),
+                attempt: next,
+                state: SwapState::Open,
+            };
+            update = update.expression_attribute_values(":swap", to_attribute(&swap)?);
+        }
         if !done.is_empty() {
             let done = done.iter().map(u32::to_string).collect();
             update = update.expression_attribute_values(":done", set(done));
@@ -908,7 +918,7 @@ impl Jobs {
         }
     }
 
-    async fn send_held(
+    pub(crate) async fn send_held(
         &self,
         update: Update,
         job: &JobId,

@@ -29,6 +29,19 @@ impl Fleet {
         &self,
         pool: Option<&Pool>,
     ) -> Result<BTreeMap<ContainerInstanceArn, ContainerInstance>, WorkerError> {
+        let arns = self.list_marked(pool).await?;
+        self.container_instances(&arns).await
+    }
+
+    /// How many instances of a pool are marked, whatever their status.
+    pub async fn count_marked(&self, pool: &Pool) -> Result<usize, WorkerError> {
+        self.list_marked(Some(pool)).await.map(|arns| arns.len())
+    }
+
+    async fn list_marked(
+        &self,
+        pool: Option<&Pool>,
+    ) -> Result<Vec<ContainerInstanceArn>, WorkerError> {
         // The cluster query language (ECS developer guide, cluster-query-language).
         let filter = match pool {
             Some(pool) => format!("attribute:{MARK} == '{pool}'"),
@@ -45,8 +58,7 @@ impl Fleet {
             .collect::<Result<Vec<String>, _>>()
             .await
             .map_err(WorkerError::aws("ecs:ListContainerInstances"))?;
-        let arns: Vec<_> = arns.into_iter().map(ContainerInstanceArn::new).collect();
-        self.container_instances(&arns).await
+        Ok(arns.into_iter().map(ContainerInstanceArn::new).collect())
     }
 
     /// Marks an instance as a spare of this pool, and of no other.

@@ -1,6 +1,9 @@
 //! What the state machine tells of instances: the check's verdicts and what became of those that were not healthy.
 
-use crate::{decisions::probe::Word, ids::InstanceId};
+use crate::{
+    decisions::probe::Word,
+    ids::{ContainerInstanceArn, InstanceId},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -129,6 +132,28 @@ pub struct Recovery {
     pub detail: String,
 }
 
+/// A spare that takes a rank in place of the instance on which it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Place {
+    pub rank: u32,
+    /// The spare.
+    pub instance: InstanceId,
+    pub arn: ContainerInstanceArn,
+    /// Where the rank ran.
+    pub instead: InstanceId,
+    /// It is to be checked and repaired beside the job; else it is done with, or nobody suspects it.
+    pub repair: bool,
+}
+
+impl Place {
+    /// The nodes that are to be checked and repaired beside the job.
+    pub fn suspects(places: &[Self]) -> impl Iterator<Item = &InstanceId> {
+        let suspects = places.iter().filter(|place| place.repair);
+        suspects.map(|place| &place.instead)
+    }
+}
+
 /// Why a recovery ended as it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Reason {
@@ -158,6 +183,8 @@ pub enum Reason {
     RelaunchDidNotStart,
     /// An operator had an instance checked.
     Checked,
+    /// The job runs on spares, and a node that they replace could not be brought back.
+    NotRepaired,
 }
 
 impl Reason {
@@ -176,6 +203,7 @@ impl Reason {
             Self::RelaunchNotPlaced => "ECS could not place every rank again",
             Self::RelaunchDidNotStart => "the relaunched job did not start",
             Self::Checked => "checked for an operator",
+            Self::NotRepaired => "a node that a spare has replaced could not be brought back",
         }
     }
 }

@@ -38,6 +38,11 @@ pub fn of(state: &str, ordered: bool) -> Option<Standing> {
         "StopSiblings" | "WaitForStop" => ("stopping the job's other ranks", STOPPED),
         "WaitForNodes" | "HearNodes" | "ListAnswers" => ("hearing the nodes", CHECKING),
         "NameSuspects" => ("naming the instances to check", CHECKING),
+        "HoldSpares" => ("holding spares", CHECKING),
+        "ReleaseSuspects" => (
+            "freeing the instances that spares have replaced",
+            "The job runs; those instances are still this execution's.",
+        ),
         "CheckGpus" | "CheckGroup" | "WaitTurn" => ("checking GPUs", CHECKING),
         "RunDcgm" => ("checking the GPUs of {}", CHECKING),
         "WaitToCheckAgain" => ("waiting to check again", CHECKING),

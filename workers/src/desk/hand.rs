@@ -67,7 +67,7 @@ impl Instances {
                 &seen.instance_id,
                 &format!(
                     "SET #status = :status, cordoned = :false, by_hand = :hand, updated_at = :now \
-                     REMOVE holder, task_token, quarantine_reason, keep_out{job}"
+                     REMOVE holder, task_token, quarantine_reason, keep_out, held_since{job}"
                 ),
             )
             .condition_expression("updated_at = :seen AND #status = :was")
@@ -95,7 +95,7 @@ impl Instances {
                 instance,
                 "SET #status = :quarantined, cordoned = :true, container_instance_arn = :arn, \
                  quarantine_reason = :reason, last_verdict = :reason, by_hand = :hand, updated_at = :now \
-                 REMOVE holder, task_token",
+                 REMOVE holder, task_token, held_since",
             )
             .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
             .expression_attribute_values(":true", AttributeValue::Bool(true))

@@ -40,6 +40,15 @@ pub enum PersonStop {
     Leave,
 }
 
+/// Whether bad nodes are replaced by spares before they are repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpareUse {
+    /// Where there are enough of them.
+    First,
+    Off,
+}
+
 /// A job's own policies, over the stack's: kept on its item.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobPolicies {
@@ -50,6 +59,8 @@ pub struct JobPolicies {
     pub healthy: Option<HealthyPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_stop: Option<PersonStop>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spares: Option<SpareUse>,
     /// Whose spares it may have; the pool `default` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<Pool>,
@@ -105,6 +116,7 @@ impl Settings {
         }
         own.healthy_policy = policies.healthy.unwrap_or(own.healthy_policy);
         own.person_stop = policies.person_stop.unwrap_or(own.person_stop);
+        own.spares = policies.spares.unwrap_or(own.spares);
         own
     }
 
@@ -156,6 +168,18 @@ impl FromStr for HealthyPolicy {
             "fail" => Ok(Self::Fail),
             "relaunch" => Ok(Self::Relaunch),
             _ => Err(format!("'{text}' is no policy; give fail or relaunch")),
+        }
+    }
+}
+
+impl FromStr for SpareUse {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "first" => Ok(Self::First),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("'{text}' is no use of spares; give first or off")),
         }
     }
 }

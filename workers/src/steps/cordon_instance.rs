@@ -30,6 +30,9 @@ pub struct CordonInstanceInput {
     pub attempt: u32,
     pub instance: InstanceId,
     pub rank: u32,
+    /// The job runs on a spare already: this execution holds the instance, and the job no more.
+    #[serde(default)]
+    pub beside: bool,
     /// When the execution was started, RFC 3339: what it has found is younger.
     pub started_at: String,
     /// The check's exit code, if it came to one.
@@ -95,18 +98,16 @@ impl Step for CordonInstance {
     type Outcome = CordonInstanceOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
-        ctx.jobs
-            .advance(
-                &input.job_id,
-                input.attempt,
-                &input.execution,
-                JobStatus::PendingRestart,
-                &format!(
-                    "instance {} of rank {} is faulty",
-                    input.instance, input.rank
-                ),
-            )
-            .await?;
+        if !input.beside {
+            let why = format!(
+                "instance {} of rank {} is faulty",
+                input.instance, input.rank
+            );
+            let status = JobStatus::PendingRestart;
+            ctx.jobs
+                .advance(&input.job_id, input.attempt, &input.execution, status, &why)
+                .await?;
+        }
         let key = RankKey {
             job_id: input.job_id.clone(),
             attempt: input.attempt,
@@ -127,6 +128,10 @@ impl Step for CordonInstance {
         let before = ctx.instances.get(&input.instance).await?;
         let forbidden = match &before {
             Some(record) => refusal_of(ctx, record, &input, now).await?,
+            None if input.beside => {
+                let detail = "not held by this execution".to_owned();
+                return Ok(refuse(Refusal::HeldByAnother, detail));
+            }
             None => too_often(ctx, &[], now),
         };
         if let Some(refusal) = forbidden {
@@ -227,7 +232,19 @@ async fn refusal_of(
         return Ok(Some(refuse(Refusal::Quarantined, detail)));
     }
     match &record.holder {
-        Some(holder) if *holder == input.execution => return Ok(None),
+        // It was counted when it was cordoned; one that is only kept was not.
+        Some(holder) if *holder == input.execution && record.held_since.is_none() => {
+            return Ok(None);
+        }
+        Some(holder) if *holder == input.execution => {}
+        // Beside the job nothing but its hold gives it a say.
+        holder if input.beside => {
+            let detail = match holder {
+                Some(holder) => format!("held by execution {holder}"),
+                None => "not held by this execution any more".to_owned(),
+            };
+            return Ok(Some(refuse(Refusal::HeldByAnother, detail)));
+        }
         // This execution holds the job: a hold of another one for it is void.
         Some(_) if record.job_id.as_ref() == Some(&input.job_id) => {}
         Some(holder)

@@ -3,7 +3,7 @@
 use super::{
     partial_launch::{Launch, undo},
     quarantine_instance::{Order, quarantine},
-    release,
+    release, spares,
 };
 use crate::{
     Context, Step, WorkerError,
@@ -60,7 +60,8 @@ impl Step for FailJob {
         if !done_already {
             let until = pace::deadline(Self::TIMEOUT_SECONDS);
             let job = ctx.jobs.held(job_id, *attempt, execution).await?;
-            undo(ctx, job, execution, Launch::Unknown, until).await?;
+            let job = undo(ctx, job, execution, Launch::Unknown, until).await?;
+            spares::let_go(ctx, job, execution).await?;
             note_verdicts(ctx, job_id, &input.checks, &input.recoveries).await?;
             // A task that does not stop still has its node: AVAILABLE, the next job would get it.
             let ranks = ctx.jobs.ranks(job_id, *attempt).await?;

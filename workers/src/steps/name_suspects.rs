@@ -9,7 +9,8 @@ use crate::{
         probe::{Answer, suspects},
     },
     ids::{ExecutionArn, InstanceId, JobId},
-    records::RankRecord,
+    records::{JobRecord, RankRecord},
+    settings::SpareUse,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub enum NameSuspectsOutcome {
         answered: usize,
         /// How many of the instances to check are accused by their kernel or driver.
         accused: usize,
+        /// How many nodes are marked as spares for the job; none where it may not have any.
+        #[serde(default)]
+        spares: usize,
         to_check: Vec<Suspect>,
     },
 }
@@ -53,13 +57,16 @@ impl Step for NameSuspects {
     type Outcome = NameSuspectsOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
-        ctx.jobs
+        let job = ctx
+            .jobs
             .held(&input.job_id, input.attempt, &input.execution)
             .await?;
         let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
         let answers = read(&input.answers);
         keep(ctx, &mut ranks, &answers).await?;
-        let to_check = to_check(&input.ended, &ranks, &answers);
+        let progress = i64::from(ctx.settings.progress_minutes) * 60;
+        let in_vain = job.swapped_in_vain(progress);
+        let to_check = to_check(&input.ended, &ranks, &answers, in_vain);
         // StopSiblings has prepared the others.
         let new: Vec<Suspect> = to_check
             .iter()
@@ -75,9 +82,22 @@ impl Step for NameSuspects {
         Ok(NameSuspectsOutcome::Named {
             answered: answers.len(),
             accused: to_check.iter().filter(|s| s.word.is_some()).count(),
+            spares: match in_vain || job.check {
+                true => 0,
+                false => spares(ctx, &job).await?,
+            },
             to_check,
         })
     }
+}
+
+/// How many nodes stand by for the job, by their marks alone.
+async fn spares(ctx: &Context, job: &JobRecord) -> Result<usize, WorkerError> {
+    if ctx.settings.of_job(&job.policies).spares == SpareUse::Off {
+        return Ok(0);
+    }
+    let pool = job.policies.pool.clone().unwrap_or_default();
+    ctx.fleet.count_marked(&pool).await
 }
 
 /// Each node's line and what it says. Of two lines of one node the last counts.
@@ -110,11 +130,12 @@ async fn keep(
 }
 
 /// The prime suspects, and the nodes that give a lead. Without any prime suspect also every node whose rank ended by itself
-/// or had to be killed.
+/// or had to be killed. After a swap in vain the word of a kernel does not clear the others.
 fn to_check(
     ended: &[Suspect],
     ranks: &[RankRecord],
     answers: &BTreeMap<InstanceId, (String, Answer)>,
+    in_vain: bool,
 ) -> Vec<Suspect> {
     let said: BTreeMap<&InstanceId, &Answer> = answers
         .iter()
@@ -122,7 +143,7 @@ fn to_check(
         .collect();
     let accused = suspects(&said);
     let prime = accused.iter().any(|id| said[*id].word.is_hardware());
-    let ended = ended.iter().filter(|_| !prime);
+    let ended = ended.iter().filter(|_| in_vain || !prime);
     let leads = ranks.iter().filter_map(|rank| {
         let id = rank.instance_id.as_ref()?;
         accused.contains(id).then_some((id, rank.rank))

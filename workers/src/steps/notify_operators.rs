@@ -11,7 +11,7 @@ use crate::{
     Context, Settings, Step, WorkerError,
     context::parse_time,
     decisions::{
-        diagnosis::{Check, Reason, Recovery, Verdict},
+        diagnosis::{Check, Place, Reason, Recovery, Verdict},
         findings,
         message::{Body, Message, cut, subject},
         words::error_message,
@@ -52,6 +52,9 @@ pub struct NotifyOperatorsInput {
     pub checks: Vec<Check>,
     pub recoveries: Vec<Recovery>,
     pub relaunch: Option<RelaunchJobOutcome>,
+    /// The ranks that have moved to spares.
+    #[serde(default)]
+    pub places: Vec<Place>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -168,6 +171,7 @@ fn facts(input: &NotifyOperatorsInput, took: Option<i64>, listed: usize) -> Valu
         "stuck": input.stuck,
         "notPlaced": not_placed.as_deref().map(cut),
         "relaunch": input.relaunch,
+        "places": input.places.iter().take(listed).collect::<Vec<_>>(),
     })
 }
 
@@ -236,6 +240,7 @@ mod tests {
             }],
             recoveries: vec![],
             relaunch: None,
+            places: vec![],
         }
     }
 

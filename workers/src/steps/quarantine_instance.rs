@@ -28,6 +28,9 @@ pub struct QuarantineInstanceInput {
     /// It was found faulty.
     #[serde(default)]
     pub fault: bool,
+    /// The job runs on a spare already: this execution holds the instance, and the job no more.
+    #[serde(default)]
+    pub beside: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,9 +56,23 @@ impl Step for QuarantineInstance {
     type Outcome = QuarantineInstanceOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
-        ctx.jobs
-            .held(&input.job_id, input.attempt, &input.execution)
-            .await?;
+        if input.beside {
+            // Without the job, nothing but the hold gives it a say: an instance that was let go is somebody else's.
+            let record = ctx.instances.get(&input.instance).await?;
+            let ours = record.is_some_and(|record| {
+                let held = record.holder.as_ref() == Some(&input.execution);
+                let by_us = record.status == InstanceStatus::Quarantined;
+                held || by_us || record.job_id.as_ref() == Some(&input.job_id)
+            });
+            if !ours {
+                let instance = input.instance;
+                return Ok(QuarantineInstanceOutcome::HeldByAnother { instance });
+            }
+        } else {
+            ctx.jobs
+                .held(&input.job_id, input.attempt, &input.execution)
+                .await?;
+        }
         let key = RankKey {
             job_id: input.job_id.clone(),
             attempt: input.attempt,
@@ -122,7 +139,7 @@ pub(super) async fn quarantine(
         let cordoned = record.as_ref().is_some_and(|r| r.cordoned);
         let counted = record
             .as_ref()
-            .is_some_and(|r| r.holder.as_ref() == Some(order.by));
+            .is_some_and(|r| r.holder.as_ref() == Some(order.by) && r.held_since.is_none());
         let mut faults = record.map(|r| r.faults).unwrap_or_default();
         // A hold has counted it; of a node that was not rebooted nobody has.
         if order.fault && !counted {

@@ -25,7 +25,11 @@ pub(super) async fn note(
     let (what, detail) = match outcome {
         RelaunchJobOutcome::Relaunched { attempt, .. } => (
             What::Recovered,
-            format!("runs as attempt {attempt}{}", rebooted(input)),
+            format!(
+                "runs as attempt {attempt}{}{}",
+                rebooted(input),
+                moved(input)
+            ),
         ),
         RelaunchJobOutcome::StoppedByUser { failure } => (
             What::Stopped,
@@ -42,6 +46,14 @@ pub(super) async fn note(
         of_job: None,
     };
     ctx.history.note(event, &input.execution).await
+}
+
+fn moved(input: &RelaunchJobInput) -> String {
+    match input.places.as_slice() {
+        [] => String::new(),
+        [one] => format!("; rank {} moved to spare {}", one.rank, one.instance),
+        many => format!("; {} ranks moved to spares", many.len()),
+    }
 }
 
 fn rebooted(input: &RelaunchJobInput) -> String {

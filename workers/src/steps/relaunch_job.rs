@@ -7,7 +7,7 @@
 use super::{
     claim_job::Failure,
     partial_launch::{Launch, asked_for_none, undo},
-    relaunch_history, release,
+    relaunch_history, release, spares,
     starting::{Started, all_running},
     user_stop,
 };
@@ -20,7 +20,11 @@ use crate::{
         pace,
     },
     context::parse_time,
-    decisions::exit::TaskEnd,
+    decisions::{
+        diagnosis::Place,
+        exit::{Exit, TaskEnd},
+    },
+    error::Unplaced,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
     records::{InstanceStatus, JobRecord, RankRecord, RankStatus, launch::LaunchSpec, rank_key},
 };
@@ -43,6 +47,9 @@ pub struct RelaunchJobInput {
     pub attempt: u32,
     /// The instances that were rebooted for it.
     pub instances: Vec<InstanceId>,
+    /// The ranks that move, and the spares that are held for them.
+    #[serde(default)]
+    pub places: Vec<Place>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -120,7 +127,7 @@ async fn stopped_already(
     };
     let ranks = ctx.jobs.ranks(&job.job_id, job.attempt + 1).await?;
     let settings = ctx.settings.of_job(&job.policies);
-    release(ctx, &job, &input.execution).await?;
+    release(ctx, &job, &input.places, &input.execution).await?;
     Ok(RelaunchJobOutcome::StoppedByUser {
         failure: user_stop::stopped_rank(&ranks, &settings, &job),
     })
@@ -139,14 +146,17 @@ async fn relaunch(
     let until = pace::deadline(RelaunchJob::TIMEOUT_SECONDS);
     let job = ctx.jobs.held(job_id, *attempt, execution).await?;
     let ranks = ctx.jobs.ranks(job_id, *attempt).await?;
-    let plan = plan(&job, &ranks)?;
+    let plan = plan(&job, &ranks, &input.places)?;
     let (job, running) = match running_so_far(ctx, &job).await? {
         Some(running) => (ctx.jobs.go_on_launching(&job, execution).await?, running),
         None => {
             let tried = job.launching || job.launch_try > 0;
             let job = undo(ctx, job, execution, Launch::Unknown, until).await?;
             if tried && let Some(why) = asked_for_none(ctx, &job).await? {
-                return Err(WorkerError::NotToRecover(why));
+                return Err(match input.places.is_empty() {
+                    true => WorkerError::NotToRecover(why),
+                    false => WorkerError::NotOnSpares(why),
+                });
             }
             for instance in &input.instances {
                 let verdict = "healthy after its reboot";
@@ -154,11 +164,12 @@ async fn relaunch(
                     .note_verdict(instance, job_id, verdict, None)
                     .await?;
             }
+            all_held(ctx, input).await?;
             let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
             (job, BTreeMap::new())
         }
     };
-    let ended = launch(ctx, &job, &plan, running, execution, until).await;
+    let ended = launch(ctx, &job, &plan, running, input, until).await;
     let (error, launch) = match ended {
         Ok(Ended::Committed(job)) => return Ok(relaunched(ctx, &job)),
         Ok(Ended::StoppedByUser {
@@ -166,30 +177,98 @@ async fn relaunch(
             rank,
             end,
         }) => {
-            return stopped_by_user(ctx, job, execution, launched, rank, &end, until).await;
+            return stopped_by_user(ctx, job, input, launched, rank, &end, until).await;
         }
         Err(ended) => ended,
     };
     match error {
         // The next call goes on with it: the client tokens make its tasks the same.
         WorkerError::AwsUnavailable(_) | WorkerError::OutOfTime(_) => Err(error),
-        error => {
-            let job = give_up(ctx, job, execution, launch, error, until).await?;
-            Ok(relaunched(ctx, &job))
+        error => match give_up(ctx, job, execution, launch, error, until).await {
+            Ok(job) => Ok(relaunched(ctx, &job)),
+            Err(error) => Err(note_refused(ctx, input, error).await?),
+        },
+    }
+}
+
+/// Every spare is still held for this job, and stays so while this execution runs.
+async fn all_held(ctx: &Context, input: &RelaunchJobInput) -> Result<(), WorkerError> {
+    let held = pace::DYNAMODB
+        .each(&input.places, |place| {
+            let (job, by) = (&input.job_id, &input.execution);
+            ctx.instances.still_held(&place.instance, job, by)
+        })
+        .await;
+    for (place, held) in input.places.iter().zip(held) {
+        if !held? {
+            let spare = &place.instance;
+            return Err(WorkerError::NotOnSpares(format!(
+                "{spare} is not held for rank {} any more",
+                place.rank
+            )));
         }
     }
+    Ok(())
+}
+
+/// Notes the places that did not take their rank: another one is looked for. A launch on spares that fails is not tried
+/// again on the same ones.
+async fn note_refused(
+    ctx: &Context,
+    input: &RelaunchJobInput,
+    error: WorkerError,
+) -> Result<WorkerError, WorkerError> {
+    let in_place = input.places.is_empty();
+    let refused = match &error {
+        WorkerError::NotPlaced(unplaced) => unplaced.instances.clone(),
+        WorkerError::NotStarted(_) if !in_place => not_started_on(ctx, input).await?,
+        WorkerError::PullThrottled(_) | WorkerError::NotToRecover(_) if !in_place => Vec::new(),
+        _ => return Ok(error),
+    };
+    if !refused.is_empty() {
+        let (job, by) = (&input.job_id, &input.execution);
+        let job = ctx.jobs.held(job, input.attempt, by).await?;
+        ctx.jobs.refuse_places(&job, by, &refused, in_place).await?;
+    }
+    Ok(match in_place {
+        true => error,
+        false => WorkerError::NotOnSpares(error.to_string()),
+    })
+}
+
+/// The spares on which a rank of the launch that was undone has ended by itself, or did not start.
+async fn not_started_on(
+    ctx: &Context,
+    input: &RelaunchJobInput,
+) -> Result<Vec<InstanceId>, WorkerError> {
+    let job = ctx
+        .jobs
+        .held(&input.job_id, input.attempt, &input.execution)
+        .await?;
+    let settings = ctx.settings.of_job(&job.policies);
+    let ranks = ctx.jobs.ranks(&input.job_id, input.attempt + 1).await?;
+    let ended = ranks.into_iter().filter(|rank| {
+        let end = rank.end(&settings);
+        end.is_some_and(|end| end.classify(&settings) == Exit::Abnormal)
+    });
+    let spares = |id: &InstanceId| input.places.iter().any(|place| place.instance == *id);
+    Ok(ended
+        .filter_map(|rank| rank.instance_id)
+        .filter(spares)
+        .collect())
 }
 
 /// Stops the ranks that an operator's stop leaves, and lets go of the job.
 async fn stopped_by_user(
     ctx: &Context,
     job: JobRecord,
-    by: &ExecutionArn,
+    input: &RelaunchJobInput,
     launched: Launched,
     rank: u32,
     end: &TaskEnd,
     until: Instant,
 ) -> Result<RelaunchJobOutcome, WorkerError> {
+    let by = &input.execution;
     let settings = ctx.settings.of_job(&job.policies);
     let key = RankKey {
         job_id: job.job_id.clone(),
@@ -203,6 +282,8 @@ async fn stopped_by_user(
         ctx.jobs.put_rank_of_task(record).await?;
     }
     let job = undo(ctx, job, by, Launch::Answered(&launched.tasks), until).await?;
+    spares::leave_places(ctx, &job.job_id, &input.places, by).await?;
+    let job = spares::let_go(ctx, job, by).await?;
     let key = RankKey {
         attempt: job.attempt,
         ..key
@@ -213,15 +294,21 @@ async fn stopped_by_user(
             job.job_id
         )));
     };
-    release(ctx, &job, by).await?;
+    release(ctx, &job, &input.places, by).await?;
     Ok(RelaunchJobOutcome::StoppedByUser {
         failure: user_stop::stopped_rank(record.as_slice(), &settings, &job),
     })
 }
 
-/// Frees the instances of a job that has ended.
-async fn release(ctx: &Context, job: &JobRecord, by: &ExecutionArn) -> Result<(), WorkerError> {
-    let ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
+/// Frees the instances of a job that has ended, but for those that are repaired beside it.
+async fn release(
+    ctx: &Context,
+    job: &JobRecord,
+    places: &[Place],
+    by: &ExecutionArn,
+) -> Result<(), WorkerError> {
+    let mut ranks = ctx.jobs.ranks(&job.job_id, job.attempt).await?;
+    ranks.retain(|rank| Place::suspects(places).all(|id| rank.instance_id.as_ref() != Some(id)));
     release::ended(ctx, &ranks, &job.job_id, by).await?;
     Ok(())
 }
@@ -275,7 +362,11 @@ struct Start {
 }
 
 /// Every rank with its instance and launch, or a clear word why not.
-fn plan(job: &JobRecord, ranks: &[RankRecord]) -> Result<Vec<Start>, WorkerError> {
+fn plan(
+    job: &JobRecord,
+    ranks: &[RankRecord],
+    places: &[Place],
+) -> Result<Vec<Start>, WorkerError> {
     let complete = ranks.len() == job.nodes as usize
         && ranks.iter().enumerate().all(|(i, r)| r.rank as usize == i);
     if !complete {
@@ -297,9 +388,15 @@ fn plan(job: &JobRecord, ranks: &[RankRecord]) -> Result<Vec<Start>, WorkerError
                     job.job_id, rank.rank, rank.record
                 ))
             })?;
+            let mut old = rank.clone();
+            let moves = places.iter().find(|place| place.rank == rank.rank);
+            if let Some(place) = moves {
+                old.instance_id = Some(place.instance.clone());
+                old.container_instance_arn = Some(place.arn.clone());
+            }
             Ok(Start {
-                old: rank.clone(),
-                instance,
+                instance: moves.map_or(instance, |place| place.instance.clone()),
+                old,
                 launch,
             })
         })
@@ -336,7 +433,7 @@ async fn launch(
     job: &JobRecord,
     plan: &[Start],
     mut running: BTreeMap<u32, RankRecord>,
-    by: &ExecutionArn,
+    input: &RelaunchJobInput,
     until: Instant,
 ) -> Result<Ended, (WorkerError, Launched)> {
     let next = job.attempt + 1;
@@ -371,7 +468,7 @@ async fn launch(
             }
         })
         .await;
-    let mut not_placed = Vec::new();
+    let (mut not_placed, mut refused) = (Vec::new(), Vec::new());
     let mut troubles = Vec::new();
     let mut answered = true;
     for (start, answer) in to_start.iter().zip(answers) {
@@ -380,10 +477,13 @@ async fn launch(
                 troubles.extend(recorded.err());
                 running.insert(rank.rank, *rank);
             }
-            Ok(Answer::NotPlaced(why)) => not_placed.push(format!(
-                "rank {} on {}: {why}",
-                start.old.rank, start.instance
-            )),
+            Ok(Answer::NotPlaced(why)) => {
+                not_placed.push(format!(
+                    "rank {} on {}: {why}",
+                    start.old.rank, start.instance
+                ));
+                refused.push(start.instance.clone());
+            }
             Err(error) => {
                 answered &= !error.passes();
                 troubles.push(error);
@@ -395,12 +495,16 @@ async fn launch(
         answered,
     };
     if !not_placed.is_empty() {
-        return Err((WorkerError::NotPlaced(in_short(&not_placed)), launched));
+        let unplaced = Unplaced {
+            why: in_short(&not_placed),
+            instances: refused,
+        };
+        return Err((WorkerError::NotPlaced(unplaced), launched));
     }
     if let Some(trouble) = WorkerError::worst(troubles) {
         return Err((trouble, launched));
     }
-    match start_and_commit(ctx, job, &running, by, until).await {
+    match start_and_commit(ctx, job, &running, input, until).await {
         Ok(Ok(job)) => Ok(Ended::Committed(Box::new(job))),
         Ok(Err((rank, end))) => Ok(Ended::StoppedByUser {
             launched,
@@ -416,15 +520,16 @@ async fn start_and_commit(
     ctx: &Context,
     job: &JobRecord,
     running: &BTreeMap<u32, RankRecord>,
-    by: &ExecutionArn,
+    input: &RelaunchJobInput,
     until: Instant,
 ) -> Result<Result<JobRecord, (u32, TaskEnd)>, WorkerError> {
+    let by = &input.execution;
     let job = ctx.jobs.all_launched(job, by).await?;
     loop {
         match all_running(ctx, &job, running, by, until).await? {
             Started::StoppedByUser { rank, end } => return Ok(Err((rank, end))),
             Started::All { done, told } => {
-                if let Some(job) = commit(ctx, &job, running, &done, &told, by).await? {
+                if let Some(job) = commit(ctx, &job, running, &done, &told, input).await? {
                     return Ok(Ok(job));
                 }
             }
@@ -438,8 +543,9 @@ async fn commit(
     ranks: &BTreeMap<u32, RankRecord>,
     done: &BTreeMap<u32, TaskEnd>,
     told: &BTreeSet<u32>,
-    by: &ExecutionArn,
+    input: &RelaunchJobInput,
 ) -> Result<Option<JobRecord>, WorkerError> {
+    let by = &input.execution;
     let settings = ctx.settings.of_job(&job.policies);
     for (rank, end) in done {
         if let Some(record) = ranks.get(rank) {
@@ -465,14 +571,18 @@ async fn commit(
         .await
         .into_iter()
         .collect::<Result<Vec<bool>, WorkerError>>()?;
+    spares::leave_places(ctx, &job.job_id, &input.places, by).await?;
+    spares::let_go_all_but(ctx, job, &input.places).await?;
     let done: Vec<u32> = done.keys().copied().collect();
-    let Some(job) = ctx.jobs.commit_launch(job, &done, told, by).await? else {
+    let swapped = !input.places.is_empty();
+    let committed = ctx.jobs.commit_launch(job, &done, told, swapped, by);
+    let Some(job) = committed.await? else {
         return Ok(None);
     };
     if done.len() == job.nodes as usize {
         // Every rank has completed before the last of them was seen to run.
         ctx.jobs.complete(&job).await?;
-        release(ctx, &job, by).await?;
+        release(ctx, &job, &[], by).await?;
     }
     Ok(Some(job))
 }
@@ -597,6 +707,7 @@ mod tests {
 
     #[test]
     fn a_plan_has_every_rank_or_names_what_is_missing() {
+        let plan = |job: &JobRecord, ranks: &[RankRecord]| plan(job, ranks, &[]);
         assert_eq!(plan(&job(2), &[rank(0), rank(1)]).unwrap().len(), 2);
         let missing = plan(&job(3), &[rank(0), rank(1)]).unwrap_err().to_string();
         assert!(missing.contains("2 of 3 ranks"), "{missing}");
@@ -624,7 +735,7 @@ mod tests {
             launch_try: 3,
             ..job(1)
         };
-        let plan = plan(&job, &[ended]).unwrap();
+        let plan = plan(&job, &[ended], &[]).unwrap();
         let next = next_rank(&plan[0], &job, TaskArn::new("t"), None);
         let expected = RankRecord {
             record: "attempt#00002#rank#00000".into(),

@@ -4,7 +4,7 @@ use super::{
     claim_job::Failure,
     partial_launch::{Launch, undo},
     prepare_checks::{Holder, prepare},
-    user_stop,
+    spares, user_stop,
 };
 use crate::{
     Context, Settings, Step, WorkerError,
@@ -92,6 +92,7 @@ impl Step for StopSiblings {
         };
         // A recovery that we took over from may have begun to launch the next attempt.
         let job = undo(ctx, job, &input.execution, Launch::Unknown, until).await?;
+        let job = spares::let_go(ctx, job, by).await?;
         let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
         let settings = ctx.settings.of_job(&job.policies);
         let running = stop(ctx, &settings, &mut ranks, until).await?;
@@ -145,7 +146,12 @@ impl Step for StopSiblings {
                 },
             });
         }
-        let to_check = instances_to_check(ctx.settings.instances_to_check, &job, &ranks, &exits);
+        let progress = i64::from(settings.progress_minutes) * 60;
+        let which = match job.swapped_in_vain(progress) {
+            true => InstancesToCheck::All,
+            false => settings.instances_to_check,
+        };
+        let to_check = instances_to_check(which, &job, &ranks, &exits);
         let holder = Holder {
             execution: &input.execution,
             job_id: &input.job_id,

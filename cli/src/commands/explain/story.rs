@@ -18,12 +18,14 @@ use workers::{
         cordon_instance::CordonInstanceOutcome,
         end_check::EndCheckOutcome,
         fail_job::FailJobOutcome,
+        hold_spares::HoldSparesOutcome,
         name_suspects::NameSuspectsOutcome,
         notify_operators::{NotifyOperatorsOutcome, outcome},
         quarantine_instance::QuarantineInstanceOutcome,
         record_completion::RecordCompletionOutcome,
         record_user_stop::RecordUserStopOutcome,
         relaunch_job::RelaunchJobOutcome,
+        release_suspects::ReleaseSuspectsOutcome,
         stop_siblings::StopSiblingsOutcome,
     },
 };
@@ -200,6 +202,7 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
                 answered,
                 accused,
                 to_check,
+                ..
             } = payload(visit)?;
             let nodes = counted(answered as u64, "node");
             let accused = match accused {
@@ -215,6 +218,17 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
                 many => format!("{} are suspects", counted(many.len() as u64, "instance")),
             };
             Said::new(format!("{nodes} answered the probe, {accused}; {suspects}"))
+        }
+        "HoldSpares" => Said::new(match payload(visit)? {
+            HoldSparesOutcome::Held { places, .. } => words::held(&places),
+            HoldSparesOutcome::NotEnough { why } => format!("no spare was held: {why}"),
+        }),
+        "ReleaseSuspects" => {
+            let ReleaseSuspectsOutcome::Released { released, spares } = payload(visit)?;
+            Said::new(format!(
+                "the repair beside the job was over: {}",
+                words::repaired_beside(released, spares)
+            ))
         }
         "RunDcgm" => Some(checked(&visit.output)?.after(seconds)),
         "ReadVerdict" => checked(&visit.output),

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     decisions::{
-        diagnosis::{Reason, Recovery},
+        diagnosis::{Place, Reason, Recovery},
         words::{clock, date, duration, error_message},
     },
     steps::{
@@ -63,6 +63,9 @@ pub fn headline(input: &NotifyOperatorsInput, took: Option<i64>) -> String {
             };
             format!("Job {job} runs again as attempt {attempt}{after}: {all}.{often}")
         }
+        (Kind::Quarantined, _) => format!(
+            "Job {job} runs on; not every instance that a spare has replaced could be brought back."
+        ),
         _ => format!("Job {job} is FAILED{after}: {}.", input.reason.words()),
     }
 }
@@ -145,6 +148,7 @@ pub fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
             capital(&the_others(others, "was", "were"))
         )),
     }
+    lines.extend(input.places.iter().map(moved));
     lines.extend(input.recoveries.iter().map(recovery));
     let why = || error_message(input.not_placed.as_deref().unwrap_or_default());
     match input.reason {
@@ -162,12 +166,29 @@ pub fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         Reason::AskedByTrainer | Reason::UserStopped if input.recoveries.is_empty() => {
             lines.push("Nothing was rebooted or relaunched.".to_owned());
         }
-        Reason::Recovered => {
+        Reason::Recovered if input.places.is_empty() => {
             lines.push("The job was started again, each rank on its own instance.".to_owned());
+        }
+        Reason::Recovered => {
+            lines.push("The job was started again, the others on their own instances.".to_owned());
         }
         _ => {}
     }
+    let beside = Place::suspects(&input.places).next().is_some() && input.recoveries.is_empty();
+    if beside && input.reason != Reason::NotRepaired {
+        lines.push(
+            "What spares replace is checked and repaired beside the job; you hear of it again only if an operator is needed."
+                .to_owned(),
+        );
+    }
     lines
+}
+
+fn moved(place: &Place) -> String {
+    format!(
+        "Rank {} moved from {} to spare {}.",
+        place.rank, place.instead, place.instance
+    )
 }
 
 /// What was done to one instance, and how it stands.

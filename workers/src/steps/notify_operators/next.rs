@@ -63,7 +63,7 @@ pub fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<Stri
             "Look at what the instances share: the task definition {}, its image, the driver, the registry.",
             settings.dcgm_health_check_task
         )],
-        Reason::InstancesNotRecovered => not_repaired(input),
+        Reason::InstancesNotRecovered | Reason::NotRepaired => not_repaired(input),
         Reason::TasksNotStopped => not_stopped(input),
         // It has a message of its own.
         Reason::Checked => vec![],
@@ -90,7 +90,11 @@ pub fn what_to_do(input: &NotifyOperatorsInput, settings: &Settings) -> Vec<Stri
         ));
     }
     match input.reason {
-        Reason::Recovered | Reason::EndedAndTold | Reason::UserStoppedRank | Reason::Checked => {}
+        Reason::Recovered
+        | Reason::NotRepaired
+        | Reason::EndedAndTold
+        | Reason::UserStoppedRank
+        | Reason::Checked => {}
         Reason::UserStopped => lines.extend(again("To start the job again:", input)),
         _ => lines.extend(again("Then start the job again:", input)),
     }
@@ -172,7 +176,7 @@ pub(in crate::steps) fn where_to_look(input: &NotifyOperatorsInput) -> Vec<Strin
         Reason::Recovered => "Jobs fail often, and nobody knows where",
         Reason::UserStopped | Reason::UserStoppedRank => "A job has to be stopped",
         Reason::EndedAndTold => "A message says TOLD",
-        Reason::Checked => "An instance is quarantined",
+        Reason::Checked | Reason::NotRepaired => "An instance is quarantined",
         _ => "A message says FAILED",
     };
     lines.push(format!("docs/runbook.md, \"{page}\""));

@@ -3,7 +3,7 @@
 use super::NotifyOperatorsInput;
 use crate::{
     decisions::{
-        diagnosis::{Check, Reason, Recovery, Verdict},
+        diagnosis::{Check, Place, Reason, Recovery, Verdict},
         message::Severity,
         words::{about, counted, instances},
     },
@@ -22,7 +22,7 @@ pub enum Kind {
     Told,
     /// An instance that an operator had checked is in service.
     Checked,
-    /// It is not.
+    /// It is not, or one that a spare has replaced could not be brought back.
     Quarantined,
 }
 
@@ -32,6 +32,7 @@ impl Kind {
             Reason::Recovered => Self::Recovered,
             Reason::EndedAndTold => Self::Told,
             Reason::Checked => Self::Checked,
+            Reason::NotRepaired => Self::Quarantined,
             Reason::UserStopped | Reason::UserStoppedRank => Self::Stopped,
             Reason::NoGpuFault
             | Reason::AskedByTrainer
@@ -102,8 +103,8 @@ fn text(input: &NotifyOperatorsInput) -> String {
     let failure = &input.failure;
     let (rank, others) = (failure.rank, input.nodes.saturating_sub(1));
     match input.reason {
-        Reason::Recovered => match repaired(&input.recoveries) {
-            Some(repaired) => repaired,
+        Reason::Recovered => match repaired(&input.recoveries).or_else(|| moved(&input.places)) {
+            Some(done) => done,
             None => "relaunched in place, no GPU fault found".to_owned(),
         },
         Reason::NoGpuFault => format!("rank {rank} {}, no GPU fault found", ended(failure)),
@@ -138,7 +139,7 @@ fn text(input: &NotifyOperatorsInput) -> String {
             Some(repaired) => format!("{repaired}, but no relaunch is left"),
             None => "no relaunch is left".to_owned(),
         },
-        Reason::InstancesNotRecovered => {
+        Reason::InstancesNotRecovered | Reason::NotRepaired => {
             let left = input.recoveries.iter().filter(|r| !r.recovered);
             let left = instances(left.map(|r| (&r.instance, r.rank)));
             format!("could not repair {left}")
@@ -155,6 +156,14 @@ fn text(input: &NotifyOperatorsInput) -> String {
         reason @ (Reason::RelaunchNotPlaced | Reason::RelaunchDidNotStart) => {
             reason.words().to_owned()
         }
+    }
+}
+
+fn moved(places: &[Place]) -> Option<String> {
+    match places {
+        [] => None,
+        [one] => Some(format!("rank {} moved to spare {}", one.rank, one.instance)),
+        many => Some(format!("{} moved to spares", counted(many.len(), "rank"))),
     }
 }
 
