@@ -5,6 +5,7 @@
 
 mod dice;
 mod drawn;
+mod field;
 mod launcher;
 mod people;
 mod plan;

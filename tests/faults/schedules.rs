@@ -17,6 +17,44 @@ fn ten_thousand_schedules_break_no_promise() {
     let totals = sweep(0..count, 2, usize::MAX);
     println!("{totals}");
     assert!(totals.broken.is_empty(), "{totals}");
+    // Schedules in which nothing is repaired or started again try few promises.
+    let (relaunch, repair) = totals.shares();
+    assert!(relaunch >= 0.6, "only {relaunch:.2} contain a relaunch");
+    assert!(repair >= 0.3, "only {repair:.2} contain a repair");
+}
+
+/// So many that nobody has seen, drawn by the commit.
+const UNSEEN: u64 = 1000;
+
+#[test]
+fn a_thousand_unseen_schedules_break_no_promise() {
+    let from = first_unseen(&commit());
+    let count = if optimized() { UNSEEN } else { SAMPLE / 10 };
+    let totals = sweep(from..from + count, 2, usize::MAX);
+    println!("seeds from {from}: {totals}");
+    assert!(totals.broken.is_empty(), "{totals}");
+}
+
+/// What is checked out; without git always the same.
+fn commit() -> String {
+    let asked = Command::new("git").args(["rev-parse", "HEAD"]).output();
+    let found = asked.ok().filter(|answer| answer.status.success());
+    found.map_or_else(String::new, |answer| {
+        String::from_utf8_lossy(&answer.stdout).trim().to_owned()
+    })
+}
+
+/// Beyond the fixed ones, and another for each commit.
+fn first_unseen(commit: &str) -> u64 {
+    let number = u64::from_str_radix(commit.get(..8).unwrap_or("0"), 16).unwrap_or_default();
+    1_000_000 + number * UNSEEN
+}
+
+#[test]
+fn every_commit_has_seeds_of_its_own() {
+    let one = first_unseen("00000001ffff");
+    assert_eq!(first_unseen("00000002ffff") - one, UNSEEN);
+    assert!(first_unseen("") >= SCHEDULES);
 }
 
 /// A cycle of services that hold each other would keep every account that was ever played. The same schedules played once

@@ -17,6 +17,9 @@ use std::{
 #[derive(Debug, Default)]
 pub struct Totals {
     pub schedules: u64,
+    /// In how many a job was relaunched, and a node rebooted.
+    pub relaunched: u64,
+    pub repaired: u64,
     pub took: Duration,
     pub counts: BTreeMap<&'static str, u64>,
     pub strikes: BTreeMap<String, u64>,
@@ -73,6 +76,8 @@ impl Totals {
     fn add(&mut self, report: &ChaosReport) {
         self.schedules += 1;
         let c = &report.counts;
+        self.relaunched += u64::from(c.relaunches > 0);
+        self.repaired += u64::from(c.reboots > 0);
         for (name, count) in [
             ("instances", c.instances),
             ("jobs", c.jobs),
@@ -97,6 +102,12 @@ impl Totals {
         }
     }
 
+    /// How large a share contains a relaunch, and a repair.
+    pub fn shares(&self) -> (f64, f64) {
+        let share = |part: u64| part as f64 / self.schedules.max(1) as f64;
+        (share(self.relaunched), share(self.repaired))
+    }
+
     /// Schedules a second.
     pub fn rate(&self) -> f64 {
         self.schedules as f64 / self.took.as_secs_f64()
@@ -112,6 +123,13 @@ impl fmt::Display for Totals {
             self.took.as_secs_f64(),
             self.rate(),
             self.broken.len()
+        )?;
+        let (relaunch, repair) = self.shares();
+        writeln!(
+            f,
+            "  {:.0} % with a relaunch, {:.0} % with a repair",
+            relaunch * 100.0,
+            repair * 100.0
         )?;
         for (name, count) in &self.counts {
             writeln!(f, "  {count} {name}")?;

@@ -22,6 +22,8 @@ impl Plan {
                     reboot: spec.reboot.into(),
                     ssm: spec.ssm.into(),
                     orders: ((&spec.orders.probe).into(), (&spec.orders.reboot).into()),
+                    kernel: spec.kernel.iter().map(|l| (l.before, l.xid)).collect(),
+                    driver_action: spec.driver_action,
                 }
             })
             .collect();
@@ -102,6 +104,16 @@ fn deed(action: &crate::scenario::Action) -> Option<Deed> {
     }
     if let Some(node) = action.cordon {
         return Some(Deed::Cordon {
+            node: node as usize,
+        });
+    }
+    if let Some(node) = action.quarantine {
+        return Some(Deed::Quarantine {
+            node: node as usize,
+        });
+    }
+    if let Some(node) = action.check {
+        return Some(Deed::Check {
             node: node as usize,
         });
     }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     cloud::Cloud,
     ecs::{GpuHealth, Run},
+    operator,
     promises::Hands,
     stepfunctions::{ExecutionStatus, ExecutionView},
 };
@@ -85,6 +86,13 @@ pub(super) async fn act(
             }
         }
         Deed::Cordon { node: n } => cordon(cloud, node(n), done).await,
+        Deed::Quarantine { node: n } => {
+            // What AWS refuses in this weather, the operator leaves.
+            let _ = operator::quarantine(cloud, &InstanceId::new(node(n))).await;
+        }
+        Deed::Check { node: n } => {
+            operator::check(cloud, &InstanceId::new(node(n)));
+        }
         Deed::Uncordon { node: n } => uncordon(cloud, node(n), done).await,
         Deed::Abort => {
             for execution in cloud.stepfunctions.executions() {

@@ -45,6 +45,10 @@ pub struct Node {
     pub ssm: SsmAgent,
     /// What its SSM agent does with the probe and with the reboot order.
     pub orders: (Fate, Fate),
+    /// Xids that its kernel has logged when the first job fails, and how long before.
+    pub kernel: Vec<(Duration, u32)>,
+    /// What its driver asks for then, by NVML's number.
+    pub driver_action: Option<u8>,
 }
 
 /// One job.
@@ -101,6 +105,14 @@ pub enum Deed {
     },
     /// Only of a node that a person has cordoned.
     Uncordon {
+        node: usize,
+    },
+    /// By `gpu-recovery quarantine`.
+    Quarantine {
+        node: usize,
+    },
+    /// By `gpu-recovery check`.
+    Check {
         node: usize,
     },
     /// Stops every running execution.
@@ -233,6 +245,7 @@ impl Plan {
             deeds,
         };
         plan.lose_and_lag();
+        plan.like_the_field();
         plan.stand_by();
         plan
     }
@@ -311,6 +324,8 @@ fn nodes(dice: &Dice, size: usize) -> Vec<Node> {
                     (4, SsmAgent::Unregistered),
                 ]),
                 orders: <(Fate, Fate)>::default(),
+                kernel: Vec::new(),
+                driver_action: None,
             }
         })
         .collect()

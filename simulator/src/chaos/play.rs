@@ -16,6 +16,7 @@ use crate::{
     clock::in_virtual_time,
     cloud::{Cloud, CloudOptions, RECOVERY},
     ecs::{Flaps, FleetSettings, GpuHealth},
+    kernel,
     promises::{self, Scene, Watch},
     scenario::PlayError,
 };
@@ -148,6 +149,17 @@ async fn play_here(
     for node in &plan.nodes {
         cloud.fleet.set_gpu_health(&node.id, node.gpu);
     }
+    kernel::log_at_first_end(
+        &cloud,
+        plan.nodes
+            .iter()
+            .map(|node| kernel::Host {
+                id: node.id.clone(),
+                lines: node.kernel.clone(),
+                action: node.driver_action,
+            })
+            .collect(),
+    );
     for (action, limit) in &plan.throttle {
         cloud.wire.throttle().set_limit("ecs", action, *limit);
     }

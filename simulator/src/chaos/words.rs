@@ -81,6 +81,11 @@ fn node(node: &Node) -> Option<String> {
             said.push(format!("its SSM agent runs each {what} twice"));
         }
     }
+    if !node.kernel.is_empty() {
+        let xids = node.kernel.iter().map(|(_, xid)| xid.to_string());
+        let xids: Vec<String> = xids.collect();
+        said.push(format!("its kernel logs Xid {}", xids.join(", ")));
+    }
     if let Some(after) = node.relapses {
         said.push(format!(
             "bad again {} after a reboot",
@@ -167,6 +172,8 @@ fn told_deed(plan: &Plan, deed: &Deed) -> String {
         }
         Deed::Cordon { node: n } => format!("a person cordons {}", node(n)),
         Deed::Uncordon { node: n } => format!("a person sets {} ACTIVE", node(n)),
+        Deed::Quarantine { node: n } => format!("a person takes {} out of service", node(n)),
+        Deed::Check { node: n } => format!("a person has {} checked", node(n)),
         Deed::Abort => "a person stops the running executions".to_owned(),
         Deed::Redrive => "a person redrives what did not succeed".to_owned(),
         Deed::Replay => "every stop event so far comes once more".to_owned(),

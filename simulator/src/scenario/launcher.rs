@@ -4,16 +4,14 @@ use super::spec::{Holder, Scenario};
 use crate::{
     cloud::{Cloud, TRAINING},
     ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskFacts, TaskKind},
+    kernel,
     promises::attempts,
     ssm::{PROBE, REBOOT},
     stand_by::stand_by,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
 };
 use workers::{
     desk::submit::{Submission, SubmitError, submit},
@@ -169,25 +167,12 @@ pub fn break_gpus(cloud: &Cloud, scenario: &Scenario) {
 
 /// Lets the kernels log and the drivers ask, once, when the first rank has ended.
 pub fn log_at_first_end(cloud: &Cloud, scenario: &Scenario) {
-    let (fleet, clock, scenario) = (cloud.fleet.clone(), cloud.clock, scenario.clone());
-    let logged = AtomicBool::new(false);
-    cloud.bus.on_put(move |event| {
-        let ended = event["detail-type"] == "ECS Task State Change"
-            && event["detail"]["lastStatus"] == "STOPPED";
-        if !ended || logged.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let now = clock.now();
-        for (node, spec) in &scenario.instances {
-            let mut lines: Vec<_> = spec.kernel.iter().collect();
-            lines.sort_by_key(|line| std::cmp::Reverse(line.before));
-            let lines = lines.into_iter().map(|line| (now - line.before, line.xid));
-            fleet.change_host(&instance_id(&scenario, *node), |host| {
-                host.kernel.extend(lines);
-                host.action = spec.driver_action;
-            });
-        }
+    let hosts = scenario.instances.iter().map(|(node, spec)| kernel::Host {
+        id: instance_id(scenario, *node),
+        lines: spec.kernel.iter().map(|l| (l.before, l.xid)).collect(),
+        action: spec.driver_action,
     });
+    kernel::log_at_first_end(cloud, hosts.collect());
 }
 
 /// How a rank of a drill's job is launched.

@@ -15,6 +15,7 @@ use crate::{
     ecs::{Flaps, FleetSettings, GpuHealth},
     faults::{CallFacts, Fault},
     integrations::TestCase,
+    operator,
     promises::{self, Hands, Scene, Watch},
     stepfunctions::ExecutionStatus,
 };
@@ -26,7 +27,6 @@ use workers::{
     decisions::exit::KEEP_OTHERS,
     desk::submit::SubmitError,
     ids::{ContainerInstanceArn, InstanceId, JobId},
-    steps::claim_instance::CheckRequest,
 };
 
 /// Sees the history events of every execution as they are written: virtual time since the job's start, execution ARN,
@@ -253,19 +253,10 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
         }
     }
     if let Some(node) = action.quarantine {
-        acted = quarantine(cloud, &InstanceId::new(instance_id(scenario, node))).await?;
+        acted = operator::quarantine(cloud, &InstanceId::new(instance_id(scenario, node))).await?;
     }
     if let Some(node) = action.check {
-        let request = CheckRequest {
-            instance: InstanceId::new(instance_id(scenario, node)),
-            by: "a person".to_owned(),
-            reason: "wanted back".to_owned(),
-        };
-        let machine = &cloud.state_machine_arn;
-        acted = cloud
-            .stepfunctions
-            .start(machine, None, request.event())
-            .is_ok();
+        acted = operator::check(cloud, &InstanceId::new(instance_id(scenario, node)));
     }
     if let Some(node) = action.break_gpu {
         let id = instance_id(scenario, node);
@@ -304,29 +295,6 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
         }
     }
     Ok(acted)
-}
-
-/// As `gpu-recovery quarantine` does it: beside the hold of a recovery, or at once.
-async fn quarantine(cloud: &Cloud, id: &InstanceId) -> Result<bool, WorkerError> {
-    const WHO: &str = "a person";
-    const WHY: &str = "wanted out of service";
-    let context = cloud.lambda.context("person");
-    let Some(view) = cloud.fleet.instance(id.as_str()) else {
-        return Ok(false);
-    };
-    let arn = ContainerInstanceArn::new(view.arn);
-    let seen = context.instances.get(id).await?;
-    let hands = &context.instances;
-    let written = match seen.as_ref().filter(|seen| seen.holder.is_some()) {
-        Some(held) => hands.ask_to_keep_out(held, WHO, WHY).await?,
-        None => {
-            hands
-                .quarantine_by_hand(id, &arn, seen.as_ref(), WHO, WHY)
-                .await?
-        }
-    };
-    context.fleet.drain(&arn).await?;
-    Ok(written.is_some())
 }
 
 /// Waits until all that is scheduled has happened, every execution has ended and nothing new has started for a while;

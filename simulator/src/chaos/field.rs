@@ -1,0 +1,114 @@
+//! What the field has and the first draws lack: all settings, kernels that say what is wrong, ranks that are deaf to SIGTERM,
+//! that are interrupted or want for memory, trainers that ask for no recovery, and operators who quarantine and check.
+
+use super::{
+    dice::Dice,
+    plan::{Deed, Job, Node, Plan},
+};
+use crate::ecs::{GpuHealth, OnSigterm, Run};
+use std::time::Duration;
+
+/// Xids of hardware, as often as they come (Meta's Llama 3 report has GPU and HBM first), and two that a trainer makes itself.
+const XIDS: [(u32, u32); 8] = [
+    (5, 79),
+    (4, 48),
+    (3, 94),
+    (3, 95),
+    (2, 119),
+    (1, 54),
+    (2, 31),
+    (1, 13),
+];
+/// What healthy nodes log when another is lost: preemptive removal, and a link's error.
+const ECHOES: [(u32, u32); 3] = [(4, 45), (2, 43), (1, 74)];
+
+impl Plan {
+    /// Drawn by dice of their own, so that a seed's other draws are what they were before there was this.
+    pub(super) fn like_the_field(&mut self) {
+        let dice = Dice::new(self.seed, "field");
+        self.policies(&dice);
+        for job in &mut self.jobs {
+            ends(&dice, job);
+        }
+        let gang_aborts = self.jobs.iter().any(|job| {
+            let gang = |run: &Run| matches!(run, Run::AbortsWithGang { .. });
+            job.ranks.iter().any(gang)
+        });
+        for node in &mut self.nodes {
+            kernel(&dice, node, gang_aborts);
+        }
+        self.hands(&dice);
+    }
+
+    fn policies(&mut self, dice: &Dice) {
+        let mut set = |name: &str, value: &str| {
+            self.settings.insert(name.to_owned(), value.to_owned());
+        };
+        set(
+            "MAX_FAULTS_PER_MONTH",
+            dice.weigh(&[(1, "1"), (4, "2"), (7, "3")]),
+        );
+        if dice.chance(0.6) {
+            set("HEALTHY_POLICY", "relaunch");
+        }
+        if dice.chance(0.2) {
+            set("PERSON_STOP", "leave");
+        }
+        if let Some(policy) = dice.weigh(&[(17, None), (2, Some("tell")), (1, Some("ignore"))]) {
+            set("OTHER_EXIT_POLICY", policy);
+        }
+    }
+
+    fn hands(&mut self, dice: &Dice) {
+        if dice.chance(0.75) {
+            return;
+        }
+        let nodes = self.nodes.len();
+        for _ in 0..dice.between(1, 3) {
+            let node = dice.below(nodes);
+            let at = dice.seconds(60, 5400);
+            if dice.chance(0.5) {
+                self.deeds.push((at, Deed::Quarantine { node }));
+            }
+            let late = dice.seconds(1, 3600);
+            self.deeds.push((at + late, Deed::Check { node }));
+        }
+        self.deeds.sort_by_key(|(at, _)| *at);
+    }
+}
+
+/// Some ranks end otherwise than by a code of their own.
+fn ends(dice: &Dice, job: &mut Job) {
+    if dice.chance(0.25) {
+        job.on_sigterm = OnSigterm::Ignores;
+    }
+    let otherwise = dice.chance(0.2);
+    for run in &mut job.ranks {
+        let Run::Exits { after, code: 1 } = run else {
+            continue;
+        };
+        let after = *after;
+        if otherwise {
+            *run = match dice.below(10) {
+                0..=2 => Run::Exits { after, code: 93 },
+                3..=5 => Run::OutOfMemory { after },
+                6..=7 => Run::Interrupted { after, code: 143 },
+                _ => Run::Interrupted { after, code: 0 },
+            };
+        }
+    }
+}
+
+/// A bad GPU's kernel mostly says so; the other nodes of a lost gang log echoes, now and then.
+fn kernel(dice: &Dice, node: &mut Node, gang_aborts: bool) {
+    let age = Duration::from_secs(dice.between(1, 90).into());
+    if node.gpu != GpuHealth::Healthy {
+        if dice.chance(0.6) {
+            node.kernel.push((age, dice.weigh(&XIDS)));
+        }
+    } else if gang_aborts && dice.chance(0.15) {
+        node.kernel.push((age, dice.weigh(&ECHOES)));
+    } else if dice.chance(0.01) {
+        node.kernel.push((age, dice.weigh(&XIDS)));
+    }
+}
