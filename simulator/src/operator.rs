@@ -27,8 +27,11 @@ pub(crate) async fn quarantine(cloud: &Cloud, id: &InstanceId) -> Result<bool, W
                 .await?
         }
     };
+    if written.is_none() {
+        return Ok(false);
+    }
     context.fleet.drain(&arn).await?;
-    Ok(written.is_some())
+    Ok(true)
 }
 
 /// As `gpu-recovery check` does it. False where Step Functions starts nothing.

@@ -91,6 +91,40 @@ async fn the_ranks_of_the_attempt_before_expire_and_those_that_run_do_not() {
     assert_eq!(expire(w.ranks(2).await), 0);
 }
 
+/// Seed 48 of the schedules that draw like the field.
+#[tokio::test(start_paused = true)]
+async fn promise_4_a_relaunch_that_fails_after_its_commit_is_told_also_when_the_job_has_moved_on() {
+    let (w, recovery) = stopped_job(2).await;
+    w.wire().faults().set_plan(|call| match call.action {
+        "PutItem" if call.role() == RELAUNCH && call.nth > 2 => Fault::Fail {
+            code: "AccessDeniedException".to_owned(),
+            status: 400,
+            message: "not now".to_owned(),
+        },
+        _ => Fault::Proceed,
+    });
+    let error = w.call(RELAUNCH, input(&recovery)).await.unwrap_err();
+    assert_eq!(error.name(), "AwsRejected");
+    w.wire().faults().set_plan(|_| Fault::Proceed);
+    assert_eq!(w.job_record().await.attempt, 2, "it is committed");
+    // The next failure, and its recovery.
+    let event = w.exit_task(&w.task_of(JOB, 2, 1).await, Some(1)).await;
+    let second = w.claim_with(event).await;
+    w.outcome("stop-siblings", second.input(json!({})), "Stopped")
+        .await;
+    let answer = w.outcome(RELAUNCH, input(&second), "Relaunched").await;
+    assert_eq!(
+        (answer["attempt"].clone(), answer["movedOn"].clone()),
+        (json!(3), Value::Null)
+    );
+    // The first is redriven.
+    let late = w.outcome(RELAUNCH, input(&recovery), "Relaunched").await;
+    assert_eq!(
+        (late["attempt"].clone(), late["movedOn"].clone()),
+        (json!(2), json!(true))
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_rank_is_started_as_it_was_and_pinned() {
     let (w, recovery) = stopped_job(3).await;
@@ -386,6 +420,7 @@ async fn a_job_that_another_execution_has_relaunched_is_lost() {
         json!({ "S": w.running_execution() }),
     )
     .await;
+    w.edit_job(JOB, "job", "attempts", Value::Null).await;
     let before = w.running_tasks().len();
     let error = w.call(RELAUNCH, input(&recovery)).await.unwrap_err();
     assert_eq!(error.name(), "ClaimLost");

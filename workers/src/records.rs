@@ -244,6 +244,9 @@ pub struct AttemptRecord {
     /// When its first rank ended abnormally.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<i64>,
+    /// The execution that started it, of a relaunch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ExecutionArn>,
 }
 
 impl JobRecord {
@@ -337,10 +340,20 @@ impl JobRecord {
                 attempt: self.attempt,
                 running_at,
                 ended_at: Some(ended_at),
+                by: None,
             }),
         }
         let surplus = attempts.len().saturating_sub(100);
         attempts.split_off(surplus)
+    }
+
+    /// True when this execution has started this attempt, also when the job has moved on since.
+    pub fn was_relaunched_by(&self, execution: &ExecutionArn, attempt: u32) -> bool {
+        let started = |known: &AttemptRecord| {
+            known.attempt == attempt && known.by.as_ref() == Some(execution)
+        };
+        let current = self.attempt == attempt && self.relaunched_by.as_ref() == Some(execution);
+        current || self.attempts.iter().any(started)
     }
 
     /// True when nothing more happens to the job.

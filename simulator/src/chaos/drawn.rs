@@ -17,7 +17,6 @@ impl Plan {
                 Node {
                     id: format!("{kind}-0c4a05{n:011x}"),
                     gpu: spec.gpu.into(),
-                    xid: spec.kernel.last().map(|line| line.xid),
                     relapses: None,
                     reboot: spec.reboot.into(),
                     ssm: spec.ssm.into(),

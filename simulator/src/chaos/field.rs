@@ -3,10 +3,10 @@
 
 use super::{
     dice::Dice,
-    plan::{Deed, Job, Node, Plan},
+    plan::{Deed, Job, Later, Node, Plan},
 };
-use crate::ecs::{GpuHealth, OnSigterm, Run};
-use std::time::Duration;
+use crate::ecs::{GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent};
+use std::{collections::BTreeSet, time::Duration};
 
 /// Xids of hardware, as often as they come (Meta's Llama 3 report has GPU and HBM first), and two that a trainer makes itself.
 const XIDS: [(u32, u32); 8] = [
@@ -15,7 +15,7 @@ const XIDS: [(u32, u32); 8] = [
     (3, 94),
     (3, 95),
     (2, 119),
-    (1, 54),
+    (1, 140),
     (2, 31),
     (1, 13),
 ];
@@ -27,8 +27,12 @@ impl Plan {
     pub(super) fn like_the_field(&mut self) {
         let dice = Dice::new(self.seed, "field");
         self.policies(&dice);
+        let well = dice.chance(0.93);
+        if well {
+            self.can_recover(&dice);
+        }
         for job in &mut self.jobs {
-            ends(&dice, job);
+            ends(&dice, job, if well { 0.08 } else { 0.3 });
         }
         let gang_aborts = self.jobs.iter().any(|job| {
             let gang = |run: &Run| matches!(run, Run::AbortsWithGang { .. });
@@ -48,7 +52,7 @@ impl Plan {
             "MAX_FAULTS_PER_MONTH",
             dice.weigh(&[(1, "1"), (4, "2"), (7, "3")]),
         );
-        if dice.chance(0.6) {
+        if dice.chance(0.8) {
             set("HEALTHY_POLICY", "relaunch");
         }
         if dice.chance(0.2) {
@@ -57,6 +61,49 @@ impl Plan {
         if let Some(policy) = dice.weigh(&[(17, None), (2, Some("tell")), (1, Some("ignore"))]) {
             set("OTHER_EXIT_POLICY", policy);
         }
+    }
+
+    /// Most nodes come back from a reboot, and most faults go with it: else hardly a schedule would relaunch.
+    fn can_recover(&mut self, dice: &Dice) {
+        for node in &mut self.nodes {
+            if dice.chance(0.05) {
+                continue;
+            }
+            node.reboot = RebootOutcome::Returns;
+            node.ssm = SsmAgent::Running;
+            node.relapses = None;
+            for orders in [&mut node.orders.0, &mut node.orders.1] {
+                orders.lost = false;
+                orders.late = orders.late.filter(|late| *late < Duration::from_secs(60));
+            }
+            if node.gpu != GpuHealth::Healthy {
+                node.gpu = GpuHealth::FaultUntilReboot;
+            }
+        }
+        self.deeds.retain(|(_, deed)| {
+            let hinders = matches!(
+                deed,
+                Deed::Cordon { .. } | Deed::Deregister { .. } | Deed::StopTask { .. }
+            );
+            !hinders || dice.chance(0.3)
+        });
+        // A node that runs another job's task is not rebooted.
+        let mut taken = BTreeSet::new();
+        if dice.chance(0.9) {
+            self.jobs
+                .retain(|job| job.nodes.iter().all(|node| taken.insert(*node)));
+        }
+        for job in &mut self.jobs {
+            if matches!(job.later, Later::DoesNotStart { .. }) && dice.chance(0.7) {
+                job.later = Later::RunsOn;
+            }
+        }
+        for attempts in self.jobs.iter_mut().map(|job| &mut job.recovery_attempts) {
+            *attempts = attempts.map_or(Some(2), Some);
+        }
+        self.settings.remove("MAX_FAULTY_INSTANCES");
+        self.settings
+            .insert("MAX_FAULTS_PER_MONTH".to_owned(), "3".to_owned());
     }
 
     fn hands(&mut self, dice: &Dice) {
@@ -78,11 +125,11 @@ impl Plan {
 }
 
 /// Some ranks end otherwise than by a code of their own.
-fn ends(dice: &Dice, job: &mut Job) {
+fn ends(dice: &Dice, job: &mut Job, share: f64) {
     if dice.chance(0.25) {
         job.on_sigterm = OnSigterm::Ignores;
     }
-    let otherwise = dice.chance(0.2);
+    let otherwise = dice.chance(share);
     for run in &mut job.ranks {
         let Run::Exits { after, code: 1 } = run else {
             continue;

@@ -8,10 +8,7 @@ use crate::{
     ssm::{PROBE, REBOOT},
     stand_by::stand_by,
 };
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::collections::BTreeMap;
 use workers::{
     desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId, Pool},
@@ -35,34 +32,11 @@ pub(super) fn furnish(cloud: &Cloud, plan: &Plan, jobs: &[Job]) {
     for spare in &plan.spares {
         stand_by(cloud, &plan.nodes[*spare].id, Pool::default().as_str());
     }
-    log_at_first_end(cloud, plan);
     let attempts = attempts(jobs.iter().map(|job| job.id.as_str()));
     let jobs: BTreeMap<String, Job> = jobs.iter().map(|j| (j.id.clone(), j.clone())).collect();
     cloud
         .fleet
         .on_job_task(move |task| behaviour(task, &attempts, &jobs).unwrap_or_default());
-}
-
-/// Lets the kernels tell their Xids, once, when the first task has ended.
-fn log_at_first_end(cloud: &Cloud, plan: &Plan) {
-    let told: Vec<(String, u32)> = plan
-        .nodes
-        .iter()
-        .filter_map(|node| Some((node.id.clone(), node.xid?)))
-        .collect();
-    let (fleet, clock) = (cloud.fleet.clone(), cloud.clock);
-    let logged = AtomicBool::new(false);
-    cloud.bus.on_put(move |event| {
-        let ended = event["detail-type"] == "ECS Task State Change"
-            && event["detail"]["lastStatus"] == "STOPPED";
-        if !ended || logged.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let now = clock.now();
-        for (node, xid) in &told {
-            fleet.change_host(node, |host| host.kernel.push((now, *xid)));
-        }
-    });
 }
 
 fn behaviour(

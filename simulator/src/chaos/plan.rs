@@ -37,8 +37,6 @@ pub struct Plan {
 pub struct Node {
     pub id: String,
     pub gpu: GpuHealth,
-    /// The Xid that its kernel has logged when the first task ends.
-    pub xid: Option<u32>,
     /// So long after each reboot the GPU is bad again, if it was mended.
     pub relapses: Option<Duration>,
     pub reboot: RebootOutcome,
@@ -177,11 +175,12 @@ impl Node {
         Self {
             id: id.to_owned(),
             gpu: GpuHealth::Healthy,
-            xid: None,
             relapses: None,
             reboot: RebootOutcome::Returns,
             ssm: SsmAgent::Running,
             orders: (Fate::default(), Fate::default()),
+            kernel: Vec::new(),
+            driver_action: None,
         }
     }
 }
@@ -250,17 +249,12 @@ impl Plan {
         plan
     }
 
-    /// Spares, and kernels that say which node is bad: by dice of their own, too.
+    /// Spares: by dice of their own, too.
     fn stand_by(&mut self) {
         let dice = Dice::new(self.seed, "spares");
         let spares = dice.weigh(&[(4, 0), (4, 1), (2, 2), (1, 4)]);
         if spares == 0 {
             return;
-        }
-        for node in &mut self.nodes {
-            let bad = node.gpu != GpuHealth::Healthy;
-            let xid = dice.weigh(&[(3, None), (2, Some(79)), (1, Some(48)), (1, Some(63))]);
-            node.xid = xid.filter(|_| bad || dice.chance(0.05));
         }
         let first = self.nodes.len();
         for nth in first..first + spares {
@@ -304,7 +298,6 @@ fn nodes(dice: &Dice, size: usize) -> Vec<Node> {
             Node {
                 id: format!("{kind}-0c4a05{n:011x}"),
                 gpu: GpuHealth::Healthy,
-                xid: None,
                 relapses: dice
                     .chance(0.06)
                     .then(|| dice.pick(&[1, 400, 700, 1000, 2000]))

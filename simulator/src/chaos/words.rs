@@ -60,9 +60,6 @@ fn node(node: &Node) -> Option<String> {
     if node.gpu != GpuHealth::Healthy {
         said.push(format!("GPUs {}", node.gpu));
     }
-    if let Some(xid) = node.xid {
-        said.push(format!("its kernel tells Xid {xid}"));
-    }
     if node.reboot != RebootOutcome::Returns {
         said.push(format!("{} when it is rebooted", node.reboot));
     }

@@ -608,6 +608,7 @@ impl Jobs {
             attempt: next,
             running_at: Some(now),
             ended_at: None,
+            by: Some(by.clone()),
         });
         let attempts = to_attribute(&attempts)?;
         let (set_done, remove_done) = if done.is_empty() {

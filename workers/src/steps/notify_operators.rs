@@ -260,6 +260,7 @@ mod tests {
             attempt: 2,
             ranks: 8,
             recoveries_in_a_day: 1,
+            moved_on: false,
         });
         let message = compose(&input, &settings(), NOW);
         assert_eq!(

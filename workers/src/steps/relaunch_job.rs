@@ -26,7 +26,9 @@ use crate::{
     },
     error::Unplaced,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
-    records::{InstanceStatus, JobRecord, RankRecord, RankStatus, launch::LaunchSpec, rank_key},
+    records::{
+        InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus, launch::LaunchSpec, rank_key,
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,6 +66,9 @@ pub enum RelaunchJobOutcome {
         /// How many recoveries the job has had in 24 hours, this one included.
         #[serde(default)]
         recoveries_in_a_day: u32,
+        /// The attempt has ended since: this call comes late, as after a redrive.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        moved_on: bool,
     },
     /// An operator stopped a rank while the others started: all are stopped, the job is USER_STOPPED.
     StoppedByUser { failure: Failure },
@@ -92,12 +97,12 @@ async fn outcome(
 ) -> Result<RelaunchJobOutcome, WorkerError> {
     if let Some(job) = committed(ctx, input).await? {
         // An earlier call of ours committed, and its answer was lost.
-        return Ok(relaunched(ctx, &job));
+        return Ok(relaunched(ctx, &job, input.attempt + 1));
     }
     match relaunch(ctx, input).await {
         // Or it commits just now: a call that Step Functions has given up goes on for a while.
         Err(WorkerError::ClaimLost(why)) => match committed(ctx, input).await? {
-            Some(job) => Ok(relaunched(ctx, &job)),
+            Some(job) => Ok(relaunched(ctx, &job, input.attempt + 1)),
             None => stopped_already(ctx, input, why).await,
         },
         ended => ended,
@@ -110,9 +115,7 @@ async fn committed(
     input: &RelaunchJobInput,
 ) -> Result<Option<JobRecord>, WorkerError> {
     let job = ctx.jobs.get(&input.job_id).await?;
-    Ok(job.filter(|job| {
-        job.relaunched_by.as_ref() == Some(&input.execution) && job.attempt == input.attempt + 1
-    }))
+    Ok(job.filter(|job| job.was_relaunched_by(&input.execution, input.attempt + 1)))
 }
 
 /// What an earlier call of ours has ended for an operator: its answer was lost.
@@ -171,7 +174,7 @@ async fn relaunch(
     };
     let ended = launch(ctx, &job, &plan, running, input, until).await;
     let (error, launch) = match ended {
-        Ok(Ended::Committed(job)) => return Ok(relaunched(ctx, &job)),
+        Ok(Ended::Committed(job)) => return Ok(relaunched(ctx, &job, attempt + 1)),
         Ok(Ended::StoppedByUser {
             launched,
             rank,
@@ -185,7 +188,7 @@ async fn relaunch(
         // The next call goes on with it: the client tokens make its tasks the same.
         WorkerError::AwsUnavailable(_) | WorkerError::OutOfTime(_) => Err(error),
         error => match give_up(ctx, job, execution, launch, error, until).await {
-            Ok(job) => Ok(relaunched(ctx, &job)),
+            Ok(job) => Ok(relaunched(ctx, &job, attempt + 1)),
             Err(error) => Err(note_refused(ctx, input, error).await?),
         },
     }
@@ -344,12 +347,14 @@ async fn running_so_far(
     Ok(all_run.then(|| recorded.into_iter().map(|rank| (rank.rank, rank)).collect()))
 }
 
-fn relaunched(ctx: &Context, job: &JobRecord) -> RelaunchJobOutcome {
+fn relaunched(ctx: &Context, job: &JobRecord, attempt: u32) -> RelaunchJobOutcome {
+    let runs = matches!(job.status, JobStatus::InProgress | JobStatus::Complete);
     RelaunchJobOutcome::Relaunched {
         recoveries_in_a_day: job.recoveries_since(ctx.clock.epoch_seconds() - DAY_SECONDS),
         job_id: job.job_id.clone(),
-        attempt: job.attempt,
+        attempt,
         ranks: job.nodes,
+        moved_on: job.attempt != attempt || !runs,
     }
 }
 

@@ -50,9 +50,15 @@ pub fn headline(input: &NotifyOperatorsInput, took: Option<i64>) -> String {
                 attempt,
                 ranks,
                 recoveries_in_a_day,
+                moved_on,
                 ..
             }),
         ) => {
+            if *moved_on {
+                return format!(
+                    "Job {job} was relaunched as attempt {attempt}, which has ended since: this message is late."
+                );
+            }
             let all = match ranks {
                 1 => "its only rank is RUNNING".to_owned(),
                 _ => format!("all {ranks} ranks are RUNNING"),
