@@ -452,6 +452,26 @@ def a_gpu_that_stays_faulty_is_quarantined(system):
     assert system.item(JOBS, job_id=job, record="job")["status"] == "FAILED"
 
 
+def a_quarantined_instance_that_passes_a_check_by_hand_is_in_service(system):
+    items = system.dynamodb.scan(TableName=INSTANCES)["Items"]
+    instance = next(i["instance_id"]["S"] for i in items if i["status"]["S"] == "QUARANTINED")
+    system.mock(RunDcgm=[dcgm(0)])
+    # What `gpu-recovery check` starts.
+    event = {
+        "source": "gpu-recovery",
+        "detail-type": "GPU Instance Check",
+        "detail": {"instance": instance, "by": "ann", "reason": "GPU 5 replaced"},
+    }
+    started = system.states.start_execution(stateMachineArn=f"{MACHINE}:live", input=json.dumps(event))
+    end = system.ended(started["executionArn"])
+    assert end["status"] == "SUCCEEDED", (end, system.path(started["executionArn"]))
+    assert system.path(started["executionArn"])[-2:] == ["EndCheck", "NotifyOperators"], end
+    assert system.message()[0]["event"] == "InstanceChecked"
+    assert system.item(INSTANCES, instance_id=instance)["status"] == "AVAILABLE"
+    status = [i["status"] for i in system.fleet.instances.values() if i["ec2InstanceId"] == instance]
+    assert status == ["ACTIVE"], status
+
+
 def every_rank_done_completes_the_job(system):
     job, tasks = system.job(2)
     for nth, (task, _) in enumerate(tasks):
@@ -546,6 +566,7 @@ TESTS = [
     two_ranks_that_fail_at_once_are_one_recovery,
     healthy_gpus_fail_the_job_and_reboot_nothing,
     a_gpu_that_stays_faulty_is_quarantined,
+    a_quarantined_instance_that_passes_a_check_by_hand_is_in_service,
     every_rank_done_completes_the_job,
     a_stop_that_nobody_was_told_of_is_found_by_looking,
     our_own_stops_and_health_checks_start_nothing,

@@ -4,6 +4,7 @@ Answers on a port of its own; the recorder sends it what is signed for ECS.
 """
 
 import json
+import re
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -126,6 +127,11 @@ class Fleet:
                 task = self.task(key, body.get("startedBy", ""))
                 return {"tasks": [self.tasks[task]], "failures": []}
         return {"tasks": [], "failures": [{"reason": "MemberOf placement constraint unsatisfied."}]}
+
+    def ListContainerInstances(self, body):
+        wanted = re.fullmatch(r"ec2InstanceId == '([^']+)'", body.get("filter", ""))
+        found = [i for i, kept in self.instances.items() if not wanted or kept["ec2InstanceId"] == wanted[1]]
+        return {"containerInstanceArns": found}
 
     def DescribeContainerInstances(self, body):
         found = [self.instances[i] for i in body["containerInstances"] if i in self.instances]
