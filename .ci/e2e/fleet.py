@@ -129,6 +129,9 @@ class Fleet:
         return {"tasks": [], "failures": [{"reason": "MemberOf placement constraint unsatisfied."}]}
 
     def ListContainerInstances(self, body):
+        # None is marked as a spare here.
+        if "gpu-recovery.spare" in body.get("filter", ""):
+            return {"containerInstanceArns": []}
         wanted = re.fullmatch(r"ec2InstanceId == '([^']+)'", body.get("filter", ""))
         found = [i for i, kept in self.instances.items() if not wanted or kept["ec2InstanceId"] == wanted[1]]
         return {"containerInstanceArns": found}
