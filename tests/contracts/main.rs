@@ -7,5 +7,6 @@ mod contributing;
 mod definition;
 mod design;
 mod format;
+mod pages;
 mod paths;
 mod schemas;
