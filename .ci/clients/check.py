@@ -14,6 +14,7 @@ import botocore.config
 import botocore.exceptions
 import cases
 import cli
+import launcher
 from sandbox import Sandbox
 from shapes import Judge
 
@@ -257,6 +258,7 @@ def main(program, tools):
                 about = f"{service}:{operation}"
                 results.check(about in seen, f"{about} is offered, and no case calls it")
         judge_memory(results, sandbox, client)
+    launcher.judge(results, program)
     by_cli = cli.judge(results, program, Path(tools))
     judge_pace(results, program)
     judge_page(results, table(offered, seen, by_cli))
