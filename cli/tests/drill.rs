@@ -810,3 +810,31 @@ fn a_page_goes_to_a_file_and_of_a_scenario_only() {
     );
     refused(&drill(&["--chaos", "--html", "x.html"]), &["--html"]);
 }
+
+/// A line without the time at its beginning, which moves with every call that a step makes.
+fn untimed(line: &str) -> &str {
+    match line.split_once(' ') {
+        Some((time, rest)) if time.starts_with('+') => rest.trim_start_matches([' ', '└']),
+        _ => line,
+    }
+}
+
+#[test]
+fn the_readme_shows_lines_that_the_drill_prints_in_their_order() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```text\n").unwrap();
+    let (shown, _) = rest.split_once("```").unwrap();
+    let output = program().env("COLUMNS", "120").output().unwrap();
+    let printed = text(&output.stdout);
+    let mut printed = printed.lines().map(untimed);
+    let mut count = 0;
+    for line in shown.lines().filter(|line| *line != "...") {
+        let line = untimed(line);
+        assert!(
+            printed.any(|p| p == line),
+            "the drill prints no \"{line}\" there"
+        );
+        count += 1;
+    }
+    assert!(count > 5, "{count} lines");
+}

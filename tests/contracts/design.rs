@@ -148,6 +148,19 @@ fn every_variable_of_an_execution_is_in_the_design_with_the_states_that_assign_a
 }
 
 #[test]
+fn every_state_that_the_design_explains_is_in_the_definition() {
+    let known = states();
+    let rows = table("## The states");
+    assert!(rows.len() > 15, "{} rows", rows.len());
+    for name in rows.iter().flat_map(|row| row[0].split(", ")) {
+        assert!(
+            known.iter().any(|(state, _)| state == name),
+            "no state {name}"
+        );
+    }
+}
+
+#[test]
 fn the_promises_are_the_same_in_the_design_and_in_the_readme() {
     let (_, rest) = PAGE.split_once("<!-- promises -->\n").unwrap();
     let (promises, _) = rest.split_once("\n<!-- end -->").unwrap();
