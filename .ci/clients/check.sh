@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lets boto3 and the AWS CLI work on the sandbox: every operation that it offers, the README's launcher, every aws command that the
-# docs, the doctor and the messages print. Writes the table of docs/sandbox.md with UPDATE_CLIENTS=1; compares it otherwise.
+# docs and the doctor print. Writes the table of docs/sandbox.md with UPDATE_CLIENTS=1; compares it otherwise.
 #
 #   .ci/clients/check.sh
 #

@@ -1,4 +1,4 @@
-"""The aws commands that docs, doctor and messages print, run by the AWS CLI on the sandbox."""
+"""The aws commands that docs and doctor print, run by the AWS CLI on the sandbox."""
 
 import importlib.util
 import json
@@ -54,13 +54,6 @@ def in_doctor(sandbox):
             yield "doctor", finding["check"]
 
 
-def in_messages(sandbox):
-    """What the messages to the operators print: a command is the rest of its line."""
-    for message in sandbox.control("messages")["messages"]:
-        for command in re.findall(r"(?:^|\s)(aws [a-z0-9-]+ [a-z0-9-]+ .*)$", message["message"], re.MULTILINE):
-            yield f"message {message['subject']!r}", command
-
-
 def before(sandbox):
     """What the pages' own lines set, for this account."""
     return f"""
@@ -95,7 +88,7 @@ class Judged:
 
     def __init__(self, results, tools):
         self.results, self.tools = results, tools
-        self.done, self.called, self.kinds = set(), set(), set()
+        self.done, self.called = set(), set()
 
     def run(self, sandbox, found):
         for where, command in found:
@@ -108,8 +101,6 @@ class Judged:
             self.results.check(well, f"{where}: {command}\n     {done.stderr.strip() or done.stdout.strip()}")
             if refusal is None and operation(command):
                 self.called.add(operation(command))
-            if where.startswith("message"):
-                self.kinds.add(operation(command))
 
 
 def judge(results, program, tools):
@@ -119,19 +110,12 @@ def judge(results, program, tools):
         sandbox.passes(120)
         sandbox.do("break-gpu", node=1, gpu="fault-until-reboot")
         sandbox.passes(3600)
-        judged.run(sandbox, in_messages(sandbox))
+        # A health check of the last hour: ECS forgets stopped tasks, and the pages look at one.
         sandbox.do("break-gpu", node=2, gpu="isolate")
-        sandbox.passes(120)
-        sandbox.do("abort-execution")
         sandbox.passes(600)
-        # Its own command redrives it.
-        judged.run(sandbox, in_messages(sandbox))
-        sandbox.passes(3600)
-        judged.run(sandbox, in_messages(sandbox))
         # The pages wait for a health check, which takes two minutes.
         sandbox.control("time", {"turn": "go", "speed": 600})
         judged.run(sandbox, [*in_doctor(sandbox), *in_pages()])
-    wanted = {"states:redriveexecution", "dynamodb:getitem"}
-    results.check(wanted <= judged.kinds, f"no message has the commands of {sorted(wanted - judged.kinds)}")
-    print(f"{len(judged.done)} aws commands of pages, doctor and messages", flush=True)
+    results.check(len(judged.done) > 15, f"only {len(judged.done)} aws commands")
+    print(f"{len(judged.done)} aws commands of pages and doctor", flush=True)
     return judged.called
