@@ -53,8 +53,15 @@ impl Step for ReleaseSuspects {
                 .recoveries
                 .iter()
                 .find(|r| r.instance == place.instead);
-            // What was not brought back is quarantined, or gone.
-            if repair.is_some_and(|repair| !repair.recovered) {
+            // What was not brought back is quarantined, or gone: of that one the hold ends here.
+            if let Some(repair) = repair.filter(|repair| !repair.recovered) {
+                let (suspect, job) = (&place.instead, &input.job_id);
+                ctx.instances
+                    .note_verdict(suspect, job, &repair.detail, None)
+                    .await?;
+                ctx.instances
+                    .release(suspect, job, &input.execution)
+                    .await?;
                 continue;
             }
             let (verdict, boot) = match (repair, check) {

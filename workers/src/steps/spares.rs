@@ -1,5 +1,9 @@
 //! Holds on spares: kept, or let go on every way out.
 
+use super::{
+    quarantine_instance::{Order, quarantine},
+    take_back::take_back,
+};
 use crate::{
     Context, WorkerError,
     aws::pace,
@@ -49,11 +53,29 @@ pub(super) async fn leave_places(
 ) -> Result<(), WorkerError> {
     pace::DYNAMODB
         .each(places, |place| async move {
+            // Of an execution that has lost the job: nobody else would end its hold.
+            let broken_off = take_back(ctx, &place.instead, job, by).await?;
             if place.repair {
-                ctx.instances.keep_for_repair(&place.instead, job, by).await
-            } else {
-                ctx.instances.release(&place.instead, job, by).await
+                return ctx.instances.keep_for_repair(&place.instead, job, by).await;
             }
+            if broken_off {
+                let order = Order {
+                    instance: &place.instead,
+                    job,
+                    rank_arn: None,
+                    by,
+                    reason: "unchecked: its repair was broken off",
+                    fault: false,
+                };
+                quarantine(ctx, order).await?;
+                return Ok(false);
+            }
+            // What the check found bad is quarantined by then, or gone from the cluster.
+            let why = "left for a spare: it could not be repaired or placed on";
+            ctx.instances
+                .note_verdict(&place.instead, job, why, None)
+                .await?;
+            ctx.instances.release(&place.instead, job, by).await
         })
         .await
         .into_iter()
