@@ -61,6 +61,12 @@ class Fleet:
             "ec2InstanceId": ec2_id,
             "status": "ACTIVE",
             "agentConnected": True,
+            "registeredResources": [{"name": "GPU", "type": "STRINGSET", "stringSetValue": ["GPU-0"]}],
+            "remainingResources": [{"name": "GPU", "type": "STRINGSET", "stringSetValue": ["GPU-0"]}],
+            "attributes": [
+                {"name": "ecs.instance-type", "value": "p5.48xlarge"},
+                {"name": "ecs.availability-zone", "value": "us-east-1a"},
+            ],
         }
         return key
 
@@ -129,9 +135,10 @@ class Fleet:
         return {"tasks": [], "failures": [{"reason": "MemberOf placement constraint unsatisfied."}]}
 
     def ListContainerInstances(self, body):
-        # None is marked as a spare here.
-        if "gpu-recovery.spare" in body.get("filter", ""):
-            return {"containerInstanceArns": []}
+        marked = re.fullmatch(r"attribute:([^ ]+) == '([^']+)'", body.get("filter", ""))
+        if marked:
+            attribute = {"name": marked[1], "value": marked[2]}
+            return {"containerInstanceArns": [i for i, kept in self.instances.items() if attribute in kept["attributes"]]}
         wanted = re.fullmatch(r"ec2InstanceId == '([^']+)'", body.get("filter", ""))
         found = [i for i, kept in self.instances.items() if not wanted or kept["ec2InstanceId"] == wanted[1]]
         return {"containerInstanceArns": found}
@@ -139,6 +146,19 @@ class Fleet:
     def DescribeContainerInstances(self, body):
         found = [self.instances[i] for i in body["containerInstances"] if i in self.instances]
         return {"containerInstances": found, "failures": []}
+
+    def PutAttributes(self, body):
+        for attribute in body["attributes"]:
+            kept = self.instances[attribute["targetId"]]["attributes"]
+            kept[:] = [a for a in kept if a["name"] != attribute["name"]]
+            kept.append({"name": attribute["name"], "value": attribute["value"]})
+        return {"attributes": body["attributes"]}
+
+    def DeleteAttributes(self, body):
+        for attribute in body["attributes"]:
+            kept = self.instances[attribute["targetId"]]["attributes"]
+            kept[:] = [a for a in kept if a["name"] != attribute["name"]]
+        return {"attributes": body["attributes"]}
 
     def UpdateContainerInstancesState(self, body):
         found = [self.instances[i] for i in body["containerInstances"]]
