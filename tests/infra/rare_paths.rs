@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use simulator::{faults::Fault, wire::CallRecord};
 use std::future::Future;
 use tests::{JOB, Recovery, World, fixtures, instance_id};
+use workers::records::InstanceStatus;
 
 /// Every call of all of them.
 pub fn calls() -> Vec<CallRecord> {
@@ -24,6 +25,7 @@ pub fn calls() -> Vec<CallRecord> {
         played(a_stop_that_nobody_was_told_of_is_found()),
         played(a_job_that_an_operator_stopped_is_not_looked_at_when_no_rank_runs()),
         played(an_instance_whose_check_by_hand_died_is_checked_again()),
+        played(a_node_whose_repair_was_broken_off_is_quarantined_when_the_job_leaves_it()),
         played(a_half_started_relaunch_is_undone_before_spares_are_held()),
     ]
     .concat()
@@ -121,6 +123,23 @@ async fn an_instance_that_an_ended_recovery_left_cordoned_is_checked_again() -> 
     w.outcome("stop-siblings", second.input(json!({})), "Stopped")
         .await;
     assert_eq!(w.ecs_status(1), "ACTIVE");
+    w
+}
+
+async fn a_node_whose_repair_was_broken_off_is_quarantined_when_the_job_leaves_it() -> World {
+    let w = World::with_job(2).await;
+    w.stand_by(2, "default");
+    let first = w.claim_and_cordon(1).await;
+    w.end(&first.execution);
+    let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
+    let suspects = json!([{ "instance": instance_id(1), "rank": 1 }]);
+    let hold = json!({ "suspects": suspects, "repair": false, "refusedBefore": null });
+    let held = w.outcome("hold-spares", second.input(hold), "Held").await;
+    let relaunch = second.input(json!({ "instances": [], "places": held["places"] }));
+    w.outcome("relaunch-job", relaunch, "Relaunched").await;
+    let record = w.instance_record(1).await;
+    assert_eq!(record.status, InstanceStatus::Quarantined);
+    assert_eq!(w.ecs_status(1), "DRAINING");
     w
 }
 
