@@ -524,6 +524,13 @@ pub struct InstanceRecord {
 }
 
 impl InstanceRecord {
+    /// True when the last word on the instance is a fault that a check has found.
+    pub fn was_found_faulty(&self) -> bool {
+        let faulty = Verdict::Faulty.to_string();
+        let said = self.last_verdict.as_deref();
+        said.is_some_and(|said| said.starts_with(&faulty))
+    }
+
     /// True when the last word on the instance is a health check that it passed: a quarantine is a later word.
     pub fn last_check_passed(&self) -> bool {
         let healthy = Verdict::Healthy.to_string();

@@ -312,7 +312,9 @@ impl End<'_> {
                     .broken
                     .push(format!("promise 3: {} {what}", view.id));
             };
-            if view.status == "DRAINING" && !quarantined && !by_person {
+            // An operator wants it out while its job runs: it is quarantined when that ends.
+            let kept_out = record.as_ref().is_some_and(|r| r.keep_out.is_some());
+            if view.status == "DRAINING" && !quarantined && !by_person && !kept_out {
                 let said = status.map_or("nothing".to_owned(), |status| status.to_string());
                 breaks(format!("is left DRAINING, its item says {said}"));
             }

@@ -15,6 +15,9 @@ pub struct Suspect {
     pub instance: InstanceId,
     /// The lowest rank on it that is a suspect.
     pub rank: u32,
+    /// An earlier check of it found a fault, and nothing has shown since that it is well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// The boot in which the node has answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
@@ -37,6 +40,7 @@ impl Suspect {
         Self {
             instance,
             rank,
+            unproven: false,
             boot_id: None,
             word: None,
             cause: None,
@@ -92,6 +96,9 @@ pub struct Check {
     /// The check's exit code, if it came to one.
     pub exit_code: Option<i32>,
     pub verdict: Verdict,
+    /// As of the suspect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// How the task ended, when it was not healthy.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,

@@ -202,6 +202,7 @@ mod tests {
             rank: 3,
             exit_code,
             verdict,
+            unproven: false,
             detail: String::new(),
             end: None,
             task: None,

@@ -130,7 +130,7 @@ async fn keep(
 }
 
 /// The prime suspects, and the nodes that give a lead. Without any prime suspect also every node whose rank ended by itself
-/// or had to be killed. After a swap in vain the word of a kernel does not clear the others.
+/// or had to be killed. A node that an earlier check found faulty stays one. After a swap in vain the word of a kernel does not clear the others.
 fn to_check(
     ended: &[Suspect],
     ranks: &[RankRecord],
@@ -143,7 +143,14 @@ fn to_check(
         .collect();
     let accused = suspects(&said);
     let prime = accused.iter().any(|id| said[*id].word.is_hardware());
-    let ended = ended.iter().filter(|_| in_vain || !prime);
+    let unproven: BTreeSet<&InstanceId> = ended
+        .iter()
+        .filter(|suspect| suspect.unproven)
+        .map(|suspect| &suspect.instance)
+        .collect();
+    let ended = ended
+        .iter()
+        .filter(|suspect| in_vain || !prime || suspect.unproven);
     let leads = ranks.iter().filter_map(|rank| {
         let id = rank.instance_id.as_ref()?;
         accused.contains(id).then_some((id, rank.rank))
@@ -153,7 +160,10 @@ fn to_check(
         .map(|suspect| (&suspect.instance, suspect.rank))
         .chain(leads)
         .filter(|(id, _)| seen.insert(*id))
-        .map(|(id, rank)| suspect(id, rank, said.get(id).copied(), accused.contains(id)))
+        .map(|(id, rank)| Suspect {
+            unproven: unproven.contains(id),
+            ..suspect(id, rank, said.get(id).copied(), accused.contains(id))
+        })
         .collect()
 }
 

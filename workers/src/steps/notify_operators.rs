@@ -228,6 +228,7 @@ mod tests {
                 rank: 3,
                 exit_code: Some(226),
                 verdict: Verdict::Faulty,
+                unproven: false,
                 detail: String::new(),
                 end: None,
                 task: None,

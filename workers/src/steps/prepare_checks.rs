@@ -17,14 +17,14 @@ pub(super) struct Holder<'a> {
     pub attempt: u32,
 }
 
-/// Marks the instances as about to be checked. One that a recovery which has lost this job left cordoned is taken back
-/// first.
+/// Marks the instances as about to be checked, and answers with them. One that a recovery which has lost this job left
+/// cordoned is taken back first; what that found is not forgotten.
 pub(super) async fn prepare(
     ctx: &Context,
     by: &Holder<'_>,
     ranks: &[RankRecord],
     to_check: &[Suspect],
-) -> Result<(), WorkerError> {
+) -> Result<Vec<Suspect>, WorkerError> {
     let arn_of: BTreeMap<u32, _> = ranks
         .iter()
         .map(|r| (r.rank, r.container_instance_arn.as_ref()))
@@ -40,6 +40,9 @@ pub(super) async fn prepare(
             {
                 ctx.fleet.keep_drained(arn).await?;
             }
+            let unproven = record.as_ref().is_some_and(|left| {
+                left.job_id.as_ref() == Some(by.job_id) && left.was_found_faulty()
+            });
             let foreign = record.is_some_and(|left| {
                 left.holder.is_some_and(|holder| holder != *by.execution)
                     && left.job_id.as_ref() == Some(by.job_id)
@@ -53,10 +56,13 @@ pub(super) async fn prepare(
             let status = InstanceStatus::PendingHealthcheck;
             ctx.instances
                 .assign(instance, arn, by.job_id, Some(by.execution), status)
-                .await
+                .await?;
+            Ok(Suspect {
+                unproven,
+                ..suspect.clone()
+            })
         })
         .await
         .into_iter()
-        .collect::<Result<Vec<bool>, WorkerError>>()?;
-    Ok(())
+        .collect()
 }

@@ -49,6 +49,9 @@ pub struct RelaunchJobInput {
     pub attempt: u32,
     /// The instances that were rebooted for it.
     pub instances: Vec<InstanceId>,
+    /// The instances whose check has passed at once.
+    #[serde(default)]
+    pub healthy: Vec<InstanceId>,
     /// The ranks that move, and the spares that are held for them.
     #[serde(default)]
     pub places: Vec<Place>,
@@ -161,12 +164,8 @@ async fn relaunch(
                     false => WorkerError::NotOnSpares(why),
                 });
             }
-            for instance in &input.instances {
-                let verdict = "healthy after its reboot";
-                ctx.instances
-                    .note_verdict(instance, job_id, verdict, None)
-                    .await?;
-            }
+            note_verdicts(ctx, job_id, &input.healthy, "healthy (exit 0)").await?;
+            note_verdicts(ctx, job_id, &input.instances, "healthy after its reboot").await?;
             all_held(ctx, input).await?;
             let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
             (job, BTreeMap::new())
@@ -192,6 +191,21 @@ async fn relaunch(
             Err(error) => Err(note_refused(ctx, input, error).await?),
         },
     }
+}
+
+/// Keeps what the last check said: an earlier word may have been a bad one.
+async fn note_verdicts(
+    ctx: &Context,
+    job: &JobId,
+    instances: &[InstanceId],
+    verdict: &str,
+) -> Result<(), WorkerError> {
+    let noted = pace::DYNAMODB
+        .each(instances, |instance| {
+            ctx.instances.note_verdict(instance, job, verdict, None)
+        })
+        .await;
+    noted.into_iter().collect()
 }
 
 /// Every spare is still held for this job, and stays so while this execution runs.

@@ -157,7 +157,7 @@ impl Step for StopSiblings {
             job_id: &input.job_id,
             attempt: input.attempt,
         };
-        prepare(ctx, &holder, &ranks, &to_check).await?;
+        let to_check = prepare(ctx, &holder, &ranks, &to_check).await?;
         Ok(StopSiblingsOutcome::Stopped { to_check })
     }
 }
