@@ -15,9 +15,9 @@ pub fn calls() -> Vec<CallRecord> {
         played(a_half_started_relaunch_is_undone_by_the_recovery_that_takes_over()),
         played(an_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
         played(an_accused_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
-        played(an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it()),
-        played(an_instance_of_a_lost_job_is_taken_back_when_it_is_complete()),
-        played(an_instance_of_a_lost_job_is_taken_back_when_it_has_failed()),
+        played(an_instance_of_a_lost_job_is_quarantined_when_a_person_has_stopped_it()),
+        played(an_instance_of_a_lost_job_is_quarantined_when_it_is_complete()),
+        played(an_instance_of_a_lost_job_is_quarantined_when_it_has_failed()),
         played(the_instance_of_a_task_that_does_not_stop_is_quarantined()),
         played(an_instance_that_another_recovery_holds_is_refused()),
         played(an_order_that_is_refused_while_it_is_awaited()),
@@ -183,7 +183,7 @@ async fn an_accused_instance_that_an_ended_recovery_left_cordoned_is_checked_aga
     w
 }
 
-async fn an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it() -> World {
+async fn an_instance_of_a_lost_job_is_quarantined_when_a_person_has_stopped_it() -> World {
     let w = World::with_job(2).await;
     let first = w.claim_and_cordon(1).await;
     w.end(&first.execution);
@@ -193,11 +193,11 @@ async fn an_instance_of_a_lost_job_is_taken_back_when_a_person_has_stopped_it() 
         .await;
     w.outcome("stop-siblings", second.input(json!({})), "StoppedByUser")
         .await;
-    assert_eq!(w.ecs_status(1), "ACTIVE");
+    assert_eq!(w.ecs_status(1), "DRAINING");
     w
 }
 
-async fn an_instance_of_a_lost_job_is_taken_back_when_it_is_complete() -> World {
+async fn an_instance_of_a_lost_job_is_quarantined_when_it_is_complete() -> World {
     let w = World::with_job(1).await;
     let first = w.claim_and_cordon(0).await;
     let event = w.stop_event(&w.task(0).await);
@@ -208,11 +208,11 @@ async fn an_instance_of_a_lost_job_is_taken_back_when_it_is_complete() -> World 
     w.end(&first.execution);
     let input = json!({ "execution": w.running_execution(), "event": event });
     w.outcome("record-completion", input, "JobComplete").await;
-    assert_eq!(w.ecs_status(0), "ACTIVE");
+    assert_eq!(w.ecs_status(0), "DRAINING");
     w
 }
 
-async fn an_instance_of_a_lost_job_is_taken_back_when_it_has_failed() -> World {
+async fn an_instance_of_a_lost_job_is_quarantined_when_it_has_failed() -> World {
     let w = World::with_job(2).await;
     let first = w.claim_and_cordon(1).await;
     w.end(&first.execution);
@@ -220,7 +220,7 @@ async fn an_instance_of_a_lost_job_is_taken_back_when_it_has_failed() -> World {
     let input =
         second.input(json!({ "reason": "TasksNotStopped", "checks": [], "recoveries": [] }));
     w.outcome("fail-job", input, "Failed").await;
-    assert_eq!(w.ecs_status(1), "ACTIVE");
+    assert_eq!(w.ecs_status(1), "DRAINING");
     w
 }
 
