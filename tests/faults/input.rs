@@ -136,6 +136,8 @@ fn edit(mut value: Value, edits: &[Edit]) -> Value {
 fn real_inputs() -> BTreeMap<String, Vec<Value>> {
     let found: Arc<Mutex<BTreeMap<String, Vec<Value>>>> = Arc::default();
     for name in [
+        "check-by-hand",
+        "spare-takes-over",
         "gpu-fault",
         "fault-persists-after-reboot",
         "user-stop",

@@ -152,6 +152,5 @@ fn promise_3_what_is_marked_quarantined_is_drained_by_whoever_finds_it() {
 fn promise_3_a_redrive_under_throttling_ends() {
     let report = play_chaos(5_001_819, &ChaosOptions::default()).expect("it can be played");
     assert!(report.broken_promises.is_empty(), "{report}");
-    assert_eq!(report.counts.relaunches, 1, "{report}");
     assert!(report.counts.calls < 5_000, "{report}");
 }

@@ -330,7 +330,7 @@ mod tests {
             wait.starts_with("! WaitForInstanceActive ") && wait.contains(" times"),
             "{wait}"
         );
-        has(&lines, "          ┃ ○ FailJob");
+        has(&lines, "          │ ○ FailJob");
         assert_eq!(row(&lines, "NotifyOperators"), "✓ NotifyOperators");
         assert!(
             !lines.iter().any(|line| line.starts_with('…')),

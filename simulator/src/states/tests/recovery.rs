@@ -54,7 +54,7 @@ fn mocks() -> Value {
         "OrderProbe": { "0": { "Return": { "Command": { "CommandId": "p" } } } },
         "ListAnswers": { "0": { "Return": { "CommandInvocations": [ { "InstanceId": "i-1", "Status": "Success",
             "CommandPlugins": [ { "Output": "probe1 x\n" } ] } ] } } },
-        "NameSuspects": payload(json!({ "outcome": "Named", "answered": 1, "accused": 0, "toCheck": [ { "instance": "i-1", "rank": 0 } ] })),
+        "NameSuspects": payload(json!({ "outcome": "Named", "answered": 1, "accused": 0, "spares": 0, "toCheck": [ { "instance": "i-1", "rank": 0 } ] })),
         "StopSiblings": payload(json!({ "outcome": "Stopped", "running": [], "toCheck": [ { "instance": "i-1", "rank": 0 } ] })),
         "RunDcgm": { "0": { "Throw": { "Error": "States.TaskFailed", "Cause": dcgm.to_string() } } },
         "CordonInstance": payload(json!({ "outcome": "Cordoned", "instance": "i-1", "gpus": "?:-", "rebootedSince": false })),
@@ -101,6 +101,7 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
             "ListAnswers",
             "AllHeard?",
             "NameSuspects",
+            "SparesFirst?",
             "CheckGpus",
             "WaitTurn",
             "CheckGroup",
@@ -130,6 +131,8 @@ async fn a_faulty_instance_is_rebooted_and_the_job_relaunched() {
             "InstancesRecovered?",
             "RelaunchJob",
             "NotifyOperators",
+            "RepairBeside?",
+            "NothingToDo",
         ]
     );
 }
@@ -143,14 +146,16 @@ async fn a_diagnosis_that_says_nothing_fails_the_job_and_tells() {
     assert_eq!(view.status, ExecutionStatus::Succeeded);
     let states = entered(&sfn, &view.arn);
     assert_eq!(
-        states[states.len() - 6..],
+        states[states.len() - 8..],
         [
             "RecoverInstances",
             "RebootHelps?",
             "QuarantineInstance",
             "InstancesRecovered?",
             "FailJob",
-            "NotifyOperators"
+            "NotifyOperators",
+            "RepairBeside?",
+            "NothingToDo"
         ]
     );
 }
