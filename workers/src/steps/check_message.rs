@@ -35,20 +35,15 @@ fn in_service(
     instance: &str,
     verdict: &str,
 ) -> Message {
-    let mut body = Body::new(&format!("{instance} is in service: {verdict}."));
-    body.section("What happened", &asked_for(input));
-    body.section(
-        "What the check found",
-        &findings::lines(&input.checks, settings, &input.execution),
-    );
-    body.section(
-        "What to do next",
-        &["Nothing: jobs can be placed on it.".into()],
-    );
-    body.section("Where to look", &where_to_look(input));
+    let next = vec!["Nothing: jobs can be placed on it.".into()];
     Message {
         subject: subject(&format!("[gpu-recovery] CHECKED {instance}: {verdict}")),
-        body: body.finish(),
+        body: body(
+            input,
+            settings,
+            &format!("{instance} is in service: {verdict}."),
+            &next,
+        ),
         attributes: attributes(input, settings, Kind::Checked, took),
     }
 }
@@ -60,26 +55,38 @@ fn out_of_service(
     instance: &str,
     why: &str,
 ) -> Message {
-    let mut body = Body::new(&format!("{instance} is out of service: {why}."));
+    let next = vec![
+        "Repair it, or give it back; it gets no job meanwhile.".into(),
+        "When it is repaired:".into(),
+        format!("gpu-recovery check {instance}"),
+    ];
+    Message {
+        subject: subject(&format!("[gpu-recovery] QUARANTINED {instance}: {why}")),
+        body: body(
+            input,
+            settings,
+            &format!("{instance} is out of service: {why}."),
+            &next,
+        ),
+        attributes: attributes(input, settings, Kind::Quarantined, took),
+    }
+}
+
+fn body(
+    input: &NotifyOperatorsInput,
+    settings: &Settings,
+    headline: &str,
+    next: &[String],
+) -> String {
+    let mut body = Body::new(headline);
     body.section("What happened", &asked_for(input));
     body.section(
         "What the check found",
         &findings::lines(&input.checks, settings, &input.execution),
     );
-    body.section(
-        "What to do next",
-        &[
-            "Repair it, or give it back; it gets no job meanwhile.".into(),
-            "When it is repaired:".into(),
-            format!("gpu-recovery check {instance}"),
-        ],
-    );
+    body.section("What to do next", next);
     body.section("Where to look", &where_to_look(input));
-    Message {
-        subject: subject(&format!("[gpu-recovery] QUARANTINED {instance}: {why}")),
-        body: body.finish(),
-        attributes: attributes(input, settings, Kind::Quarantined, took),
-    }
+    body.finish()
 }
 
 fn asked_for(input: &NotifyOperatorsInput) -> Vec<String> {
