@@ -188,15 +188,9 @@ impl Instances {
         job: &JobId,
         by: &ExecutionArn,
     ) -> Result<bool, WorkerError> {
+        let ours = format!("job_id = :job AND #status <> :quarantined AND {FREE}");
         let update = self
-            .update(
-                instance,
-                "SET #status = :available, updated_at = :now REMOVE holder, job_id, task_token, held_since",
-            )
-            .condition_expression(format!(
-                "job_id = :job AND #status <> :quarantined AND attribute_not_exists(keep_out) AND {FREE}"
-            ))
-            .expression_attribute_values(":available", s(InstanceStatus::Available.as_str()))
+            .freed(instance, &ours)
             .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
             .expression_attribute_values(":job", s(job.as_str()))
             .expression_attribute_values(":by", s(by.as_str()));
@@ -212,19 +206,32 @@ impl Instances {
         by: &ExecutionArn,
     ) -> Result<bool, WorkerError> {
         let update = self
-            .update(
-                instance,
-                "SET #status = :quarantined, cordoned = :true, quarantine_reason = keep_out, last_verdict = keep_out, updated_at = :now \
-                 REMOVE holder, job_id, task_token, keep_out, held_since",
-            )
-            .condition_expression(format!(
-                "job_id = :job AND attribute_exists(keep_out) AND {FREE}"
-            ))
-            .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .kept_out(instance, &format!("job_id = :job AND {FREE}"))
             .expression_attribute_values(":job", s(job.as_str()))
             .expression_attribute_values(":by", s(by.as_str()));
         Ok(self.send(update).await?.is_some())
+    }
+
+    /// AVAILABLE, and nobody's, where `ours` holds and no operator wants it out of service.
+    pub(super) fn freed(&self, instance: &InstanceId, ours: &str) -> Update {
+        self.update(
+            instance,
+            "SET #status = :available, updated_at = :now REMOVE holder, job_id, task_token, held_since",
+        )
+        .condition_expression(format!("{ours} AND attribute_not_exists(keep_out)"))
+        .expression_attribute_values(":available", s(InstanceStatus::Available.as_str()))
+    }
+
+    /// QUARANTINED with the operator's reason, where `ours` holds and an operator wants it out of service.
+    pub(super) fn kept_out(&self, instance: &InstanceId, ours: &str) -> Update {
+        self.update(
+            instance,
+            "SET #status = :quarantined, cordoned = :true, quarantine_reason = keep_out, last_verdict = keep_out, \
+             updated_at = :now REMOVE holder, job_id, task_token, keep_out, held_since",
+        )
+        .condition_expression(format!("{ours} AND attribute_exists(keep_out)"))
+        .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
+        .expression_attribute_values(":true", AttributeValue::Bool(true))
     }
 
     /// Takes the instance for a reboot. Answers `None` when another recovery was faster.

@@ -170,27 +170,11 @@ impl Instances {
                 .expression_attribute_values(":working", s(InstanceStatus::InProgress.as_str()))
                 .expression_attribute_values(":job", s(job.as_str()))
         };
-        let update = self
-            .update(
-                instance,
-                "SET #status = :available, updated_at = :now \
-                 REMOVE holder, job_id, task_token, held_since",
-            )
-            .condition_expression(format!("{ours} AND attribute_not_exists(keep_out)"))
-            .expression_attribute_values(":available", s(InstanceStatus::Available.as_str()));
-        if self.send(valued(update)).await?.is_some() {
-            return Ok(());
+        let freed = valued(self.freed(instance, ours));
+        if self.send(freed).await?.is_none() {
+            self.send(valued(self.kept_out(instance, ours))).await?;
         }
-        let update = self
-            .update(
-                instance,
-                "SET #status = :quarantined, cordoned = :true, quarantine_reason = keep_out, updated_at = :now \
-                 REMOVE holder, job_id, task_token, held_since, keep_out",
-            )
-            .condition_expression(format!("{ours} AND attribute_exists(keep_out)"))
-            .expression_attribute_values(":quarantined", s(InstanceStatus::Quarantined.as_str()))
-            .expression_attribute_values(":true", AttributeValue::Bool(true));
-        self.send(valued(update)).await.map(drop)
+        Ok(())
     }
 
     /// Keeps a suspect for the repair beside its job, which runs on a spare. Answers false for one that another recovery
