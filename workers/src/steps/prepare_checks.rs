@@ -1,12 +1,12 @@
 //! Instances that are about to be checked.
 
-use super::take_back::take_back;
+use super::take_back::{lost_hold, take_back};
 use crate::{
     Context, WorkerError,
     aws::pace,
     decisions::diagnosis::Suspect,
     ids::{ExecutionArn, JobId},
-    records::{InstanceStatus, RankRecord},
+    records::{InstanceRecord, InstanceStatus, RankRecord},
 };
 use std::collections::BTreeMap;
 
@@ -40,17 +40,17 @@ pub(super) async fn prepare(
             {
                 ctx.fleet.keep_drained(arn).await?;
             }
-            let unproven = record.as_ref().is_some_and(|left| {
-                left.job_id.as_ref() == Some(by.job_id) && left.was_found_faulty()
-            });
-            let foreign = record.is_some_and(|left| {
-                left.holder.is_some_and(|holder| holder != *by.execution)
-                    && left.job_id.as_ref() == Some(by.job_id)
-            });
-            if foreign {
+            let of_this_job = record.filter(|left| left.job_id.as_ref() == Some(by.job_id));
+            let unproven = of_this_job
+                .as_ref()
+                .is_some_and(InstanceRecord::was_found_faulty);
+            let holder = of_this_job.and_then(|left| left.holder);
+            if holder.is_some_and(|holder| holder != *by.execution) {
                 // Watching the tasks takes a while: the job may be another's by now, and the hold a good one.
                 ctx.jobs.held(by.job_id, by.attempt, by.execution).await?;
-                take_back(ctx, instance, by.job_id, by.execution).await?;
+                if let Some(left) = lost_hold(ctx, instance, by.job_id, by.execution).await? {
+                    take_back(ctx, &left).await?;
+                }
             }
             let arn = arn_of.get(&suspect.rank).copied().flatten();
             let status = InstanceStatus::PendingHealthcheck;

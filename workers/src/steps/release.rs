@@ -1,15 +1,12 @@
 //! Freeing the instances of a job that has ended.
 
-use super::take_back::take_back;
+use super::take_back::{break_off, lost_hold};
 use crate::{
     Context, WorkerError,
-    aws::{history::Event, instances::Quarantine, jobs::RankKey, pace},
+    aws::{jobs::RankKey, pace},
     decisions::exit::TaskEnd,
     ids::{ExecutionArn, InstanceId, JobId},
-    records::{
-        JobRecord, JobStatus, RankRecord,
-        event::{About, What},
-    },
+    records::{JobRecord, JobStatus, RankRecord},
 };
 use std::collections::BTreeSet;
 
@@ -62,57 +59,16 @@ pub(super) async fn all(
             if ctx.instances.release(instance, job, by).await? {
                 return Ok(true);
             }
-            if break_off(ctx, instance, job, by).await? {
+            if let Some(left) = lost_hold(ctx, instance, job, by).await?
+                && break_off(ctx, &left, by).await?
+            {
                 return Ok(false);
             }
-            take_back(ctx, instance, job, by).await?;
             free(ctx, instance, job, by).await
         })
         .await;
     ctx.jobs.let_expire(&ranks).await?;
     count(freed)
-}
-
-/// Quarantines an instance whose repair was broken off by an execution that has lost the job: nothing proves that it is
-/// healthy. Answers false, and does nothing, for any other.
-async fn break_off(
-    ctx: &Context,
-    instance: &InstanceId,
-    job: &JobId,
-    by: &ExecutionArn,
-) -> Result<bool, WorkerError> {
-    const REASON: &str = "unchecked: its repair was broken off";
-    let Some(left) = ctx.instances.get(instance).await? else {
-        return Ok(false);
-    };
-    let of_this_job = left.job_id.as_ref() == Some(job);
-    let proven = left.last_check_passed() || left.last_verdict.is_none();
-    let (Some(holder), Some(arn)) = (&left.holder, &left.container_instance_arn) else {
-        return Ok(false);
-    };
-    if holder == by || !of_this_job || proven || left.keep_out.is_some() {
-        return Ok(false);
-    }
-    let mark = Quarantine {
-        instance,
-        arn,
-        by: holder,
-        reason: REASON,
-        ours: true,
-        faults: &left.faults,
-    };
-    if !ctx.instances.quarantine(mark).await? {
-        return Ok(false);
-    }
-    ctx.fleet.keep_drained(arn).await?;
-    let event = Event {
-        about: About::Instance(instance),
-        what: What::Quarantined,
-        detail: REASON,
-        of_job: Some(job),
-    };
-    ctx.history.note(event, by).await?;
-    Ok(true)
 }
 
 /// Frees one, unless an operator wants it out of service: then it is quarantined.

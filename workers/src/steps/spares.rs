@@ -1,9 +1,6 @@
 //! Holds on spares: kept, or let go on every way out.
 
-use super::{
-    quarantine_instance::{Order, quarantine},
-    take_back::take_back,
-};
+use super::take_back::{break_off, lost_hold, take_back};
 use crate::{
     Context, WorkerError,
     aws::pace,
@@ -43,8 +40,8 @@ pub(super) async fn let_go_all_but(
         .collect()
 }
 
-/// Lets go of the places that a job leaves for good, and keeps those that are to be repaired beside it: from the moment at which the job is not held any
-/// more, the hold on each of them is what gives this execution a say.
+/// Lets go of the places that a job leaves for good, and keeps those that are to be repaired beside it: from the moment at
+/// which the job is not held any more, the hold on each of them is what gives this execution a say.
 pub(super) async fn leave_places(
     ctx: &Context,
     job: &JobId,
@@ -53,21 +50,16 @@ pub(super) async fn leave_places(
 ) -> Result<(), WorkerError> {
     pace::DYNAMODB
         .each(places, |place| async move {
-            // Of an execution that has lost the job: nobody else would end its hold.
-            let broken_off = take_back(ctx, &place.instead, job, by).await?;
+            let left = lost_hold(ctx, &place.instead, job, by).await?;
             if place.repair {
+                if let Some(left) = &left {
+                    take_back(ctx, left).await?;
+                }
                 return ctx.instances.keep_for_repair(&place.instead, job, by).await;
             }
-            if broken_off {
-                let order = Order {
-                    instance: &place.instead,
-                    job,
-                    rank_arn: None,
-                    by,
-                    reason: "unchecked: its repair was broken off",
-                    fault: false,
-                };
-                quarantine(ctx, order).await?;
+            if let Some(left) = &left
+                && break_off(ctx, left, by).await?
+            {
                 return Ok(false);
             }
             // What the check found bad is quarantined by then, or gone from the cluster.

@@ -1,36 +1,81 @@
-//! Taking back an instance from an execution that has lost the job it was held for.
+//! Holds that an execution has left which has lost the job: nobody else would end them.
+//!
+//! To be ended by who holds the job, or when the job has ended: then every other hold for it is void, even that of an
+//! execution that runs, because it was redriven.
 
 use crate::{
     Context, WorkerError,
+    aws::{history::Event, instances::Quarantine},
     ids::{ExecutionArn, InstanceId, JobId},
+    records::{
+        InstanceRecord,
+        event::{About, What},
+    },
 };
 
-/// Ends the hold of another execution on an instance for this job, and its cordon: DCGM cannot be placed on a DRAINING
-/// instance, and nobody else would ever release it. Answers true when there was such a hold.
-///
-/// To be called by who holds the job, or when the job has ended: then every other hold for it is void, even that of an
-/// execution that runs, because it was redriven.
-pub(super) async fn take_back(
+/// The instance's item, where another execution holds it for this job.
+pub(super) async fn lost_hold(
     ctx: &Context,
     instance: &InstanceId,
     job: &JobId,
     by: &ExecutionArn,
-) -> Result<bool, WorkerError> {
-    let Some(left) = ctx.instances.get(instance).await? else {
-        return Ok(false);
+) -> Result<Option<InstanceRecord>, WorkerError> {
+    let record = ctx.instances.get(instance).await?;
+    Ok(record.filter(|left| {
+        let held = left.holder.as_ref().is_some_and(|holder| holder != by);
+        held && left.job_id.as_ref() == Some(job)
+    }))
+}
+
+/// Ends such a hold, and its cordon: DCGM cannot be placed on a DRAINING instance.
+pub(super) async fn take_back(ctx: &Context, left: &InstanceRecord) -> Result<(), WorkerError> {
+    let Some(holder) = &left.holder else {
+        return Ok(());
     };
-    let Some(holder) = left.holder.as_ref().filter(|holder| *holder != by) else {
-        return Ok(false);
-    };
-    if left.job_id.as_ref() != Some(job) {
-        return Ok(false);
-    }
     if left.cordoned
         && left.keep_out.is_none()
         && let Some(arn) = &left.container_instance_arn
     {
         ctx.fleet.activate(arn).await?;
     }
-    ctx.instances.let_go(instance, holder, &left.faults).await?;
-    Ok(true)
+    ctx.instances
+        .let_go(&left.instance_id, holder, &left.faults)
+        .await
+}
+
+/// Ends such a hold on an instance that is not checked again: it is quarantined where nothing proves that it is healthy, else
+/// taken back. Answers whether it is quarantined.
+pub(super) async fn break_off(
+    ctx: &Context,
+    left: &InstanceRecord,
+    by: &ExecutionArn,
+) -> Result<bool, WorkerError> {
+    const REASON: &str = "unchecked: its repair was broken off";
+    let proven = left.last_check_passed() || left.last_verdict.is_none();
+    if !proven
+        && left.keep_out.is_none()
+        && let (Some(holder), Some(arn)) = (&left.holder, &left.container_instance_arn)
+    {
+        let mark = Quarantine {
+            instance: &left.instance_id,
+            arn,
+            by: holder,
+            reason: REASON,
+            ours: true,
+            faults: &left.faults,
+        };
+        if ctx.instances.quarantine(mark).await? {
+            ctx.fleet.keep_drained(arn).await?;
+            let event = Event {
+                about: About::Instance(&left.instance_id),
+                what: What::Quarantined,
+                detail: REASON,
+                of_job: left.job_id.as_ref(),
+            };
+            ctx.history.note(event, by).await?;
+            return Ok(true);
+        }
+    }
+    take_back(ctx, left).await?;
+    Ok(false)
 }
