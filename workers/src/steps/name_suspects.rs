@@ -66,7 +66,7 @@ impl Step for NameSuspects {
         keep(ctx, &mut ranks, &answers).await?;
         let progress = i64::from(ctx.settings.progress_minutes) * 60;
         let in_vain = job.swapped_in_vain(progress);
-        let to_check = to_check(&input.ended, &ranks, &answers, in_vain);
+        let mut to_check = to_check(&input.ended, &ranks, &answers, in_vain);
         // StopSiblings has prepared the others.
         let new: Vec<Suspect> = to_check
             .iter()
@@ -78,7 +78,12 @@ impl Step for NameSuspects {
             job_id: &input.job_id,
             attempt: input.attempt,
         };
-        prepare(ctx, &holder, &ranks, &new).await?;
+        for prepared in prepare(ctx, &holder, &ranks, &new).await? {
+            let named = to_check.iter_mut();
+            for suspect in named.filter(|s| s.instance == prepared.instance) {
+                suspect.unproven = prepared.unproven;
+            }
+        }
         Ok(NameSuspectsOutcome::Named {
             answered: answers.len(),
             accused: to_check.iter().filter(|s| s.word.is_some()).count(),
