@@ -49,7 +49,7 @@ pub struct RelaunchJobInput {
     pub attempt: u32,
     /// The instances that were rebooted for it.
     pub instances: Vec<InstanceId>,
-    /// The instances whose check has passed at once.
+    /// The instances that an earlier check had found faulty, and whose check has passed at once.
     #[serde(default)]
     pub healthy: Vec<InstanceId>,
     /// The ranks that move, and the spares that are held for them.
