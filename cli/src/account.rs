@@ -1,6 +1,6 @@
 //! The AWS account that a command works on: the flags that name it, its clients, and its refusals in plain words.
 
-use crate::Failure;
+use crate::{Failure, output::Output};
 use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use clap::Args;
@@ -180,6 +180,26 @@ impl Desk {
         })
     }
 
+    /// The container instance of an EC2 instance or hybrid node.
+    ///
+    /// # Errors
+    /// When the cluster does not know it.
+    pub async fn place(
+        &self,
+        id: &InstanceId,
+    ) -> Result<(ContainerInstanceArn, ContainerInstance), Failure> {
+        let found = self.context.fleet.find(id).await?;
+        let arn = found
+            .as_ref()
+            .and_then(|found| found.container_instance_arn());
+        let arn = arn.map(ContainerInstanceArn::new);
+        arn.zip(found).ok_or_else(|| {
+            Failure::Broken(format!(
+                "the cluster does not know {id}; check --cluster, and that its ECS agent is registered"
+            ))
+        })
+    }
+
     /// The cluster's container instances; those in one status only, where one is given.
     ///
     /// # Errors
@@ -315,6 +335,22 @@ pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failu
         .build()
         .map_err(|error| Failure::Broken(error.to_string()))?
         .block_on(work)
+}
+
+/// Runs what a command does at the desk of the account that its flags name.
+///
+/// # Errors
+/// When the desk cannot be opened; the command's own.
+pub fn at_desk(
+    account: &Account,
+    needs: Needs,
+    work: impl AsyncFnOnce(&Desk, &Output) -> Result<u8, Failure>,
+) -> Result<u8, Failure> {
+    let output = Output::new();
+    run(async {
+        let desk = Desk::open(account, needs).await?;
+        work(&desk, &output).await
+    })
 }
 
 /// A failed call in plain words, with the mend where it is known; `about` names what was asked for.

@@ -65,10 +65,8 @@ pub struct Arguments {
 /// # Errors
 /// When AWS fails, or it is refused.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
-        at(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Cluster, async |desk, output| {
+        at(arguments, desk, output).await
     })
 }
 
@@ -87,11 +85,7 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
 
 async fn start(arguments: &Arguments, desk: &Desk) -> Result<ExecutionArn, Failure> {
     let id = &arguments.instance;
-    if desk.context.fleet.find(id).await?.is_none() {
-        return Err(Failure::Broken(format!(
-            "the cluster does not know {id}; check --cluster, and that its ECS agent is registered"
-        )));
-    }
+    desk.place(id).await?;
     let request = CheckRequest {
         instance: id.clone(),
         by: arguments.by.clone().unwrap_or_else(account::whoami),

@@ -89,10 +89,8 @@ pub struct Quarantine {
 /// # Errors
 /// When AWS fails, or it is refused.
 pub fn release(arguments: &Release) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
-        put_back(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Cluster, async |desk, output| {
+        put_back(arguments, desk, output).await
     })
 }
 
@@ -101,10 +99,8 @@ pub fn release(arguments: &Release) -> Result<u8, Failure> {
 /// # Errors
 /// When AWS fails, or it is refused.
 pub fn quarantine(arguments: &Quarantine) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
-        take_out(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Cluster, async |desk, output| {
+        take_out(arguments, desk, output).await
     })
 }
 
@@ -118,7 +114,7 @@ pub async fn put_back(arguments: &Release, desk: &Desk, output: &Output) -> Resu
         )));
     };
     refuse_running(desk, &record).await?;
-    let arn = place(desk, id).await?;
+    let (arn, _) = desk.place(id).await?;
     if record.status == InstanceStatus::Available {
         context.fleet.activate(&arn).await?;
         output.line(&format!("{id} is AVAILABLE already, and ACTIVE in ECS"));
@@ -157,7 +153,7 @@ pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> R
     let id = &arguments.instance;
     let context = &desk.context;
     let record = context.instances.get(id).await?;
-    let arn = place(desk, id).await?;
+    let (arn, _) = desk.place(id).await?;
     if let Some(record) = &record
         && held_by_running(desk, record).await?
     {
@@ -305,19 +301,6 @@ fn taken(record: &InstanceRecord) -> Option<String> {
             "{id} is {status} for job {job}; it is freed when the job ends, or with --force"
         )),
     }
-}
-
-/// The container instance.
-async fn place(desk: &Desk, id: &InstanceId) -> Result<ContainerInstanceArn, Failure> {
-    let found = desk.context.fleet.find(id).await?;
-    let arn = found
-        .as_ref()
-        .and_then(|found| found.container_instance_arn());
-    arn.map(ContainerInstanceArn::new).ok_or_else(|| {
-        Failure::Broken(format!(
-            "the cluster does not know {id}; check --cluster, and that its ECS agent is registered"
-        ))
-    })
 }
 
 fn changed(id: &InstanceId) -> Failure {

@@ -78,10 +78,8 @@ struct Event {
 /// # Errors
 /// When AWS does not answer.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Nothing).await?;
-        at(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Nothing, async |desk, output| {
+        at(arguments, desk, output).await
     })
 }
 

@@ -89,10 +89,8 @@ pub struct Log {
 /// # Errors
 /// When AWS fails, or nothing is known of it.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
-        at(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Cluster, async |desk, output| {
+        at(arguments, desk, output).await
     })
 }
 

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use workers::{
     aws::marks::pool_of,
-    ids::{ContainerInstanceArn, InstanceId, JobId, Pool},
+    ids::{InstanceId, JobId, Pool},
     records::{InstanceRecord, InstanceStatus},
 };
 
@@ -131,15 +131,13 @@ struct Spare {
 /// # Errors
 /// When AWS fails, or it is refused.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let output = Output::new();
     let account = match &arguments.what {
         What::Add(add) => &add.account,
         What::Remove(remove) => &remove.account,
         What::List(list) => &list.account,
     };
-    account::run(async {
-        let desk = Desk::open(account, Needs::Cluster).await?;
-        at(arguments, &desk, &output).await
+    account::at_desk(account, Needs::Cluster, async |desk, output| {
+        at(arguments, desk, output).await
     })
 }
 
@@ -154,7 +152,7 @@ pub async fn at(arguments: &Arguments, desk: &Desk, output: &Output) -> Result<u
 
 async fn add(arguments: &Add, desk: &Desk, output: &Output) -> Result<u8, Failure> {
     let (id, pool) = (&arguments.instance, &arguments.pool);
-    let (arn, instance) = place(desk, id).await?;
+    let (arn, instance) = desk.place(id).await?;
     let record = desk.context.instances.get(id).await?;
     if let Some(why) = not_ready(&instance, record.as_ref()) {
         return Err(Failure::Refused(format!("{id} was not marked: {why}")));
@@ -174,7 +172,7 @@ async fn add(arguments: &Add, desk: &Desk, output: &Output) -> Result<u8, Failur
 
 async fn remove(arguments: &Remove, desk: &Desk, output: &Output) -> Result<u8, Failure> {
     let id = &arguments.instance;
-    let (arn, instance) = place(desk, id).await?;
+    let (arn, instance) = desk.place(id).await?;
     let Some(pool) = pool_of(&instance) else {
         output.line(&format!("{id} is no spare"));
         return Ok(0);
@@ -251,21 +249,4 @@ fn not_ready(instance: &ContainerInstance, record: Option<&InstanceRecord>) -> O
             "no health check has passed on it since it was in use; run gpu-recovery check {id}"
         )),
     }
-}
-
-/// The container instance.
-async fn place(
-    desk: &Desk,
-    id: &InstanceId,
-) -> Result<(ContainerInstanceArn, ContainerInstance), Failure> {
-    let found = desk.context.fleet.find(id).await?;
-    let arn = found.as_ref().and_then(|found| {
-        let arn = found.container_instance_arn()?;
-        Some(ContainerInstanceArn::new(arn))
-    });
-    arn.zip(found).ok_or_else(|| {
-        Failure::Broken(format!(
-            "the cluster does not know {id}; check --cluster, and that its ECS agent is registered"
-        ))
-    })
 }

@@ -79,10 +79,8 @@ fn target(text: &str) -> Result<Named, String> {
 /// # Errors
 /// When AWS does not answer, or nothing is recorded under the name.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
-        at(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Cluster, async |desk, output| {
+        at(arguments, desk, output).await
     })
 }
 

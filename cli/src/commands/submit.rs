@@ -226,10 +226,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// When the job could not be started whole.
 pub fn submit(arguments: &Submit) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
-        submit_at(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Cluster, async |desk, output| {
+        submit_at(arguments, desk, output).await
     })
 }
 
@@ -238,10 +236,8 @@ pub fn submit(arguments: &Submit) -> Result<u8, Failure> {
 /// # Errors
 /// When the tasks cannot be adopted.
 pub fn adopt(arguments: &Adopt) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Cluster).await?;
-        adopt_at(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Cluster, async |desk, output| {
+        adopt_at(arguments, desk, output).await
     })
 }
 

@@ -69,10 +69,8 @@ pub struct Manner {
 /// # Errors
 /// When AWS fails, or no execution is known of the job.
 pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
-    let output = Output::new();
-    account::run(async {
-        let desk = Desk::open(&arguments.account, Needs::Nothing).await?;
-        at(arguments, &desk, &output).await
+    account::at_desk(&arguments.account, Needs::Nothing, async |desk, output| {
+        at(arguments, desk, output).await
     })
 }
 
