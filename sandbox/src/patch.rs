@@ -20,27 +20,28 @@ pub fn between(before: &Value, after: &Value) -> Option<Value> {
     (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
+/// Follows a patch, as the page does it.
+pub fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(changes) = patch else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    for (name, change) in changes {
+        if let Some(members) = target.as_object_mut().filter(|_| change.is_null()) {
+            members.remove(name);
+        } else {
+            merge(&mut target[name], change);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    /// As RFC 7396 has it.
-    fn merge(target: &mut Value, patch: &Value) {
-        let Value::Object(members) = patch else {
-            *target = patch.clone();
-            return;
-        };
-        if !target.is_object() {
-            *target = json!({});
-        }
-        for (name, value) in members {
-            match value {
-                Value::Null => drop(target.as_object_mut().unwrap().remove(name)),
-                value => merge(&mut target[name], value),
-            }
-        }
-    }
 
     #[test]
     fn the_patch_makes_one_of_the_other_and_holds_nothing_else() {

@@ -1,6 +1,7 @@
 //! The page at `/`, and what a browser follows it by.
 
 use super::*;
+use ::sandbox::patch::merge;
 use serde_json::json;
 use std::{io::Write, net::TcpStream};
 
@@ -60,23 +61,6 @@ impl Watcher {
             self.next();
         }
         panic!("never {what}: {}", self.scene);
-    }
-}
-
-/// RFC 7396, as the page does it.
-fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(members) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (name, value) in members {
-        match value {
-            Value::Null => drop(target.as_object_mut().unwrap().remove(name)),
-            value => merge(&mut target[name], value),
-        }
     }
 }
 
