@@ -27,7 +27,7 @@ pub struct Plan {
     pub jobs: u32,
     /// Ranks of each job, one a node.
     pub nodes: u32,
-    /// Ranks of each job that die of a bad GPU, which a reboot mends.
+    /// Ranks of each job that die of a bad GPU, which a reboot fixes.
     pub faulty: u32,
     /// The other ranks abort then, as all do whose collective loses a peer: the usual case.
     pub all_abort: bool,

@@ -353,7 +353,7 @@ pub fn at_desk(
     })
 }
 
-/// A failed call in plain words, with the mend where it is known; `about` names what was asked for.
+/// A failed call in plain words, with the fix where it is known; `about` names what was asked for.
 pub fn refused<E>(
     call: &'static str,
     about: &str,
@@ -386,7 +386,7 @@ fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn worded(call: &str, code: &str, message: &str, about: &str) -> Failure {
-    let mend = match code {
+    let fix = match code {
         "ExecutionDoesNotExist" | "InvalidArn" => {
             return Failure::BadInput(format!(
                 "Step Functions does not know the execution {about}; check the ARN, the region and the account (it keeps \
@@ -405,10 +405,10 @@ fn worded(call: &str, code: &str, message: &str, about: &str) -> Failure {
         code if code.starts_with("AccessDenied") => "your role must allow the call",
         _ => "try again; if it stays, look the error up",
     };
-    Failure::Broken(format!("{call} failed with {code}: {message}\n  {mend}"))
+    Failure::Broken(format!("{call} failed with {code}: {message}\n  {fix}"))
 }
 
-/// A worker's error, for a person at a terminal.
+/// A worker's error, for an operator at a terminal.
 impl From<WorkerError> for Failure {
     fn from(error: WorkerError) -> Self {
         match error {

@@ -36,7 +36,7 @@ pub struct Overlay {
 #[derive(Clone, Debug)]
 pub struct Visit {
     pub status: Status,
-    /// When it was entered, in order, as text for a person; one for each time.
+    /// When it was entered, in order, as text for an operator; one for each time.
     pub entered: Vec<String>,
     /// How often it was tried again after an error.
     pub retries: u32,
@@ -72,7 +72,7 @@ pub enum Theme {
     Dark,
 }
 
-/// Why a definition cannot be drawn. Each says what to mend in it.
+/// Why a definition cannot be drawn. Each says what to fix in it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
     #[error("{place} has no {field}")]

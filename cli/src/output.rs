@@ -52,7 +52,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// With a spinner when a person looks on.
+    /// With a spinner when an operator looks on.
     pub(crate) fn new() -> Self {
         let watched = std::io::stdout().is_terminal()
             && std::io::stderr().is_terminal()
@@ -130,7 +130,7 @@ impl Output {
         raw(text);
     }
 
-    /// Whether a person looks on, at a terminal that can be drawn on.
+    /// Whether an operator looks on, at a terminal that can be drawn on.
     pub fn watched(&self) -> bool {
         self.spinner.is_some()
     }

@@ -7,7 +7,7 @@ use workers::{
     steps::claim_instance::CheckRequest,
 };
 
-const WHO: &str = "a person";
+const WHO: &str = "an operator";
 
 /// As `gpu-recovery quarantine` does it: beside the hold of a recovery, or at once. False where it changed nothing.
 pub(crate) async fn quarantine(cloud: &Cloud, id: &InstanceId) -> Result<bool, WorkerError> {

@@ -29,13 +29,13 @@ pub(crate) fn attempts<'a>(jobs: impl IntoIterator<Item = &'a str>) -> Attempts 
 /// What people have done, as far as a promise depends on it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hands {
-    /// Nodes that a person has cordoned.
+    /// Nodes that an operator has cordoned.
     pub cordoned: BTreeSet<String>,
-    /// Jobs of which a person has stopped a task.
+    /// Jobs of which an operator has stopped a task.
     pub stopped: BTreeSet<String>,
     /// Those whose other ranks were to be left alone.
     pub left: BTreeSet<String>,
-    /// Nodes that a person has deregistered.
+    /// Nodes that an operator has deregistered.
     pub deregistered: BTreeSet<String>,
     pub redrives: u32,
 }

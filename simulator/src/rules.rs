@@ -55,7 +55,7 @@ pub fn command_ended() -> Value {
     })
 }
 
-/// An execution that needs a person.
+/// An execution that needs an operator.
 pub fn execution_failed(state_machine_arn: &str) -> Value {
     json!({
         "source": ["aws.states"],

@@ -80,6 +80,61 @@ fn the_pages_say_fix_and_operator_in_plain_words() {
     }
 }
 
+/// Every source file below a folder: Rust, and the JSON and YAML that operators read in the console.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            // What has been released stays as it is.
+            if !path.ends_with("released") {
+                sources(&path, found);
+            }
+        } else if path
+            .extension()
+            .is_some_and(|e| e == "rs" || e == "json" || e == "yaml")
+        {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_code_and_its_messages_say_fix_and_operator() {
+    let mut found = Vec::new();
+    for folder in [
+        "workers",
+        "statemachine",
+        "infra",
+        "stepfunctions",
+        "simulator",
+        "sandbox",
+        "cli",
+        "tests",
+    ] {
+        sources(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 300, "{} files", found.len());
+    for path in found
+        .iter()
+        .filter(|path| !path.ends_with(file!().rsplit('/').next().unwrap()))
+    {
+        // A comment goes on after the slashes of its next line.
+        let text = fs::read_to_string(path).unwrap().to_lowercase();
+        let words: Vec<&str> = text
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .filter(|word| !word.is_empty())
+            .collect();
+        let text = format!(" {} ", words.join(" ")).replace(" without a person ", " ");
+        for (word, better) in &FORBIDDEN[..6] {
+            assert!(
+                !text.contains(&format!(" {word} ")),
+                "{}: \"{word}\": write {better}",
+                path.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn a_forbidden_word_is_found_across_lines_and_left_alone_in_code() {
     assert_eq!(

@@ -173,7 +173,7 @@ fn a_blocked_reboot_leaves_no_hold_behind() {
     );
 }
 
-/// NVIDIA/NVSentinel #1534: a replayed event marks a node that was mended long ago as failed.
+/// NVIDIA/NVSentinel #1534: a replayed event marks a node that was fixed long ago as failed.
 #[test]
 fn a_replayed_event_quarantines_no_mended_node() {
     let mut plan = gpu_fault();

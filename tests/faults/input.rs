@@ -257,7 +257,7 @@ fn a_bad_input_of_any_worker_is_refused_by_its_field_and_nothing_is_written() {
     });
 }
 
-/// DynamoDB's JSON of something that a person may have typed.
+/// DynamoDB's JSON of something that an operator may have typed.
 fn any_attribute() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),

@@ -15,7 +15,7 @@ use simulator::{
     scenario::builtin,
 };
 
-/// Rank 3 of 4 dies on a bad GPU after ten minutes; a reboot mends it. Seconds after the start: 600 it dies, ~680 it is
+/// Rank 3 of 4 dies on a bad GPU after ten minutes; a reboot fixes it. Seconds after the start: 600 it dies, ~680 it is
 /// checked, ~810 the node reboots, ~1350 it is back, ~1500 the job runs again.
 fn gpu_fault() -> Plan {
     let scenario = builtin("gpu-fault")

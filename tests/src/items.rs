@@ -1,4 +1,4 @@
-//! Items of the tables, read and edited as a person does with the AWS CLI.
+//! Items of the tables, read and edited as an operator does with the AWS CLI.
 
 use crate::World;
 use serde_json::{Map, Value, json};

@@ -409,7 +409,7 @@ impl World {
         self.start("runs", Value::Null)
     }
 
-    /// An execution that a person has stopped.
+    /// An execution that an operator has stopped.
     pub fn ended_execution(&self) -> String {
         let execution = self.running_execution();
         self.end(&execution);
@@ -530,7 +530,7 @@ impl World {
             .status
     }
 
-    /// Sets an instance's status in ECS, as a person does.
+    /// Sets an instance's status in ECS, as an operator does.
     pub fn set_ecs_status(&self, nth: usize, status: &str) {
         let arn = self
             .cloud
@@ -547,7 +547,7 @@ impl World {
 
     /// Starts a task of no job on an instance; its ARN.
     pub async fn run_alone(&self, definition: &str, nth: usize) -> String {
-        self.run_task(definition, nth, "a person").await
+        self.run_task(definition, nth, "an operator").await
     }
 
     /// Starts the health check on an instance as Step Functions does; its ARN.

@@ -1,4 +1,4 @@
-//! Items that a person has edited by hand, wrongly: the error names the table, the item's key and the field.
+//! Items that an operator has edited by hand, wrongly: the error names the table, the item's key and the field.
 
 use serde_json::{Value, json};
 use tests::{JOB, World, instance_id};
@@ -43,7 +43,7 @@ async fn a_corrupt_job_is_named_with_its_key_and_field() {
                     "hybrid-gpu-training-job",
                     &key,
                     field,
-                    "mend the item by hand",
+                    "fix the item by hand",
                 ],
             );
         }
@@ -74,7 +74,7 @@ async fn a_corrupt_rank_is_named_with_its_key_and_field() {
                 "hybrid-gpu-training-job",
                 record,
                 field,
-                "mend the item by hand",
+                "fix the item by hand",
             ],
         );
         let error = corrupt(
@@ -115,7 +115,7 @@ async fn a_corrupt_instance_is_named_with_its_key_and_field() {
                     "ecs_container_instance",
                     &key,
                     field,
-                    "mend the item by hand",
+                    "fix the item by hand",
                 ],
             );
         }

@@ -7,7 +7,7 @@ use workers::records::{InstanceStatus, JobStatus};
 
 const STOP: &str = "record-user-stop";
 
-/// A person stops a rank; the answer is the event.
+/// An operator stops a rank; the answer is the event.
 async fn stopped_by_person(w: &World, rank: u32) -> Value {
     let task = w.task(rank).await;
     w.cloud.fleet.stop(&task, "Task stopped by user");
@@ -147,7 +147,7 @@ async fn a_late_event_of_an_older_attempt_is_stale() {
     let w = World::with_job(2).await;
     let event = stopped_by_person(&w, 0).await;
     let failed = w.exit(1, 1).await;
-    // The claim ran before the person's event arrived, and StopSiblings could not tell any more.
+    // The claim ran before the operator's event arrived, and StopSiblings could not tell any more.
     let recovery = w.claim_with(failed).await;
     w.outcome(
         "relaunch-job",

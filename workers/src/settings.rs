@@ -6,7 +6,7 @@ pub use policies::{ExitPolicy, HealthyPolicy, JobPolicies, OTHER, PersonStop, Sp
 
 use std::{collections::BTreeMap, fmt};
 
-/// How the system behaves. Names and defaults: README, "Settings".
+/// How the system behaves. Names and defaults: docs/settings.md.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `TRAINING_JOB_TABLE_NAME`

@@ -28,7 +28,7 @@ Examples:
   gpu-recovery drill isolate --history history.json && gpu-recovery explain --history history.json
 
 All times are UTC. After the story of an execution, not of a file, it says under \"Now\" what the records of the job and \
-of the instances say at this moment: a person or another recovery may have been there since.
+of the instances say at this moment: an operator or another recovery may have been there since.
 
 Exit codes:
   0  told

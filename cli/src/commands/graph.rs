@@ -179,12 +179,12 @@ fn worded(error: &GraphError, arguments: &Arguments) -> Failure {
         Some(file) => files::name(file),
         None => "the built-in definition".to_owned(),
     };
-    let mend = match error {
+    let fix = match error {
         GraphError::NotInDefinition { .. } => {
             "\n  give the one it ran with --definition: aws stepfunctions describe-state-machine-for-execution \
              --execution-arn ARN --query definition --output text > FILE"
         }
         _ => "",
     };
-    Failure::BadInput(format!("{place}: {error}{mend}"))
+    Failure::BadInput(format!("{place}: {error}{fix}"))
 }

@@ -1,4 +1,4 @@
-//! `release` and `quarantine`: a person's hand on an instance's record, by conditional writes, with who and why kept.
+//! `release` and `quarantine`: an operator's hand on an instance's record, by conditional writes, with who and why kept.
 
 use crate::{
     Failure,

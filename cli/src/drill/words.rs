@@ -130,7 +130,7 @@ pub fn kind(input: &Value) -> &'static str {
     if reason.starts_with("gpu-recovery:") {
         "stopped by this recovery"
     } else if detail["stopCode"] == "UserInitiated" {
-        "stopped by a person"
+        "stopped by an operator"
     } else if detail["containers"][0]["exitCode"] == 0 {
         COMPLETION
     } else {

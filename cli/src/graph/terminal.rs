@@ -202,9 +202,9 @@ mod tests {
                         }
                     }
                 },
-                "Next": "Mend"
+                "Next": "Fix"
             },
-            "Mend": {
+            "Fix": {
                 "Type": "Map",
                 "ItemProcessor": { "StartAt": "Reboot", "States": { "Reboot": { "Type": "Pass", "End": true } } },
                 "Next": "Tell"
@@ -242,7 +242,7 @@ mod tests {
             "┃ … Group",
             "┃ ┃ ✗ Check",
             "┃ ┃ │ ○ Read",
-            "│ ○ Mend",
+            "│ ○ Fix",
             "│ ○ Tell",
         ];
         assert_eq!(drawn, expected, "{drawn:#?}");

@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    /// A world in which a person has stopped the recovery while it waited for the instance.
+    /// A world in which an operator has stopped the recovery while it waited for the instance.
     async fn aborted() -> (Self, String) {
         let world = Self::new().await;
         world

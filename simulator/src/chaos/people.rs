@@ -101,7 +101,7 @@ pub(super) async fn act(
                     let _ = cloud.stepfunctions.stop(
                         &execution.arn,
                         Some("StoppedByOperator"),
-                        Some("a person stopped it"),
+                        Some("an operator stopped it"),
                     );
                 }
             }
@@ -178,7 +178,7 @@ async fn cordon(cloud: &Cloud, node: String, done: &mut Done) {
     }
 }
 
-/// A person looks whether a recovery holds the node before they set it ACTIVE.
+/// An operator looks whether a recovery holds the node before they set it ACTIVE.
 async fn uncordon(cloud: &Cloud, node: String, done: &mut Done) {
     if !done.hands.cordoned.contains(&node) {
         return;
@@ -198,7 +198,7 @@ fn set_status(cloud: &Cloud, arn: &str, status: &str) {
     let cluster = &cloud.settings.cluster;
     let body =
         serde_json::json!({ "cluster": cluster, "containerInstances": [arn], "status": status });
-    // A deregistered instance is refused; a person shrugs.
+    // A deregistered instance is refused; an operator shrugs.
     let _: Result<Value, _> = cloud.fleet.api("UpdateContainerInstancesState", &body);
 }
 

@@ -37,7 +37,7 @@ pub struct Plan {
 pub struct Node {
     pub id: String,
     pub gpu: GpuHealth,
-    /// So long after each reboot the GPU is bad again, if it was mended.
+    /// So long after each reboot the GPU is bad again, if it was fixed.
     pub relapses: Option<Duration>,
     pub reboot: RebootOutcome,
     pub ssm: SsmAgent,
@@ -84,10 +84,10 @@ pub enum Later {
     ByLaunch(BTreeMap<usize, Vec<Run>>),
 }
 
-/// What a person does, or nature beside what nodes and ranks do by themselves. Numbers are taken modulo what is there.
+/// What an operator does, or nature beside what nodes and ranks do by themselves. Numbers are taken modulo what is there.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Deed {
-    /// A person stops a rank's task.
+    /// An operator stops a rank's task.
     StopTask {
         job: usize,
         rank: usize,
@@ -101,7 +101,7 @@ pub enum Deed {
     Cordon {
         node: usize,
     },
-    /// Only of a node that a person has cordoned.
+    /// Only of a node that an operator has cordoned.
     Uncordon {
         node: usize,
     },

@@ -69,7 +69,7 @@ const PASSING: [(&str, &[(&str, u16)]); 6] = [
     ),
 ];
 
-/// Errors that a person has to mend, as the models of the actions list them, and those that every service has.
+/// Errors that an operator has to fix, as the models of the actions list them, and those that every service has.
 const FINAL: [(&str, &str, &[&str]); 24] = [
     (
         "ecs",

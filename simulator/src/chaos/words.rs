@@ -151,7 +151,7 @@ fn told_deed(plan: &Plan, deed: &Deed) -> String {
     let node = |node: &usize| &plan.nodes[node % plan.nodes.len()].id;
     match deed {
         Deed::StopTask { job: of, rank } => {
-            format!("a person stops a rank of {} ({rank})", job(of))
+            format!("an operator stops a rank of {} ({rank})", job(of))
         }
         Deed::Kill {
             job: of,
@@ -167,12 +167,12 @@ fn told_deed(plan: &Plan, deed: &Deed) -> String {
         } => {
             format!("a rank of {} ({rank}) dies without a code", job(of))
         }
-        Deed::Cordon { node: n } => format!("a person cordons {}", node(n)),
-        Deed::Uncordon { node: n } => format!("a person sets {} ACTIVE", node(n)),
-        Deed::Quarantine { node: n } => format!("a person takes {} out of service", node(n)),
-        Deed::Check { node: n } => format!("a person has {} checked", node(n)),
-        Deed::Abort => "a person stops the running executions".to_owned(),
-        Deed::Redrive => "a person redrives what did not succeed".to_owned(),
+        Deed::Cordon { node: n } => format!("an operator cordons {}", node(n)),
+        Deed::Uncordon { node: n } => format!("an operator sets {} ACTIVE", node(n)),
+        Deed::Quarantine { node: n } => format!("an operator takes {} out of service", node(n)),
+        Deed::Check { node: n } => format!("an operator has {} checked", node(n)),
+        Deed::Abort => "an operator stops the running executions".to_owned(),
+        Deed::Redrive => "an operator redrives what did not succeed".to_owned(),
         Deed::Replay => "every stop event so far comes once more".to_owned(),
         Deed::CutAgent { node: n, how_long } => {
             format!(
@@ -182,7 +182,7 @@ fn told_deed(plan: &Plan, deed: &Deed) -> String {
             )
         }
         Deed::GpuGoesBad { node: n, health } => format!("the GPUs of {} are {health}", node(n)),
-        Deed::Deregister { node: n } => format!("a person deregisters {}", node(n)),
+        Deed::Deregister { node: n } => format!("an operator deregisters {}", node(n)),
         Deed::Resubmit { job: of } => format!("the owner starts {} anew, if it has ended", job(of)),
     }
 }

@@ -102,7 +102,7 @@ impl End<'_> {
                     broken.push(format!("promise 3: {} still runs", execution.arn));
                 }
                 ExecutionStatus::Succeeded => {}
-                // Another execution has the job: this one has no say any more, and a person was told so.
+                // Another execution has the job: this one has no say any more, and an operator was told so.
                 ExecutionStatus::Failed if error == "ClaimLost" => {}
                 _ if !self.scene.redriven => {}
                 status => broken.push(format!(

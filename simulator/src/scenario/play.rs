@@ -215,7 +215,7 @@ impl Hands {
     }
 }
 
-/// Does what a person does; false when there was nothing to do it to.
+/// Does what an operator does; false when there was nothing to do it to.
 ///
 /// # Errors
 /// When a call that it takes fails.
@@ -276,12 +276,12 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
         cloud.fleet.disconnect_agent(&id, Some(disconnect.how_long));
     }
     for execution in cloud.stepfunctions.executions() {
-        // What Step Functions refuses here (it has ended, it cannot be redriven) is no news to a person either.
+        // What Step Functions refuses here (it has ended, it cannot be redriven) is no news to an operator either.
         if action.abort_execution && execution.status == ExecutionStatus::Running {
             let stopped = cloud.stepfunctions.stop(
                 &execution.arn,
                 Some("StoppedByOperator"),
-                Some("a person stopped it in the console"),
+                Some("an operator stopped it in the console"),
             );
             acted |= stopped.is_ok();
         }

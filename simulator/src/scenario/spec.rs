@@ -290,7 +290,7 @@ impl Throttle {
     }
 }
 
-/// What a person does, so long after the job was started.
+/// What an operator does, so long after the job was started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Action {

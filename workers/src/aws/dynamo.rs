@@ -56,7 +56,7 @@ pub fn read<T: DeserializeOwned>(table: &str, item: Item) -> Result<T, WorkerErr
             .collect();
         let field = culprit::<T>(&item, &error).map_or(String::new(), |f| format!(" {f}:"));
         WorkerError::CorruptRecord(format!(
-            "table {table}, item {}:{field} {error}; mend the item by hand",
+            "table {table}, item {}:{field} {error}; fix the item by hand",
             key.join(" ")
         ))
     })

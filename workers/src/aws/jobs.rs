@@ -105,7 +105,7 @@ impl Jobs {
             });
         key.map(Some).ok_or_else(|| {
             WorkerError::CorruptRecord(format!(
-                "table {}: the item of task {task} is not keyed like attempt#00001#rank#00003; mend it by hand",
+                "table {}: the item of task {task} is not keyed like attempt#00001#rank#00003; fix it by hand",
                 self.table
             ))
         })

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a person did to an instance's record last, kept beside it as `by_hand`.
+/// What an operator did to an instance's record last, kept beside it as `by_hand`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ByHand {
     /// `released` or `quarantined`.
@@ -25,7 +25,7 @@ pub struct ByHand {
 }
 
 impl Instances {
-    /// What a person did to the instance last.
+    /// What an operator did to the instance last.
     pub async fn by_hand(&self, instance: &InstanceId) -> Result<Option<ByHand>, WorkerError> {
         let found = self
             .client
@@ -41,7 +41,7 @@ impl Instances {
         hand.map(|hand| match hand {
             AttributeValue::M(item) => read(&self.table, item),
             _ => Err(WorkerError::CorruptRecord(format!(
-                "table {}: by_hand of instance {instance} is no map; mend it by hand",
+                "table {}: by_hand of instance {instance} is no map; fix it by hand",
                 self.table
             ))),
         })
@@ -79,7 +79,7 @@ impl Instances {
         self.send(update).await
     }
 
-    /// A person takes the instance out of service. Answers `None` when the record is not any more what the person has
+    /// An operator takes the instance out of service. Answers `None` when the record is not any more what they have
     /// `seen`.
     pub async fn quarantine_by_hand(
         &self,

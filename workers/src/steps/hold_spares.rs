@@ -161,7 +161,7 @@ fn moves<'a>(
     ranks: &'a [RankRecord],
 ) -> Result<Vec<&'a RankRecord>, String> {
     let refused = |id: &InstanceId| job.refused_places.contains(id.as_str());
-    // What has failed on spares for a reason that no other place mends is repaired first.
+    // What has failed on spares for a reason that no other place fixes is repaired first.
     let before = input.refused_before;
     if before.is_some_and(|before| job.refused_places.len() <= before) {
         return Err("the job did not start on spares, and no place is to blame".to_owned());

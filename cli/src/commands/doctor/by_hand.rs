@@ -29,7 +29,7 @@ pub async fn checks(desk: &Desk, machine: Option<&str>, task: &str) -> Vec<Findi
             "aws lambda get-function-configuration --function-name {PREFIX}-claim-job --qualifier {ALIAS} --query \
              Environment.Variables"
         ),
-        "README.md lists what each means; another value is a parameter of infra/template.yaml",
+        "docs/settings.md says what each means; another value is a parameter of infra/template.yaml",
     ));
     found.push(start(machine));
     let role = desk

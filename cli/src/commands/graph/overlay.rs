@@ -133,7 +133,7 @@ fn catches(level: &Value, name: &str) -> bool {
     })
 }
 
-/// Of several visits the one that a person must see.
+/// Of several visits the one that an operator must see.
 fn worse(one: Status, other: Status) -> Status {
     let weight = |status| match status {
         Status::Succeeded => 0,

@@ -187,7 +187,7 @@ impl Chronicle {
         self.note(
             at,
             "redriven",
-            Words::plain("a person redrives it: it goes on where it was"),
+            Words::plain("an operator redrives it: it goes on where it was"),
         );
     }
 
