@@ -84,6 +84,8 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             json!({ "outcome": "Stopped", "toCheck": [] }),
             json!({ "outcome": "StillStopping", "runningTasks": 1, "running": [
                 { "rank": 4, "instance": null, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/2" }] }),
+            json!({ "outcome": "StillStopping", "runningTasks": 1, "running": [
+                { "rank": 3, "instance": INSTANCE, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/2" }] }),
             json!({ "outcome": "StoppedByUser", "failure": failure }),
             json!({ "outcome": "NotToRecover", "failure": failure }),
             json!({ "outcome": "NotToRecover", "failure": { "rank": 2, "task": "arn:aws:ecs:us-east-1:123456789012:task/c/3",
@@ -357,6 +359,17 @@ impl Script {
             let reply = self.choose_of(replies, limit);
             self.narrow |= self.choices[at] > 0;
             self.gave(state, at);
+            return reply;
+        }
+        // After a repair under a task that did not stop the same follows as of one that did.
+        if state == "StopSiblings" && self.repair.contains("CordonInstance") {
+            let place = "StopSiblings, repaired";
+            let given = self.answered.entry(place.to_owned()).or_default();
+            given.1 = all;
+            let limit = if given.0.len() < all { all } else { 1 };
+            self.narrow = true;
+            let reply = self.choose_of(replies, limit);
+            self.gave(place, at);
             return reply;
         }
         let known = at > 0 && self.entry.as_ref().is_some_and(|s| self.known.contains(s));

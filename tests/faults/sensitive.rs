@@ -46,6 +46,11 @@ fn promise_1_a_relaunch_beside_a_running_task_is_noticed() {
             "/States/AllStopped?/Choices/2/Condition",
             json!("{% true %}"),
         );
+        // Two more states look whether a task runs.
+        for stuck in ["SparesFirst?/Choices/1", "InstancesRecovered?/Choices/2"] {
+            let stuck = format!("/States/{stuck}/Condition");
+            set(definition, &stuck, json!("{% false %}"));
+        }
         set(definition, "/States/CheckGpus/Items", suspect);
     });
 }

@@ -352,6 +352,11 @@ fn task_that_does_not_stop() {
 }
 
 #[test]
+fn task_ended_by_reboot() {
+    ends_as_it_says("task-ended-by-reboot");
+}
+
+#[test]
 fn agent_away() {
     ends_as_it_says("agent-away");
 }

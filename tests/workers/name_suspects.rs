@@ -122,6 +122,46 @@ async fn a_line_of_a_link_is_an_echo_of_an_older_or_a_stronger_word() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn beside_a_task_that_does_not_stop_only_a_hardware_word_of_its_own_node_counts() {
+    let (w, recovery) = stopped().await;
+    let stuck = [1, 2].map(
+        |rank| json!({ "rank": rank, "instance": instance_id(rank), "task": "arn:aws:ecs:us-east-1:123456789012:task/c/1" }),
+    );
+    let lead = answer(2, "inspect xid61 12");
+    let answers = [
+        answer(0, "reboot xid79 12"),
+        answer(1, "reboot xid79 12"),
+        lead,
+    ];
+    let mut input = input(&recovery, &answers);
+    input["stuck"] = json!(stuck);
+    let outcome = w.outcome(NAME, input, "Named").await;
+    let named: Vec<_> = outcome["toCheck"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["instance"])
+        .collect();
+    assert_eq!(named, [&json!(instance_id(1))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_rebooted_under_its_task_is_not_named_by_what_it_said_before() {
+    let (w, recovery) = stopped().await;
+    let answers = [well(0), answer(1, "reboot xid79 12"), well(2)];
+    let mut input = input(&recovery, &answers);
+    input["recoveries"] = json!([{ "instance": instance_id(1), "rank": 1, "recovered": true, "detail": "rebooted, DCGM healthy" }]);
+    let outcome = w.outcome(NAME, input, "Named").await;
+    let named: Vec<_> = outcome["toCheck"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["instance"])
+        .collect();
+    assert_eq!(named, [&json!(instance_id(2))]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_answer_is_kept_on_its_rank() {
     let (w, recovery) = stopped().await;
     let answers = [well(0), answer(3, "reboot xid79 12")];

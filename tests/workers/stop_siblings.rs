@@ -140,6 +140,28 @@ async fn a_task_whose_agent_is_away_is_named_until_the_agent_is_back_and_asked_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_was_rebooted_under_its_task_is_not_checked_again_and_its_old_word_is_gone() {
+    let w = World::with_job(3).await;
+    let recovery = w.claim(0).await;
+    w.cloud.fleet.disconnect_agent(&instance_id(2), None);
+    stop(&w, &recovery, "StillStopping").await;
+    let mut cordon = recovery.cordon(2);
+    cordon["stuck"] = json!(true);
+    w.outcome("cordon-instance", cordon, "Cordoned").await;
+    w.cloud.fleet.connect_agent(&instance_id(2));
+    let input = recovery.input(json!({ "recoveries": [
+        { "instance": instance_id(2), "rank": 2, "recovered": true, "detail": "rebooted, DCGM healthy" }
+    ]}));
+    let answer = w.outcome("stop-siblings", input, "Stopped").await;
+    assert_eq!(suspects(&answer), [0]);
+    let record = w.instance_record(2).await;
+    assert_eq!(
+        record.last_verdict.as_deref(),
+        Some("healthy after its reboot")
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_stuck_tasks_are_counted_and_ten_are_named() {
     let w = World::with_job(30).await;
     let recovery = w.claim(0).await;

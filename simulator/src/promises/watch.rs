@@ -34,6 +34,8 @@ pub(crate) struct Life {
     /// It was RUNNING once.
     pub ran: bool,
     pub stopped: bool,
+    /// It was told to stop.
+    pub told_to_stop: bool,
     /// How it ended, as ECS tells.
     pub end: TaskEnd,
 }
@@ -196,8 +198,10 @@ impl Inner {
         };
         let arn = text("taskArn");
         let stopped = text("lastStatus") == "STOPPED";
+        let told_to_stop = text("desiredStatus") == "STOPPED";
         if let Some(life) = self.tasks.get_mut(arn) {
             life.stopped |= stopped;
+            life.told_to_stop |= told_to_stop;
             life.ran |= text("lastStatus") == "RUNNING";
             if let Ok(told) = serde_json::from_value::<TaskDetail>(detail.clone()) {
                 life.end = told.end();
@@ -212,6 +216,7 @@ impl Inner {
             attempt,
             ran: text("lastStatus") == "RUNNING",
             stopped,
+            told_to_stop,
             end: TaskEnd::default(),
         };
         self.started(arn, &life);
@@ -310,12 +315,13 @@ impl Inner {
             .collect()
     }
 
-    /// Promise 2: never a node that nothing accuses in this very boot, nor one that runs a job's task, nor one that another
-    /// recovery holds. EC2's reboot comes where the node cannot be asked for its boot any more, and only there.
+    /// Promise 2: never a node that nothing accuses in this very boot, nor one that runs a job's task, but for one that was
+    /// told to stop on a node that says itself that it is broken, nor one that another recovery holds. EC2's reboot comes where the node cannot be asked for its boot any more, and only there.
     fn rebooting(&mut self, node: &str, order: &str, view: Option<&InstanceView>) {
         self.reboots
             .push((self.clock.elapsed(), node.to_owned(), order.to_owned()));
         let now = self.clock.now();
+        let says_so = view.is_some_and(|view| Node::of(view, now).has_hardware_word());
         let accused = view.is_some_and(|view| {
             let dcgm = matches!(
                 view.gpu_health,
@@ -326,7 +332,7 @@ impl Inner {
                     | GpuHealth::NoExitCode
                     | GpuHealth::CannotPlace
             );
-            dcgm || Node::of(view, now).has_hardware_word()
+            dcgm || says_so
         });
         let silent = view.is_some_and(|view| {
             let booted = now.duration_since(view.booted_at).unwrap_or_default();
@@ -343,6 +349,7 @@ impl Inner {
             .tasks
             .values()
             .filter(|life| life.instance == node && !life.stopped)
+            .filter(|life| !(life.told_to_stop && says_so))
             .map(|life| {
                 format!(
                     "rank {} of attempt {} of {}",

@@ -3,7 +3,7 @@
 use super::spec::{Scenario, ScenarioError};
 
 /// Name and text, in the order in which they are listed.
-const BUILTIN: [(&str, &str); 74] = [
+const BUILTIN: [(&str, &str); 75] = [
     ("gpu-fault", include_str!("../../scenarios/gpu-fault.yaml")),
     (
         "application-fault",
@@ -162,6 +162,10 @@ const BUILTIN: [(&str, &str); 74] = [
     (
         "task-that-does-not-stop",
         include_str!("../../scenarios/task-that-does-not-stop.yaml"),
+    ),
+    (
+        "task-ended-by-reboot",
+        include_str!("../../scenarios/task-ended-by-reboot.yaml"),
     ),
     ("echo-xids", include_str!("../../scenarios/echo-xids.yaml")),
     (

@@ -199,7 +199,14 @@ pub(super) fn phases(
         _ => 0.0,
     };
     let first = |times: &[Option<f64>]| times.iter().flatten().copied().next();
-    let after_stop = first(&[check, entered("RelaunchJob"), entered("FailJob"), Some(end)]);
+    // A node on which a task never stops is repaired before anything is checked.
+    let looked = check.into_iter().chain(recover).min_by(f64::total_cmp);
+    let after_stop = first(&[
+        looked,
+        entered("RelaunchJob"),
+        entered("FailJob"),
+        Some(end),
+    ]);
     let after_check = first(&[recover, entered("FailJob"), Some(end)]);
     let after_recover = first(&[entered("RelaunchJob"), entered("FailJob"), Some(end)]);
     let nature = covered(facts.nature.clone(), begin, end);

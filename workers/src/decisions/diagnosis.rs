@@ -99,6 +99,9 @@ pub struct Check {
     /// As of the suspect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
+    /// It was not checked: a task of the job does not stop on it, and the node says itself that it is broken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stuck: bool,
     /// How the task ended, when it was not healthy.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,

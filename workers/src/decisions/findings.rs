@@ -55,6 +55,10 @@ pub fn lines(checks: &[Check], settings: &Settings, execution: &ExecutionArn) ->
 fn said(check: &Check, settings: &Settings) -> String {
     let mut why = Vec::new();
     why.extend(hardware(check));
+    if check.stuck {
+        why.push("its task does not stop, so no check can start".to_owned());
+        return format!("{} ({})", check.verdict, why.join("; "));
+    }
     if check.exit_code == Some(0) {
         return format!(
             "{}, although the check passed ({})",
@@ -203,6 +207,7 @@ mod tests {
             exit_code,
             verdict,
             unproven: false,
+            stuck: false,
             detail: String::new(),
             end: None,
             task: None,

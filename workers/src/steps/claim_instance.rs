@@ -1,7 +1,10 @@
 //! ClaimInstance: takes one instance for a check that an operator asked for. A check is a job of its own, with one rank that
 //! has ended: what guards a job's recovery guards the check.
 
-use super::{claim_job::Failure, in_use::in_use};
+use super::{
+    claim_job::Failure,
+    in_use::{Ours, in_use},
+};
 use crate::{
     Context, Step, WorkerError,
     aws::{jobs::Write, launch_names::digest},
@@ -194,7 +197,11 @@ async fn taken(
     if let Some(why) = works_for_a_job(ctx, record, now).await? {
         return Ok(Some(why));
     }
-    let running = in_use(ctx, arn, check).await?;
+    let ours = Ours {
+        job: check,
+        may_run: false,
+    };
+    let running = in_use(ctx, arn, &ours).await?;
     Ok(running.map(|(_, detail)| detail))
 }
 

@@ -1,6 +1,9 @@
 //! CordonInstance: takes a faulty instance for a reboot and sets it DRAINING; refuses what is not ours to reboot.
 
-use super::{hung_check::hung, in_use::in_use};
+use super::{
+    hung_check::hung,
+    in_use::{Ours, in_use},
+};
 use crate::{
     Context, Step, WorkerError,
     aws::{history::Event, instances::Hold, jobs::RankKey},
@@ -33,6 +36,9 @@ pub struct CordonInstanceInput {
     /// The job runs on a spare already: this execution holds the instance, and the job no more.
     #[serde(default)]
     pub beside: bool,
+    /// A task of the job does not stop on it: the reboot is what ends it.
+    #[serde(default)]
+    pub stuck: bool,
     /// When the execution was started, RFC 3339: what it has found is younger.
     pub started_at: String,
     /// The check's exit code, if it came to one.
@@ -148,8 +154,12 @@ impl Step for CordonInstance {
         if !held_already && let Some(refusal) = no_fault(ctx, &arn, &input).await? {
             return Ok(refusal);
         }
+        let ours = Ours {
+            job: &input.job_id,
+            may_run: input.stuck,
+        };
         // Nothing has changed yet. A hold of ours, left by a call that died, is undone below.
-        if !held_already && let Some((refusal, detail)) = in_use(ctx, &arn, &input.job_id).await? {
+        if !held_already && let Some((refusal, detail)) = in_use(ctx, &arn, &ours).await? {
             return Ok(refuse(refusal, detail));
         }
         let mut earlier = before
@@ -190,7 +200,7 @@ impl Step for CordonInstance {
         }
         ctx.fleet.drain(&arn).await?;
         // Only now can nothing new be placed on it: what is there now is all there will be.
-        if let Some((refusal, detail)) = in_use(ctx, &arn, &input.job_id).await? {
+        if let Some((refusal, detail)) = in_use(ctx, &arn, &ours).await? {
             ctx.fleet.activate(&arn).await?;
             ctx.instances
                 .let_go(&input.instance, &input.execution, &earlier)

@@ -9,12 +9,19 @@ use crate::{
 use aws_sdk_ecs::types::Task;
 use std::collections::BTreeMap;
 
+/// The job that is being recovered.
+pub(super) struct Ours<'a> {
+    pub job: &'a JobId,
+    /// Its own task does not stop, and does not count.
+    pub may_run: bool,
+}
+
 /// Refuses an instance on which a job's task runs, or any task that holds a GPU, but for our own checks. Other tasks, as
 /// those of daemon services, do not count.
 pub(super) async fn in_use(
     ctx: &Context,
     arn: &ContainerInstanceArn,
-    job: &JobId,
+    ours: &Ours<'_>,
 ) -> Result<Option<(Refusal, String)>, WorkerError> {
     let tasks = ctx.fleet.unstopped_tasks_on(arn).await?;
     if let Some(detail) = unlisted(ctx, arn, &tasks).await? {
@@ -34,11 +41,12 @@ pub(super) async fn in_use(
             continue;
         };
         let detail = format!("task {task} of job {} runs on it", key.job_id);
-        return Ok(Some(if key.job_id == *job {
-            (Refusal::RunsThisJob, detail)
-        } else {
-            (Refusal::RunsAnotherJob, detail)
-        }));
+        if key.job_id != *ours.job {
+            return Ok(Some((Refusal::RunsAnotherJob, detail)));
+        }
+        if !ours.may_run {
+            return Ok(Some((Refusal::RunsThisJob, detail)));
+        }
     }
     Ok(None)
 }

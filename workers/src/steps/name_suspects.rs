@@ -1,11 +1,14 @@
 //! NameSuspects: takes what the nodes have answered to the probe, keeps it on the ranks' items, and names the instances to
 //! check. Answers accuse; none, or one whose log begins too late, accuses nobody and clears nobody.
 
-use super::prepare_checks::{Holder, prepare};
+use super::{
+    prepare_checks::{Holder, prepare},
+    stop_siblings::RunningTask,
+};
 use crate::{
     Context, Step, WorkerError,
     decisions::{
-        diagnosis::Suspect,
+        diagnosis::{Recovery, Suspect},
         probe::{Answer, suspects},
     },
     ids::{ExecutionArn, InstanceId, JobId},
@@ -32,6 +35,12 @@ pub struct NameSuspectsInput {
     pub ended: Vec<Suspect>,
     /// An instance's id, a space, and the line that its probe has printed. Whatever else a node says is no answer.
     pub answers: Vec<String>,
+    /// The tasks that do not stop. While there are any, only their nodes are named, and only by a hardware word.
+    #[serde(default)]
+    pub stuck: Vec<RunningTask>,
+    /// What became of the nodes that were rebooted under such a task: what was said of them is of another boot.
+    #[serde(default)]
+    pub recoveries: Vec<Recovery>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,11 +71,18 @@ impl Step for NameSuspects {
             .held(&input.job_id, input.attempt, &input.execution)
             .await?;
         let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
-        let answers = read(&input.answers);
+        let mut answers = read(&input.answers);
         keep(ctx, &mut ranks, &answers).await?;
+        let answered = answers.len();
+        let rebooted = |id: &InstanceId| input.recoveries.iter().any(|r| r.instance == *id);
+        answers.retain(|id, _| !rebooted(id));
         let progress = i64::from(ctx.settings.progress_minutes) * 60;
         let in_vain = job.swapped_in_vain(progress);
-        let mut to_check = to_check(&input.ended, &ranks, &answers, in_vain);
+        let mut to_check = match input.stuck.is_empty() {
+            true => to_check(&input.ended, &ranks, &answers, in_vain),
+            false => broken_under(&input.stuck, &answers),
+        };
+        to_check.retain(|suspect| !rebooted(&suspect.instance));
         // StopSiblings has prepared the others.
         let new: Vec<Suspect> = to_check
             .iter()
@@ -85,7 +101,7 @@ impl Step for NameSuspects {
             }
         }
         Ok(NameSuspectsOutcome::Named {
-            answered: answers.len(),
+            answered,
             accused: to_check.iter().filter(|s| s.word.is_some()).count(),
             spares: match in_vain || job.check {
                 true => 0,
@@ -168,6 +184,24 @@ fn to_check(
         .map(|(id, rank)| Suspect {
             unproven: unproven.contains(id),
             ..suspect(id, rank, said.get(id).copied(), accused.contains(id))
+        })
+        .collect()
+}
+
+/// The nodes that say themselves that they are broken, of those on which a task does not stop. Nothing less may get a node
+/// rebooted under a task: without it, a container with a long `stopTimeout` looks the same.
+fn broken_under(
+    stuck: &[RunningTask],
+    answers: &BTreeMap<InstanceId, (String, Answer)>,
+) -> Vec<Suspect> {
+    let mut seen = BTreeSet::new();
+    stuck
+        .iter()
+        .filter_map(|task| {
+            let id = task.instance.as_ref()?;
+            let (_, answer) = answers.get(id)?;
+            (answer.word.is_hardware() && seen.insert(id))
+                .then(|| suspect(id, task.rank, Some(answer), true))
         })
         .collect()
 }

@@ -229,6 +229,7 @@ mod tests {
                 exit_code: Some(226),
                 verdict: Verdict::Faulty,
                 unproven: false,
+                stuck: false,
                 detail: String::new(),
                 end: None,
                 task: None,

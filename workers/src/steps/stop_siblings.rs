@@ -13,7 +13,10 @@ use crate::{
         pace,
         stopping::{Ended, Stopping},
     },
-    decisions::{diagnosis::Suspect, exit::Exit},
+    decisions::{
+        diagnosis::{Recovery, Suspect},
+        exit::Exit,
+    },
     ids::{ExecutionArn, InstanceId, JobId, TaskArn},
     records::{JobRecord, JobStatus, RankRecord, RankStatus},
     settings::{ExitPolicy, InstancesToCheck},
@@ -49,6 +52,9 @@ pub struct StopSiblingsInput {
     pub execution: ExecutionArn,
     pub job_id: JobId,
     pub attempt: u32,
+    /// What became of the nodes that were rebooted under a task that did not stop.
+    #[serde(default)]
+    pub recoveries: Vec<Recovery>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +99,13 @@ impl Step for StopSiblings {
         // A recovery that we took over from may have begun to launch the next attempt.
         let job = undo(ctx, job, &input.execution, Launch::Unknown, until).await?;
         let job = spares::let_go(ctx, job, by).await?;
+        // Whoever ends the job from here on must not find the word of before the reboot.
+        for repaired in input.recoveries.iter().filter(|r| r.recovered) {
+            let (job, verdict) = (&input.job_id, "healthy after its reboot");
+            ctx.instances
+                .note_verdict(&repaired.instance, job, verdict, None)
+                .await?;
+        }
         let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
         let settings = ctx.settings.of_job(&job.policies);
         let running = stop(ctx, &settings, &mut ranks, until).await?;
@@ -151,7 +164,8 @@ impl Step for StopSiblings {
             true => InstancesToCheck::All,
             false => settings.instances_to_check,
         };
-        let to_check = instances_to_check(which, &job, &ranks, &exits);
+        let mut to_check = instances_to_check(which, &job, &ranks, &exits);
+        to_check.retain(|s| input.recoveries.iter().all(|r| r.instance != s.instance));
         let holder = Holder {
             execution: &input.execution,
             job_id: &input.job_id,

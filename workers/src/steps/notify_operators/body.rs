@@ -142,7 +142,11 @@ pub fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
     let mut lines = Vec::new();
     match (input.reason, input.nodes) {
         (Reason::TasksNotStopped, _) => {
-            lines.push("Every rank was told to stop; nothing was checked or rebooted.".to_owned());
+            let done = match input.recoveries.is_empty() {
+                true => "; nothing was checked or rebooted",
+                false => "",
+            };
+            lines.push(format!("Every rank was told to stop{done}."));
             lines.push(
                 "The instances of ranks that do not stop are quarantined: no job gets them."
                     .to_owned(),
@@ -166,7 +170,7 @@ pub fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
             lines.push(format!("During the relaunch, {}.", why()));
             lines.push("All ranks were stopped again.".to_owned());
         }
-        Reason::CheckInDoubt | Reason::NoGpuFault => {
+        Reason::CheckInDoubt | Reason::NoGpuFault if input.recoveries.is_empty() => {
             lines.push("Nothing was rebooted or quarantined.".to_owned());
         }
         Reason::AskedByTrainer | Reason::UserStopped if input.recoveries.is_empty() => {
