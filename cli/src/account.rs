@@ -8,15 +8,31 @@ use sandbox::client::SandboxClock;
 use std::{collections::BTreeMap, fmt::Debug};
 use workers::{
     Context, Settings, WorkerError,
-    aws::clients::{
-        self,
-        aws_config::{self, Region},
+    aws::{
+        clients::{
+            self,
+            aws_config::{self, Region},
+        },
+        topic::Topic,
     },
     context::Clients,
     error::code_of,
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, NotAnId},
     records::JobStatus,
 };
+
+/// Where the operators are told.
+#[derive(Args, Clone, Debug, Default)]
+pub struct OperatorsTopic {
+    /// The operators' topic; when left out, the one that has the state machine's name, as the stack gives it.
+    #[arg(
+        long,
+        env = "SNS_TOPIC_ARN",
+        value_name = "ARN",
+        hide_env_values = true
+    )]
+    topic: Option<String>,
+}
 
 /// Where the account is, and how the system is deployed in it.
 #[derive(Args, Clone, Debug, Default)]
@@ -178,6 +194,23 @@ impl Desk {
                 record.status, record.attempt
             ))
         })
+    }
+
+    /// The operators' topic: the one that is named, else the one that has the state machine's name, as the stack gives it.
+    ///
+    /// # Errors
+    /// When neither is known.
+    pub async fn topic(&self, named: &OperatorsTopic) -> Result<Topic, Failure> {
+        let arn = match &named.topic {
+            Some(arn) => arn.clone(),
+            None => self
+                .machine()
+                .await?
+                .replace(":states:", ":sns:")
+                .replace(":stateMachine:", ":"),
+        };
+        let chat = self.context.settings.chat_topic_arn.as_deref();
+        Ok(Topic::new(self.sns.clone(), &arn, chat))
     }
 
     /// The container instance of an EC2 instance or hybrid node.
@@ -351,6 +384,13 @@ pub fn at_desk(
         let desk = Desk::open(account, needs).await?;
         work(&desk, &output).await
     })
+}
+
+/// That what was done could not be told.
+pub fn not_told(error: impl std::fmt::Display) -> Failure {
+    Failure::Broken(format!(
+        "the operators were not told: {error}; to repeat it is safe, and --topic names the topic"
+    ))
 }
 
 /// A failed call in plain words, with the fix where it is known; `about` names what was asked for.

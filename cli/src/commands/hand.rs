@@ -2,12 +2,16 @@
 
 use crate::{
     Failure,
-    account::{self, Account, Desk, Needs},
+    account::{self, Account, Desk, Needs, OperatorsTopic},
     output::{self, Output, paint},
 };
 use clap::Args;
 use workers::{
     aws::history::Event,
+    desk::{
+        hand::ByHand,
+        quarantine_message::{self, OutOfService},
+    },
     ids::{ContainerInstanceArn, InstanceId, TaskArn},
     records::{
         InstanceRecord, InstanceStatus,
@@ -31,14 +35,15 @@ Exit codes:
 
 const QUARANTINE_HELP: &str = "\
 The record becomes QUARANTINED and the instance DRAINING in ECS: nothing new is placed on it, and no recovery reboots \
-it. Tasks that run on it go on. A recovery that holds the instance goes on too, and then quarantines it. To repeat it is safe.
+it. Tasks that run on it go on. A recovery that holds the instance goes on too, and then quarantines it. The operators' topic \
+is told once. To repeat it is safe.
 
 Examples:
   gpu-recovery quarantine i-0f3a9c5d7e0000003 --reason 'ECC errors in dmesg'
 
 Exit codes:
   0  quarantined, or it was already
-  1  AWS failed, or the cluster does not know the instance
+  1  AWS failed, the cluster does not know the instance, or the operators could not be told
   2  bad arguments; standard error says which
   3  refused; the reason is given";
 
@@ -79,6 +84,9 @@ pub struct Quarantine {
     /// Who; it is kept. The user of this machine when left out.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+
+    #[command(flatten)]
+    topic: OperatorsTopic,
 
     #[command(flatten)]
     account: Account,
@@ -169,6 +177,11 @@ pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> R
             .as_deref()
             .unwrap_or("no reason kept");
         output.text("", &format!("{id} is QUARANTINED already: {reason}"));
+        let hand = context.instances.by_hand(id).await?;
+        let ours = |hand: &ByHand| hand.action == "quarantined" && hand.why == arguments.reason;
+        if let Some(hand) = hand.filter(ours) {
+            tell(arguments, desk, record, &hand.who, false).await?;
+        }
         return Ok(0);
     }
     let who = arguments.by.clone().unwrap_or_else(account::whoami);
@@ -180,7 +193,6 @@ pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> R
         return Err(changed(id));
     };
     context.fleet.drain(&arn).await?;
-    note(desk, What::Quarantined, &written, &who, &arguments.reason).await;
     output.text(
         "",
         &paint(
@@ -200,7 +212,28 @@ pub async fn take_out(arguments: &Quarantine, desk: &Desk, output: &Output) -> R
             &format!("the execution that held it, {}, had ended", holder.name()),
         );
     }
+    tell(arguments, desk, &written, &who, false).await?;
     Ok(0)
+}
+
+async fn tell(
+    arguments: &Quarantine,
+    desk: &Desk,
+    record: &InstanceRecord,
+    who: &str,
+    held: bool,
+) -> Result<(), Failure> {
+    let topic = desk.topic(&arguments.topic).await?;
+    let out = OutOfService {
+        instance: &record.instance_id,
+        job: record.job_id.as_ref(),
+        held,
+        who,
+        why: &arguments.reason,
+    };
+    quarantine_message::tell(&desk.context, &topic, out)
+        .await
+        .map_err(account::not_told)
 }
 
 /// A recovery at work goes on; it quarantines the instance in place of setting it ACTIVE again.
@@ -219,9 +252,9 @@ async fn keep_out(
         return Err(changed(id));
     }
     desk.context.fleet.drain(arn).await?;
-    note(desk, What::Quarantined, record, &who, &arguments.reason).await;
     let text = format!("{id} is DRAINING, and the recovery that holds it will quarantine it");
     output.text("", &paint(output::WARNING, text));
+    tell(arguments, desk, record, &who, true).await?;
     Ok(0)
 }
 

@@ -2,12 +2,11 @@
 
 use crate::{
     Failure,
-    account::{self, Account, Desk, Needs},
+    account::{self, Account, Desk, Needs, OperatorsTopic},
     output::{self, Output, counted, paint},
 };
 use clap::Args;
 use workers::{
-    aws::topic::Topic,
     desk::{
         stop::{self, StopError, Stopped},
         stop_message,
@@ -45,14 +44,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 
-    /// The operators' topic; when left out, the one that has the state machine's name, as the stack gives it.
-    #[arg(
-        long,
-        env = "SNS_TOPIC_ARN",
-        value_name = "ARN",
-        hide_env_values = true
-    )]
-    topic: Option<String>,
+    #[command(flatten)]
+    topic: OperatorsTopic,
 
     #[command(flatten)]
     account: Account,
@@ -105,24 +98,11 @@ async fn tell(
     stopped: &Stopped,
     who: &str,
 ) -> Result<(), Failure> {
-    let topic = match &arguments.topic {
-        Some(arn) => arn.clone(),
-        None => desk
-            .machine()
-            .await?
-            .replace(":states:", ":sns:")
-            .replace(":stateMachine:", ":"),
-    };
-    let chat = &desk.context.settings.chat_topic_arn;
-    let topic = Topic::new(desk.sns.clone(), &topic, chat.as_deref());
+    let topic = desk.topic(&arguments.topic).await?;
     let (job, why) = (&arguments.job, &arguments.reason);
     stop_message::tell(&desk.context, &topic, job, stopped, who, why)
         .await
-        .map_err(|error| {
-            Failure::Broken(format!(
-                "the operators were not told: {error}; to repeat it is safe, and --topic names the topic"
-            ))
-        })
+        .map_err(account::not_told)
 }
 
 fn worded(error: StopError, job: &JobId) -> Failure {

@@ -51,6 +51,45 @@ async fn an_instance_is_quarantined_and_released_by_hand_with_who_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_quarantine_by_hand_is_told_once_also_when_the_topic_was_away_at_first() {
+    let world = World::new().await;
+    let line = ["quarantine", BAD, "--reason", "ECC errors", "--by", "ada"];
+    world
+        .cloud
+        .wire
+        .faults()
+        .set_plan(|call| match call.action {
+            "Publish" => Fault::Fail {
+                code: "AuthorizationError".to_owned(),
+                status: 403,
+                message: "not authorized".to_owned(),
+            },
+            _ => Fault::Proceed,
+        });
+    has(
+        &world.gives(1, &line).await,
+        &["the operators were not told", "--topic"],
+    );
+    world.cloud.wire.faults().set_plan(|_| Fault::Proceed);
+    for _ in 0..2 {
+        has(&world.gives(0, &line).await, &["is QUARANTINED already"]);
+    }
+    let told = world.cloud.sns.published();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let subject = format!("[gpu-recovery] QUARANTINED {BAD}: by ada");
+    assert_eq!(told[0].subject.as_deref(), Some(subject.as_str()));
+    has(
+        &told[0].message,
+        &[
+            "ECC errors",
+            "DRAINING in ECS",
+            "goes on; the job is not relaunched on it",
+            &format!("gpu-recovery check {BAD}"),
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_running_recovery_is_not_released_by_hand() {
     let world = World::new().await;
     world
