@@ -6,7 +6,7 @@ use simulator::{
     cloud::{Cloud, CloudError, CloudOptions, RECOVERY},
     ecs::{Behaviour, GpuHealth, NewInstance},
     faults::Fault,
-    scenario::training,
+    launcher::{GPUS, training},
 };
 use std::{
     collections::BTreeSet,
@@ -190,7 +190,7 @@ impl Site {
             let ranks = (0..plan.nodes)
                 .map(|rank| {
                     let instance = InstanceId::new(instance_id(job, rank));
-                    (instance, training(rank, plan.nodes))
+                    (instance, training(GPUS, rank, plan.nodes))
                 })
                 .collect();
             let submission = Submission {

@@ -13,6 +13,8 @@ use simulator::{
     cloud::{Cloud, CloudError, CloudOptions},
     ecs::{Behaviour, GpuHealth, NewInstance, OnSigterm, TaskDefinition, TaskKind},
     eventbridge::Delivery,
+    launcher::behaviour_of,
+    plan::Plan,
     scenario::{self, Action, Scenario},
     sns::Subscription,
     stepfunctions::ExecutionStatus,
@@ -116,7 +118,7 @@ impl Account {
     /// Lets tasks behave as the scenario and the deeds say, and counts what happens.
     fn watch(&self) {
         let (usual, refusals) = (
-            scenario::behaviour_of(&self.scenario),
+            behaviour_of(&Plan::of_scenario(&self.scenario, 0).all_jobs()),
             self.refusals.clone(),
         );
         self.cloud.fleet.on_job_task(move |task| {

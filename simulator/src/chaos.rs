@@ -4,9 +4,7 @@
 //! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `crate::promises`.
 
 mod dice;
-mod drawn;
 mod field;
-mod launcher;
 mod people;
 mod plan;
 mod play;
@@ -16,7 +14,7 @@ mod storm;
 mod trace;
 mod words;
 
-pub use plan::{Deed, Job, Later, Node, Plan, Storm, Strike};
+pub use crate::plan::{Again, Deed, Job, Later, Node, Plan, Storm, Strike};
 pub use play::{ChaosOptions, calls_of, play_chaos, play_plan};
 pub use report::{ChaosReport, Counts};
 pub use storm::FaultKind;

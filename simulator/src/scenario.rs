@@ -7,8 +7,8 @@ mod duration;
 mod expectations;
 mod figures;
 mod hosts;
-mod launcher;
 mod looking;
+mod plan;
 mod play;
 mod reached;
 mod read;
@@ -19,8 +19,8 @@ mod tests;
 
 pub use builtin::{builtin, builtins, names};
 pub use figures::{Billed, Cost, Phases};
-pub use launcher::{JOB, behaviour_of, instance_id, training};
 pub use looking::Onlooker;
+pub use plan::{JOB, instance_id};
 pub use play::{Observer, PlayError, PlayOptions, act, enter, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{

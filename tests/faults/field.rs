@@ -3,7 +3,7 @@
 use crate::{gpu_fault, played};
 use simulator::{
     chaos::{Deed, FaultKind, Later, Plan, Strike},
-    ecs::{GpuHealth, RebootOutcome, Run},
+    ecs::{Behaviour, GpuHealth, RebootOutcome},
     scenario::builtin,
 };
 use std::time::Duration;
@@ -27,14 +27,9 @@ fn strike(action: &str, service: &str, nth: u64, kind: FaultKind) -> Strike {
 #[test]
 fn a_stale_event_replayed_later_reboots_no_healthy_node() {
     let mut plan = gpu_fault();
-    plan.jobs[0].ranks.fill(Run::AbortsWithGang {
-        after: Duration::from_millis(300),
-        code: 1,
-    });
-    plan.jobs[0].ranks[3] = Run::Exits {
-        after: Duration::from_secs(600),
-        code: 1,
-    };
+    let ranks = &mut plan.jobs[0].ranks;
+    ranks.fill(Behaviour::aborts_with_gang(Duration::from_millis(300), 1));
+    ranks[3] = Behaviour::exits(Duration::from_secs(600), 1);
     plan.deeds = [700, 900, 1400, 1600, 3000, 9000]
         .map(|seconds| at(seconds, Deed::Replay))
         .to_vec();

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use simulator::{
     cloud::{Cloud, HEALTH_CHECK, TRAINING},
     eventbridge::Target,
-    scenario::training,
+    launcher::{GPUS, training},
     ssm::REBOOT,
     wire::ApiError,
 };
@@ -351,7 +351,7 @@ impl Calls<'_> {
         self.scan().await;
         let attempt = started_by(&self.model.job, 2);
         for rank in 0..nodes {
-            let environment = training(rank, nodes).overrides;
+            let environment = training(GPUS, rank, nodes).overrides;
             let entries = environment.iter().flat_map(|o| &o.container_overrides);
             let overrides: Vec<Value> = entries
                 .map(|c| {

@@ -1,11 +1,11 @@
 //! What the field has and the first draws lack: all settings, kernels that say what is wrong, ranks that are deaf to SIGTERM,
 //! that are interrupted or want for memory, trainers that ask for no recovery, and operators who quarantine and check.
 
-use super::{
-    dice::Dice,
+use super::dice::Dice;
+use crate::{
+    ecs::{Behaviour, GpuHealth, RebootOutcome, Run, SsmAgent},
     plan::{Deed, Job, Later, Node, Plan},
 };
-use crate::ecs::{GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent};
 use std::{collections::BTreeSet, time::Duration};
 
 /// Xids of hardware, as often as they come (Meta's Llama 3 report has GPU and HBM first), and two that a trainer makes itself.
@@ -35,7 +35,7 @@ impl Plan {
             ends(&dice, job, if well { 0.08 } else { 0.3 });
         }
         let gang_aborts = self.jobs.iter().any(|job| {
-            let gang = |run: &Run| matches!(run, Run::AbortsWithGang { .. });
+            let gang = |rank: &Behaviour| matches!(rank.run, Run::AbortsWithGang { .. });
             job.ranks.iter().any(gang)
         });
         for node in &mut self.nodes {
@@ -133,10 +133,10 @@ impl Plan {
 /// Some ranks end otherwise than by a code of their own.
 fn ends(dice: &Dice, job: &mut Job, share: f64) {
     if dice.chance(0.25) {
-        job.on_sigterm = OnSigterm::Ignores;
+        job.turn_deaf();
     }
     let otherwise = dice.chance(share);
-    for run in &mut job.ranks {
+    for Behaviour { run, .. } in &mut job.ranks {
         let Run::Exits { after, code: 1 } = run else {
             continue;
         };

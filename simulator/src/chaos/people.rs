@@ -1,14 +1,12 @@
 //! What people do, and what befalls nodes and ranks from outside.
 
-use super::{
-    dice::Dice,
-    launcher,
-    plan::{Deed, Job, Later, Plan},
-};
+use super::dice::Dice;
 use crate::{
     cloud::Cloud,
     ecs::{GpuHealth, Run},
+    launcher::{self, GPUS},
     operator,
+    plan::{Deed, Job, Later, Plan},
     promises::Hands,
     stepfunctions::{ExecutionStatus, ExecutionView},
 };
@@ -27,31 +25,40 @@ const PATIENCE: u32 = 8;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Done {
     pub hands: Hands,
-    /// Jobs that were started anew, where they run.
-    pub resubmitted: BTreeMap<String, Job>,
+    /// Jobs that were started since, where they run.
+    pub started: BTreeMap<String, Job>,
     pub told: Vec<String>,
 }
 
-/// The jobs that are to come: one for each [`Deed::Resubmit`], by the deed's place in the plan.
+/// The jobs that are to come: one for each [`Deed::Resubmit`] and [`Deed::Occupy`], by the deed's place in the plan.
 pub(super) fn to_come(plan: &Plan) -> BTreeMap<usize, Job> {
     let dice = Dice::new(plan.seed, "resubmit");
-    plan.deeds
-        .iter()
-        .enumerate()
-        .filter_map(|(nth, (_, deed))| {
-            let Deed::Resubmit { job } = deed else {
-                return None;
-            };
+    let job = |nth: usize, deed: &Deed| match deed {
+        Deed::Resubmit { job } => {
             let old = &plan.jobs[*job % plan.jobs.len()];
             let mut new = old.clone();
             new.id = format!("{}-again-{nth}", old.id);
             if dice.chance(0.6) {
-                new.ranks.fill(Run::Forever);
+                new.all_do(&Run::Forever);
                 new.later = Later::RunsOn;
             }
-            Some((nth, new))
-        })
+            Some(new)
+        }
+        Deed::Occupy { node } => Some(Job::another(GPUS, node % plan.nodes.len())),
+        _ => None,
+    };
+    let deeds = plan.deeds.iter().enumerate();
+    deeds
+        .filter_map(|(nth, (_, deed))| Some((nth, job(nth, deed)?)))
         .collect()
+}
+
+impl Plan {
+    /// The jobs of the beginning, and those that are to come.
+    pub fn all_jobs(&self) -> Vec<Job> {
+        let to_come = to_come(self).into_values();
+        self.jobs.iter().cloned().chain(to_come).collect()
+    }
 }
 
 /// Does one deed of the plan.
@@ -123,6 +130,13 @@ pub(super) async fn act(
         Deed::Deregister { node: n } => {
             done.hands.deregistered.insert(node(n));
             cloud.fleet.deregister(&node(n));
+        }
+        Deed::Occupy { .. } => {
+            if let Some(job) = to_come.get(&nth)
+                && launcher::launch(cloud, &plan.nodes, job).await.is_ok()
+            {
+                done.started.insert(job.id.clone(), job.clone());
+            }
         }
         Deed::Resubmit { job } => {
             let old = &plan.jobs[job % plan.jobs.len()];
@@ -229,7 +243,7 @@ async fn resubmit(cloud: &Cloud, plan: &Plan, old: &Job, mut new: Job, done: &mu
     }
     new.ranks.truncate(nodes.len());
     new.nodes = nodes;
-    match launcher::launch(cloud, plan, &new).await {
+    match launcher::launch(cloud, &plan.nodes, &new).await {
         Ok(()) => done
             .told
             .push(format!("{} runs on {} nodes", new.id, new.nodes.len())),
@@ -237,7 +251,7 @@ async fn resubmit(cloud: &Cloud, plan: &Plan, old: &Job, mut new: Job, done: &mu
             .told
             .push(format!("{} was not started: {error}", new.id)),
     }
-    done.resubmitted.insert(new.id.clone(), new);
+    done.started.insert(new.id.clone(), new);
 }
 
 /// How long the operators let a failed execution lie before they redrive it.

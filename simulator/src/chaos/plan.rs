@@ -1,202 +1,15 @@
 //! What a seed stands for: the cluster, the jobs, what goes wrong with them, and what people do.
 
-use super::{dice::Dice, storm::FaultKind};
+use super::dice::Dice;
 use crate::{
-    ecs::{GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
+    ecs::{GpuHealth, RebootOutcome, Run, SsmAgent},
     eventbridge::Delivery,
+    launcher::GPUS,
+    plan::{Deed, Job, Later, Node, Plan, Storm},
     ssm::Fate,
     throttle::Limit,
 };
 use std::{collections::BTreeMap, time::Duration};
-
-/// GPUs of a node.
-const GPUS: usize = 8;
-
-/// A schedule before it is played. A test may write one by hand.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    pub seed: u64,
-    /// By their environment names, over the defaults.
-    pub settings: BTreeMap<String, String>,
-    pub nodes: Vec<Node>,
-    /// Which of the nodes stand by as spares.
-    pub spares: Vec<usize>,
-    pub jobs: Vec<Job>,
-    pub delivery: Delivery,
-    /// Agents lose their connection several times an hour.
-    pub flaps: bool,
-    /// What others in the account leave of the ECS API's rates.
-    pub throttle: Vec<(String, Limit)>,
-    /// In the order of the times, which count from the first job's start.
-    pub deeds: Vec<(Duration, Deed)>,
-    pub storm: Storm,
-}
-
-/// One instance.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    pub id: String,
-    pub gpu: GpuHealth,
-    /// So long after each reboot the GPU is bad again, if it was fixed.
-    pub relapses: Option<Duration>,
-    pub reboot: RebootOutcome,
-    pub ssm: SsmAgent,
-    /// What its SSM agent does with the probe and with the reboot order.
-    pub orders: (Fate, Fate),
-    /// Xids that its kernel has logged when the first job fails, and how long before.
-    pub kernel: Vec<(Duration, u32)>,
-    /// What its driver asks for then, by NVML's number.
-    pub driver_action: Option<u8>,
-}
-
-/// One job.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Job {
-    pub id: String,
-    pub at: Duration,
-    /// Of each rank: 8, 4 or 0.
-    pub gpus: usize,
-    /// Where each rank runs.
-    pub nodes: Vec<usize>,
-    /// What each rank does in attempt 1.
-    pub ranks: Vec<Run>,
-    pub on_sigterm: OnSigterm,
-    pub later: Later,
-    pub recovery_attempts: Option<u32>,
-}
-
-/// What a job does in the attempts after the first.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Later {
-    RunsOn,
-    Completes(Duration),
-    /// This rank fails, in every attempt.
-    FailsAgain {
-        rank: usize,
-        after: Duration,
-        code: i32,
-    },
-    /// This rank's task does not start.
-    DoesNotStart {
-        rank: usize,
-    },
-    /// What these ranks do in their second launch, their third, ...: a scenario's.
-    ByLaunch(BTreeMap<usize, Vec<Run>>),
-}
-
-/// What an operator does, or nature beside what nodes and ranks do by themselves. Numbers are taken modulo what is there.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Deed {
-    /// An operator stops a rank's task.
-    StopTask {
-        job: usize,
-        rank: usize,
-    },
-    /// A rank's process dies, with this code or none.
-    Kill {
-        job: usize,
-        rank: usize,
-        code: Option<i32>,
-    },
-    Cordon {
-        node: usize,
-    },
-    /// Only of a node that an operator has cordoned.
-    Uncordon {
-        node: usize,
-    },
-    /// By `gpu-recovery quarantine`.
-    Quarantine {
-        node: usize,
-    },
-    /// By `gpu-recovery check`.
-    Check {
-        node: usize,
-    },
-    /// Stops every running execution.
-    Abort,
-    /// Redrives every execution that did not succeed.
-    Redrive,
-    /// Sends every stop event so far once more.
-    Replay,
-    CutAgent {
-        node: usize,
-        how_long: Duration,
-    },
-    /// If it is healthy.
-    GpuGoesBad {
-        node: usize,
-        health: GpuHealth,
-    },
-    Deregister {
-        node: usize,
-    },
-    /// The owner of an ended job starts it anew, under another id, where there is room.
-    Resubmit {
-        job: usize,
-    },
-}
-
-/// How AWS fails.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Storm {
-    /// How likely a call is struck.
-    pub rate: f64,
-    /// How many strikes there are at the most, so that recoveries can end.
-    pub budget: u32,
-    /// So long the table's index lags behind.
-    pub index_lag: Duration,
-    /// So long ECS hides a task after RunTask.
-    pub ecs_lag: Duration,
-    /// So long Step Functions answers about an execution as it was.
-    pub states_lag: Duration,
-    /// How likely BatchWriteItem leaves items unwritten.
-    pub unprocessed: f64,
-    /// Calls that are struck in any case.
-    pub at: Vec<Strike>,
-}
-
-/// A call, told apart from all others of the schedule, and what happens to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Strike {
-    /// Who calls: a worker's name, `state-machine`, `eventbridge`.
-    pub role: String,
-    /// As in IAM actions; `lambda` for an invocation.
-    pub service: String,
-    pub action: String,
-    /// Counts the calls of this role, service and action from 1.
-    pub nth: u64,
-    pub kind: FaultKind,
-}
-
-impl Node {
-    /// A node to which nothing happens.
-    pub fn well(id: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            gpu: GpuHealth::Healthy,
-            relapses: None,
-            reboot: RebootOutcome::Returns,
-            ssm: SsmAgent::Running,
-            orders: (Fate::default(), Fate::default()),
-            kernel: Vec::new(),
-            driver_action: None,
-        }
-    }
-}
-
-impl Storm {
-    /// Nothing fails.
-    pub const CALM: Self = Self {
-        at: Vec::new(),
-        rate: 0.0,
-        budget: 0,
-        index_lag: Duration::ZERO,
-        ecs_lag: Duration::ZERO,
-        states_lag: Duration::ZERO,
-        unprocessed: 0.0,
-    };
-}
 
 const FAULTY: [(u32, GpuHealth); 8] = [
     (24, GpuHealth::FaultUntilReboot),
@@ -227,7 +40,11 @@ impl Plan {
         }
         let first_failure = jobs
             .iter()
-            .flat_map(|job| job.ranks.iter().filter_map(|run| end_of(job.at, run)))
+            .flat_map(|job| {
+                job.ranks
+                    .iter()
+                    .filter_map(|rank| end_of(job.at, &rank.run))
+            })
             .min()
             .unwrap_or(Duration::from_secs(300));
         let deeds = deeds(&dice, size, jobs.len(), first_failure);
@@ -241,6 +58,7 @@ impl Plan {
             nodes,
             spares: Vec::new(),
             jobs,
+            sidecar: false,
             deeds,
         };
         plan.lose_and_lag();
@@ -296,8 +114,6 @@ fn nodes(dice: &Dice, size: usize) -> Vec<Node> {
         .map(|n| {
             let kind = if dice.chance(hybrid) { "mi" } else { "i" };
             Node {
-                id: format!("{kind}-0c4a05{n:011x}"),
-                gpu: GpuHealth::Healthy,
                 relapses: dice
                     .chance(0.06)
                     .then(|| dice.pick(&[1, 400, 700, 1000, 2000]))
@@ -316,9 +132,7 @@ fn nodes(dice: &Dice, size: usize) -> Vec<Node> {
                     (4, SsmAgent::Stopped),
                     (4, SsmAgent::Unregistered),
                 ]),
-                orders: <(Fate, Fate)>::default(),
-                kernel: Vec::new(),
-                driver_action: None,
+                ..Node::well(&format!("{kind}-0c4a05{n:011x}"))
             }
         })
         .collect()
@@ -326,38 +140,28 @@ fn nodes(dice: &Dice, size: usize) -> Vec<Node> {
 
 /// Jobs beside each other, and some on the same nodes.
 fn jobs(dice: &Dice, size: usize) -> Vec<Job> {
-    let job = |id: &str, nodes: Vec<usize>, gpus| Job {
-        id: id.to_owned(),
-        at: Duration::ZERO,
-        gpus,
-        ranks: vec![Run::Forever; nodes.len()],
-        nodes,
-        on_sigterm: OnSigterm::default(),
-        later: Later::RunsOn,
-        recovery_attempts: None,
-    };
     let mut jobs = match dice.below(100) {
-        0..=66 => vec![job("llama", (0..size).collect(), GPUS)],
+        0..=66 => vec![Job::new("llama", GPUS, (0..size).collect())],
         67..=89 if size > 1 => {
             let cut = dice.between(1, size as u32 - 1) as usize;
             vec![
-                job("llama", (0..cut).collect(), GPUS),
-                job("mixtral", (cut..size).collect(), GPUS),
+                Job::new("llama", GPUS, (0..cut).collect()),
+                Job::new("mixtral", GPUS, (cut..size).collect()),
             ]
         }
         _ => vec![
-            job("llama", (0..size).collect(), GPUS / 2),
-            job("mixtral", (0..size).collect(), GPUS / 2),
+            Job::new("llama", GPUS / 2, (0..size).collect()),
+            Job::new("mixtral", GPUS / 2, (0..size).collect()),
         ],
     };
     if dice.chance(0.25) {
         let count = 1 + dice.below(size.min(4));
-        jobs.push(job("embeddings", dice.some_of(count, size), 0));
+        jobs.push(Job::new("embeddings", 0, dice.some_of(count, size)));
     }
     for job in &mut jobs {
         job.at = dice.seconds(0, 5);
         if dice.chance(0.1) {
-            job.on_sigterm = OnSigterm::Ignores;
+            job.turn_deaf();
         }
         job.recovery_attempts = dice.weigh(&[(4, None), (3, Some(2)), (1, Some(4))]);
     }
@@ -379,12 +183,12 @@ fn tell_story(dice: &Dice, job: &mut Job, nodes: &mut [Node]) {
             after: Duration::from_millis(u64::from(dice.between(1, 3000))),
             code: dice.weigh(&[(5, 1), (1, 134)]),
         };
-        job.ranks.fill(run);
+        job.all_do(&run);
     }
     let story = dice.below(100);
     for rank in chosen {
         let after = at + dice.seconds(0, 2);
-        job.ranks[rank] = match story {
+        job.ranks[rank].run = match story {
             0..=69 => {
                 nodes[job.nodes[rank]].gpu = dice.weigh(&FAULTY);
                 Run::Exits { after, code: 1 }
@@ -400,8 +204,8 @@ fn tell_story(dice: &Dice, job: &mut Job, nodes: &mut [Node]) {
             },
             _ => {
                 // A completion; some of them fail at the last moment.
-                for (other, run) in job.ranks.iter_mut().enumerate() {
-                    *run = Run::Exits {
+                for (other, behaviour) in job.ranks.iter_mut().enumerate() {
+                    behaviour.run = Run::Exits {
                         after: at + dice.seconds(0, 3),
                         code: i32::from(other == rank && dice.chance(0.5)),
                     };

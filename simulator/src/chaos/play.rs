@@ -2,9 +2,7 @@
 
 use super::{
     dice::Dice,
-    launcher,
     people::{self, Done},
-    plan::{Plan, Strike},
     report::{ChaosReport, Counts},
     store,
     storm::Weather,
@@ -16,7 +14,8 @@ use crate::{
     clock::in_virtual_time,
     cloud::{Cloud, CloudOptions, RECOVERY},
     ecs::{Flaps, FleetSettings, GpuHealth},
-    kernel,
+    launcher,
+    plan::{Plan, Strike},
     promises::{self, Scene, Watch},
     scenario::PlayError,
 };
@@ -107,7 +106,7 @@ async fn play_here(
     let lag = plan.storm.states_lag;
     cloud.stepfunctions.set_lag(move || lag);
     let to_come = people::to_come(plan);
-    let all_jobs: Vec<_> = plan.jobs.iter().chain(to_come.values()).cloned().collect();
+    let all_jobs = plan.all_jobs();
     let ids = all_jobs.iter().map(|job| job.id.as_str());
     let watch = Watch::over(&cloud, promises::attempts(ids));
     if let Some(trace) = trace {
@@ -115,7 +114,7 @@ async fn play_here(
     }
     reboots(&cloud, plan, trace);
     store::install(&cloud, plan.seed, &plan.storm, &watch);
-    launcher::furnish(&cloud, plan, &all_jobs);
+    launcher::furnish(&cloud, plan);
     cloud.bus.set_delivery(plan.delivery.clone());
     let weather = Weather::new(plan.seed, &plan.storm);
     weather.record();
@@ -143,23 +142,10 @@ async fn play_here(
     let start = Instant::now();
     for job in &plan.jobs {
         sleep_until(start + job.at).await;
-        launcher::launch(&cloud, plan, job).await?;
+        launcher::launch(&cloud, &plan.nodes, job).await?;
     }
-    // A GPU that ECS cannot place on would keep the job from starting.
-    for node in &plan.nodes {
-        cloud.fleet.set_gpu_health(&node.id, node.gpu);
-    }
-    kernel::log_at_first_end(
-        &cloud,
-        plan.nodes
-            .iter()
-            .map(|node| kernel::Host {
-                id: node.id.clone(),
-                lines: node.kernel.clone(),
-                action: node.driver_action,
-            })
-            .collect(),
-    );
+    launcher::break_gpus(&cloud, &plan.nodes);
+    launcher::log_at_first_end(&cloud, &plan.nodes);
     for (action, limit) in &plan.throttle {
         cloud.wire.throttle().set_limit("ecs", action, *limit);
     }
@@ -267,7 +253,7 @@ async fn tell(
         jobs: plan
             .jobs
             .iter()
-            .chain(done.resubmitted.values())
+            .chain(done.started.values())
             .map(|job| job.id.as_str())
             .collect(),
         ranks: plan
@@ -285,7 +271,7 @@ async fn tell(
     }
     let counts = Counts {
         instances: plan.nodes.len(),
-        jobs: plan.jobs.len() + done.resubmitted.len(),
+        jobs: plan.jobs.len() + done.started.len(),
         ranks: plan.jobs.iter().map(|job| job.nodes.len()).sum(),
         executions: cloud.stepfunctions.counts().1,
         redrives: done.hands.redrives,

@@ -1,8 +1,9 @@
 //! DynamoDB as it can be on a bad day: the index lags behind the table, and batches stay unwritten in part.
 
-use super::{dice::Dice, plan::Storm};
+use super::dice::Dice;
 use crate::{
     cloud::Cloud,
+    plan::Storm,
     promises::Watch,
     wire::{ApiError, Handler},
 };

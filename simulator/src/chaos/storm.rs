@@ -1,10 +1,10 @@
 //! The faults of AWS calls: which calls are struck, and how.
 
-use super::{
-    dice::Dice,
+use super::dice::Dice;
+use crate::{
+    faults::{CallFacts, Fault},
     plan::{Storm, Strike},
 };
-use crate::faults::{CallFacts, Fault};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},

@@ -1,11 +1,10 @@
 //! Everything that happened in a schedule, line by line.
 
 use super::{
-    plan::Plan,
     play::{ChaosOptions, play_plan_traced},
     report::ChaosReport,
 };
-use crate::{cloud::Cloud, scenario::PlayError};
+use crate::{cloud::Cloud, plan::Plan, scenario::PlayError};
 use serde_json::Value;
 use std::{
     fmt::Write,

@@ -1,7 +1,9 @@
 //! A plan in words, a line for each thing that is not as usual.
 
-use super::plan::{Deed, Job, Later, Node, Plan, Storm};
-use crate::ecs::{GpuHealth, RebootOutcome, SsmAgent};
+use crate::{
+    ecs::{GpuHealth, RebootOutcome, SsmAgent},
+    plan::{Again, Deed, Job, Later, Node, Plan, Storm},
+};
 use humantime::format_duration;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -38,8 +40,11 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
 
 fn job(job: &Job) -> String {
     let mut ranks: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (rank, run) in job.ranks.iter().enumerate() {
-        ranks.entry(run.to_string()).or_default().push(rank);
+    for (rank, behaviour) in job.ranks.iter().enumerate() {
+        ranks
+            .entry(behaviour.run.to_string())
+            .or_default()
+            .push(rank);
     }
     let ranks: Vec<String> = ranks
         .iter()
@@ -183,6 +188,7 @@ fn told_deed(plan: &Plan, deed: &Deed) -> String {
         }
         Deed::GpuGoesBad { node: n, health } => format!("the GPUs of {} are {health}", node(n)),
         Deed::Deregister { node: n } => format!("an operator deregisters {}", node(n)),
+        Deed::Occupy { node: n } => format!("another job takes the GPUs of {}", node(n)),
         Deed::Resubmit { job: of } => format!("the owner starts {} anew, if it has ended", job(of)),
     }
 }
@@ -197,12 +203,22 @@ impl fmt::Display for Later {
                 write!(f, "rank {rank} exits with {code} after {after}")
             }
             Self::DoesNotStart { rank } => write!(f, "rank {rank} does not start"),
-            Self::ByLaunch(runs) => {
-                let runs = runs.iter().map(|(rank, runs)| {
-                    let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();
-                    format!("rank {rank} {}", runs.join(", then "))
-                });
-                f.write_str(&runs.collect::<Vec<_>>().join("; "))
+            Self::ByRank(again) => {
+                let told = again
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(rank, again)| match again {
+                        Again::Attempts(1) => None,
+                        Again::Attempts(all) => Some(format!("rank {rank} in {all} attempts")),
+                        Again::Launches(later) => {
+                            let runs = later.iter().map(|launch| launch.run.to_string());
+                            let runs: Vec<String> = runs.collect();
+                            Some(format!("rank {rank} {}", runs.join(", then ")))
+                        }
+                    });
+                let told: Vec<String> = told.collect();
+                f.write_str(if told.is_empty() { "it runs on" } else { "" })?;
+                f.write_str(&told.join("; "))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Whether a scenario ended as it says it should.
 
-use super::{launcher::instance_id, report::Report, spec::Scenario};
+use super::{plan::instance_id, report::Report, spec::Scenario};
 use std::{collections::BTreeSet, fmt::Debug};
 use workers::ids::InstanceId;
 

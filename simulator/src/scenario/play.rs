@@ -2,8 +2,8 @@
 
 use super::{
     hosts::Hosts,
-    launcher::{self, instance_id},
     looking::{Looking, Onlooker},
+    plan::{JOB, instance_id},
     reached,
     report::{self, Report},
     spec::{Action, Scenario},
@@ -15,7 +15,9 @@ use crate::{
     ecs::{Flaps, FleetSettings, GpuHealth},
     faults::{CallFacts, Fault},
     integrations::TestCase,
+    launcher::{self, GPUS},
     operator,
+    plan::{Job, Plan},
     promises::{self, Hands, Scene, Watch},
     stepfunctions::ExecutionStatus,
 };
@@ -112,8 +114,8 @@ async fn play_in(
     scenario: &Scenario,
     options: &PlayOptions,
 ) -> Result<Report, PlayError> {
-    let jobs = launcher::jobs(scenario);
-    let jobs: Vec<&str> = jobs.iter().map(String::as_str).collect();
+    let jobs = Plan::of_scenario(scenario, options.seed).all_jobs();
+    let jobs: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
     let watch = Watch::over(cloud, promises::attempts(jobs.iter().copied()));
     let hosts = Hosts::watch(cloud);
     enter(cloud, scenario).await?;
@@ -181,7 +183,8 @@ impl Scenario {
 /// # Errors
 /// When a job cannot be started.
 pub async fn enter(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitError> {
-    launcher::furnish(cloud, scenario);
+    let plan = Plan::of_scenario(scenario, 0);
+    launcher::furnish(cloud, &plan);
     cloud.bus.set_delivery((&scenario.delivery).into());
     let throttle = || {
         for t in &scenario.throttle {
@@ -192,9 +195,11 @@ pub async fn enter(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitError
     if scenario.throttled_submission {
         throttle();
     }
-    launcher::launch(cloud, scenario).await?;
-    launcher::break_gpus(cloud, scenario);
-    launcher::log_at_first_end(cloud, scenario);
+    for job in &plan.jobs {
+        launcher::launch(cloud, &plan.nodes, job).await?;
+    }
+    launcher::break_gpus(cloud, &plan.nodes);
+    launcher::log_at_first_end(cloud, &plan.nodes);
     if !scenario.throttled_submission {
         throttle();
     }
@@ -204,9 +209,9 @@ pub async fn enter(cloud: &Cloud, scenario: &Scenario) -> Result<(), SubmitError
 impl Hands {
     fn note(&mut self, scenario: &Scenario, action: &Action) {
         if let Some(stop) = &action.stop_task {
-            self.stopped.insert(launcher::JOB.to_owned());
+            self.stopped.insert(JOB.to_owned());
             if stop.reason.starts_with(KEEP_OTHERS) {
-                self.left.insert(launcher::JOB.to_owned());
+                self.left.insert(JOB.to_owned());
             }
         }
         let cordoned = action.cordon.map(|node| instance_id(scenario, node));
@@ -223,7 +228,7 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
     let mut acted = false;
     if let Some(stop) = &action.stop_task {
         let context = cloud.lambda.context("launcher");
-        let job = JobId::new(launcher::JOB);
+        let job = JobId::new(JOB);
         if let Some(record) = context.jobs.get(&job).await? {
             let ranks = context.jobs.ranks(&job, record.attempt).await?;
             if let Some(rank) = ranks.iter().find(|r| r.rank == stop.rank) {
@@ -267,7 +272,13 @@ pub async fn act(cloud: &Cloud, scenario: &Scenario, action: &Action) -> Result<
         }
     }
     if let Some(node) = action.occupy {
-        acted = launcher::occupy(cloud, scenario, node).await?;
+        let plan = Plan::of_scenario(scenario, 0);
+        let job = Job::another(GPUS, node as usize);
+        acted = match launcher::launch(cloud, &plan.nodes, &job).await {
+            Ok(()) => true,
+            Err(SubmitError::NotPlaced(_)) => false,
+            Err(error) => return Err(error.into()),
+        };
     }
     if let Some(disconnect) = &action.disconnect_agent {
         let id = instance_id(scenario, disconnect.node);

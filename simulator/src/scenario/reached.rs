@@ -1,7 +1,7 @@
 //! What a scenario holds and nobody came to: a rank that was stopped before its own end, a GPU that was never checked.
 
 use super::{
-    launcher,
+    plan::JOB,
     report::Report,
     spec::{Action, Gpu, RankSpec, Reboot, Scenario},
 };
@@ -64,9 +64,7 @@ pub fn not(watch: &Watch, scenario: &Scenario, report: &Report, idle: &[&Action]
 fn own_ends(watch: &Watch) -> BTreeSet<(u32, u32)> {
     let tasks = watch.tasks().into_values();
     let ended = tasks.filter(|life| {
-        life.job == launcher::JOB
-            && life.stopped
-            && life.end.stop_code.as_deref() != Some("UserInitiated")
+        life.job == JOB && life.stopped && life.end.stop_code.as_deref() != Some("UserInitiated")
     });
     ended.map(|life| (life.attempt, life.rank)).collect()
 }
@@ -75,7 +73,7 @@ fn own_ends(watch: &Watch) -> BTreeSet<(u32, u32)> {
 fn launches(watch: &Watch, rank: u32) -> usize {
     let tasks = watch.tasks().into_values();
     tasks
-        .filter(|life| life.job == launcher::JOB && life.rank == rank)
+        .filter(|life| life.job == JOB && life.rank == rank)
         .count()
 }
 

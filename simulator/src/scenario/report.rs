@@ -6,7 +6,7 @@ use super::{
     builtin, expectations,
     figures::{self, Cost, Phases},
     hosts::Hosts,
-    launcher::{self, instance_id},
+    plan::{JOB, instance_id},
     play::{PlayError, PlayOptions},
     spec::Scenario,
 };
@@ -146,7 +146,7 @@ pub(super) async fn of(
 ) -> Result<Report, PlayError> {
     let calls = figures::calls(cloud, started);
     let context = cloud.lambda.context("report");
-    let job_id = JobId::new(launcher::JOB);
+    let job_id = JobId::new(JOB);
     let job = context.jobs.get(&job_id).await?.ok_or_else(|| {
         workers::WorkerError::CorruptRecord(format!("job {job_id} is gone from the table"))
     })?;

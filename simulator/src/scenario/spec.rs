@@ -447,19 +447,9 @@ impl Scenario {
         }
     }
 
-    /// What a rank's task does in an attempt; `launch` counts the rank's tasks from 1.
-    pub fn behaviour(&self, rank: u32, attempt: u32, launch: u32) -> Behaviour {
-        let spec = self.ranks.get(&rank).unwrap_or(&self.others);
-        if let Some(nth) = launch.checked_sub(2)
-            && !spec.later.is_empty()
-        {
-            let later = spec.later.get(nth as usize);
-            later.map(RankSpec::behaviour).unwrap_or_default()
-        } else if attempt <= spec.attempts() {
-            spec.behaviour()
-        } else {
-            Behaviour::default()
-        }
+    /// What this rank does.
+    pub fn rank(&self, rank: u32) -> &RankSpec {
+        self.ranks.get(&rank).unwrap_or(&self.others)
     }
 }
 

@@ -1,0 +1,139 @@
+//! The cluster and the jobs of a plan.
+
+use crate::{
+    cloud::{Cloud, TRAINING},
+    ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskFacts, TaskKind},
+    kernel,
+    plan::{Job, Node, Plan},
+    promises::attempts,
+    ssm::{PROBE, REBOOT},
+    stand_by::stand_by,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+};
+use workers::{
+    desk::submit::{Submission, SubmitError, submit},
+    ids::{InstanceId, JobId, Pool},
+    records::launch::{ContainerOverrides, LaunchSpec, Overrides},
+    settings::JobPolicies,
+};
+
+/// GPUs of a node.
+pub const GPUS: usize = 8;
+
+/// Adds the instances, whose GPUs are well as yet, and lets the tasks of all jobs behave as the plan says.
+pub(crate) fn furnish(cloud: &Cloud, plan: &Plan) {
+    for gpus in [GPUS / 2, 0] {
+        cloud
+            .fleet
+            .define(TaskDefinition::new(&family(gpus), TaskKind::Job, gpus));
+    }
+    if plan.sidecar {
+        let mut training = TaskDefinition::new(TRAINING, TaskKind::Job, GPUS);
+        training.containers.push(Container::new("log-router"));
+        cloud.fleet.define(training);
+    }
+    for node in &plan.nodes {
+        cloud.fleet.add_instance(NewInstance::p5(&node.id));
+        cloud.fleet.set_reboot_outcome(&node.id, node.reboot);
+        cloud.fleet.set_ssm_agent(&node.id, node.ssm);
+        cloud.ssm.set_fate(PROBE, &node.id, node.orders.0);
+        cloud.ssm.set_fate(REBOOT, &node.id, node.orders.1);
+        cloud.fleet.change_host(&node.id, |host| {
+            host.login = node.login;
+            host.orphan = node.orphan;
+            host.gpus_after_reboot = node.gpus_after_reboot;
+        });
+    }
+    for spare in &plan.spares {
+        stand_by(cloud, &plan.nodes[*spare].id, Pool::default().as_str());
+    }
+    cloud.fleet.on_job_task(behaviour_of(&plan.all_jobs()));
+}
+
+/// What the tasks of these jobs do.
+pub fn behaviour_of(jobs: &[Job]) -> impl Fn(&TaskFacts) -> Behaviour + Send + Sync + use<> {
+    let attempts = attempts(jobs.iter().map(|job| job.id.as_str()));
+    let jobs: BTreeMap<String, Job> = jobs.iter().map(|j| (j.id.clone(), j.clone())).collect();
+    // Each rank's tasks so far: its launches, wherever they were.
+    let launches: Mutex<BTreeMap<(String, usize), BTreeSet<String>>> = Mutex::default();
+    let behaviour = move |task: &TaskFacts| {
+        let (job, attempt) = attempts.get(task.started_by.as_ref()?)?;
+        let rank: usize = task.environment.get("RANK")?.parse().ok()?;
+        let mut launches = launches.lock().unwrap_or_else(PoisonError::into_inner);
+        let tasks = launches.entry((job.clone(), rank)).or_default();
+        tasks.insert(task.task_arn.clone());
+        jobs.get(job)?.behaviour(rank, *attempt, tasks.len())
+    };
+    move |task| behaviour(task).unwrap_or_default()
+}
+
+/// Starts a job.
+///
+/// # Errors
+/// As [`submit`]'s.
+pub(crate) async fn launch(cloud: &Cloud, nodes: &[Node], job: &Job) -> Result<(), SubmitError> {
+    let all = job.nodes.len() as u32;
+    let ranks = (0..all).zip(&job.nodes).map(|(rank, node)| {
+        let instance = InstanceId::new(nodes[*node].id.as_str());
+        (instance, training(job.gpus, rank, all))
+    });
+    let submission = Submission {
+        job_id: JobId::new(job.id.as_str()),
+        ranks: ranks.collect(),
+        recovery_attempts: job.recovery_attempts,
+        policies: JobPolicies::default(),
+    };
+    let context = cloud.lambda.context("launcher");
+    submit(&context, &submission).await.map(drop)
+}
+
+/// Lets the GPUs go bad: a job would not start on some of them.
+pub(crate) fn break_gpus(cloud: &Cloud, nodes: &[Node]) {
+    for node in nodes {
+        cloud.fleet.set_gpu_health(&node.id, node.gpu);
+    }
+}
+
+/// Lets the kernels log and the drivers ask, once, when the first rank has ended.
+pub(crate) fn log_at_first_end(cloud: &Cloud, nodes: &[Node]) {
+    let hosts = nodes.iter().map(|node| kernel::Host {
+        id: node.id.clone(),
+        lines: node.kernel.clone(),
+        action: node.driver_action,
+    });
+    kernel::log_at_first_end(cloud, hosts.collect());
+}
+
+/// The task definition of ranks with so many GPUs.
+fn family(gpus: usize) -> String {
+    match gpus {
+        GPUS => TRAINING.to_owned(),
+        n => format!("{TRAINING}-{n}"),
+    }
+}
+
+/// How a rank with so many GPUs is launched.
+pub fn training(gpus: usize, rank: u32, ranks: u32) -> LaunchSpec {
+    let environment = [
+        ("RANK", rank.to_string()),
+        ("WORLD_SIZE", ranks.to_string()),
+        ("MASTER_ADDR", "10.0.0.10".to_owned()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value));
+    LaunchSpec {
+        task_definition: family(gpus),
+        overrides: Some(Overrides {
+            container_overrides: vec![ContainerOverrides {
+                name: family(gpus),
+                environment: environment.to_vec(),
+                ..ContainerOverrides::default()
+            }],
+            ..Overrides::default()
+        }),
+        tags: BTreeMap::from([("team".to_owned(), "research".to_owned())]),
+        ..LaunchSpec::default()
+    }
+}

@@ -1,0 +1,127 @@
+//! A scenario as a plan: its cluster, its jobs, its events and its operators, and no fault of AWS beside them.
+
+use super::spec::{Action, Holder, RankSpec, Scenario};
+use crate::{
+    ecs::GpuHealth,
+    launcher::GPUS,
+    plan::{Again, Deed, Job, Later, Node, Plan, Storm},
+};
+use std::time::Duration;
+
+/// The drills' job.
+pub const JOB: &str = "llama-7b";
+
+/// The id of a scenario's node.
+pub fn instance_id(scenario: &Scenario, node: u32) -> String {
+    let kind = if scenario.hybrid { "mi" } else { "i" };
+    format!("{kind}-0f3a9c5d7e{node:07x}")
+}
+
+impl Plan {
+    /// A scenario as a plan.
+    pub fn of_scenario(scenario: &Scenario, seed: u64) -> Self {
+        let deeds = scenario.actions.iter();
+        let mut deeds: Vec<(Duration, Deed)> = deeds
+            .filter_map(|action| Some((action.at, deed(action)?)))
+            .collect();
+        deeds.sort_by_key(|(at, _)| *at);
+        let all = scenario.nodes + scenario.spares;
+        Self {
+            seed,
+            settings: scenario.settings.clone(),
+            nodes: (0..all).map(|number| node(scenario, number)).collect(),
+            spares: (scenario.nodes..all).map(|node| node as usize).collect(),
+            jobs: jobs(scenario),
+            sidecar: scenario.sidecar,
+            delivery: (&scenario.delivery).into(),
+            flaps: scenario.flapping_agents,
+            throttle: scenario
+                .throttle
+                .iter()
+                .map(|throttle| (throttle.action.clone(), throttle.limit()))
+                .collect(),
+            deeds,
+            storm: Storm::CALM,
+        }
+    }
+}
+
+fn node(scenario: &Scenario, number: u32) -> Node {
+    let well = Node::well(&instance_id(scenario, number));
+    let Some(spec) = scenario.instances.get(&number) else {
+        return well;
+    };
+    Node {
+        gpu: spec.gpu.into(),
+        reboot: spec.reboot.into(),
+        ssm: spec.ssm.into(),
+        orders: ((&spec.orders.probe).into(), (&spec.orders.reboot).into()),
+        kernel: spec.kernel.iter().map(|l| (l.before, l.xid)).collect(),
+        driver_action: spec.driver_action,
+        login: spec.holder == Some(Holder::Login),
+        orphan: spec.holder == Some(Holder::Orphan),
+        gpus_after_reboot: spec.gpus_after_reboot,
+        ..well
+    }
+}
+
+/// The job that is drilled first, then those that share instances with it.
+fn jobs(scenario: &Scenario) -> Vec<Job> {
+    let specs = (0..scenario.nodes).map(|rank| scenario.rank(rank));
+    let mut ours = Job::new(JOB, GPUS, (0..scenario.nodes as usize).collect());
+    ours.later = Later::ByRank(specs.clone().map(again).collect());
+    ours.ranks = specs.map(RankSpec::behaviour).collect();
+    let instances = scenario.instances.iter();
+    let shared = instances.filter(|(_, spec)| spec.shared_with_another_job);
+    let others = shared.map(|(node, _)| Job::another(0, *node as usize));
+    [ours].into_iter().chain(others).collect()
+}
+
+fn again(rank: &RankSpec) -> Again {
+    if rank.later.is_empty() {
+        Again::Attempts(rank.attempts())
+    } else {
+        Again::Launches(rank.later.iter().map(RankSpec::behaviour).collect())
+    }
+}
+
+fn deed(action: &Action) -> Option<Deed> {
+    let number = |node: u32| node as usize;
+    if let Some(stop) = &action.stop_task {
+        return Some(Deed::StopTask {
+            job: 0,
+            rank: number(stop.rank),
+        });
+    }
+    if let Some(node) = action.cordon.map(number) {
+        return Some(Deed::Cordon { node });
+    }
+    if let Some(node) = action.quarantine.map(number) {
+        return Some(Deed::Quarantine { node });
+    }
+    if let Some(node) = action.check.map(number) {
+        return Some(Deed::Check { node });
+    }
+    if let Some(node) = action.break_gpu.map(number) {
+        return Some(Deed::GpuGoesBad {
+            node,
+            health: GpuHealth::FaultUntilReboot,
+        });
+    }
+    if let Some(node) = action.occupy.map(number) {
+        return Some(Deed::Occupy { node });
+    }
+    if let Some(cut) = &action.disconnect_agent {
+        return Some(Deed::CutAgent {
+            node: number(cut.node),
+            how_long: cut.how_long,
+        });
+    }
+    if action.repeat_stop_events {
+        return Some(Deed::Replay);
+    }
+    if action.abort_execution {
+        return Some(Deed::Abort);
+    }
+    action.redrive_execution.then_some(Deed::Redrive)
+}
