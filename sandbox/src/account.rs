@@ -11,11 +11,13 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 use simulator::{
     cloud::{Cloud, CloudError, CloudOptions},
+    deeds::Done,
     ecs::{Behaviour, GpuHealth, NewInstance, OnSigterm, TaskDefinition, TaskKind},
     eventbridge::Delivery,
     launcher::behaviour_of,
     plan::Plan,
-    scenario::{self, Action, Scenario},
+    player,
+    scenario::{self, Scenario},
     sns::Subscription,
     stepfunctions::ExecutionStatus,
     throttle::{Limit, limited},
@@ -30,7 +32,10 @@ use std::{
     },
     time::{Duration, SystemTime},
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 use workers::desk::submit::SubmitError;
 
 /// Of so many events the stop events can be repeated.
@@ -53,6 +58,7 @@ pub struct Account {
     pub cloud: Cloud,
     pub logs: Logs,
     scenario: Scenario,
+    plan: Plan,
     /// Why a rank's next tasks do not start, and how many of them.
     refusals: Arc<Mutex<BTreeMap<u32, (String, u32)>>>,
     /// When the job was started; the scenario's actions count from then.
@@ -74,13 +80,11 @@ impl Account {
         url: &str,
     ) -> Result<Self, AccountError> {
         let scenario = furniture.scenario.clone();
+        let plan = Plan::of_scenario(&scenario, furniture.seed);
         let cloud = Cloud::new(CloudOptions {
-            seed: furniture.seed,
-            settings: scenario.settings.clone(),
-            fleet: scenario.fleet(),
             looks: true,
             start,
-            ..CloudOptions::default()
+            ..plan.account()
         })
         .await?;
         cloud.wire.forget_calls();
@@ -96,7 +100,7 @@ impl Account {
         cloud
             .fleet
             .define(TaskDefinition::new(STRANGER, TaskKind::Job, 0));
-        scenario::enter(&cloud, &scenario).await?;
+        player::enter(&cloud, &plan).await?;
         for nth in 0..furniture.spares {
             let id = scenario::instance_id(&scenario, scenario.nodes + nth);
             cloud.fleet.add_instance(NewInstance::p5(&id));
@@ -110,6 +114,7 @@ impl Account {
             seen: Arc::default(),
             happened: Arc::default(),
             scenario,
+            plan,
         };
         account.watch();
         Ok(account)
@@ -117,10 +122,7 @@ impl Account {
 
     /// Lets tasks behave as the scenario and the deeds say, and counts what happens.
     fn watch(&self) {
-        let (usual, refusals) = (
-            behaviour_of(&Plan::of_scenario(&self.scenario, 0).all_jobs()),
-            self.refusals.clone(),
-        );
+        let (usual, refusals) = (behaviour_of(&self.plan.all_jobs()), self.refusals.clone());
         self.cloud.fleet.on_job_task(move |task| {
             let rank = task.environment.get("RANK").and_then(|r| r.parse().ok());
             let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,12 +157,14 @@ impl Account {
         self.cloud.clock.elapsed()
     }
 
-    /// The scenario's actions, each with when it is due.
-    pub fn actions(&self) -> Vec<(Instant, Action)> {
-        let mut actions = self.scenario.actions.clone();
-        actions.sort_by_key(|action| action.at);
-        let due = |action: Action| (self.started + action.at, action);
-        actions.into_iter().map(due).collect()
+    /// What the scenario's operators do, at their times.
+    pub async fn play(&self) {
+        let mut done = Done::default();
+        for (nth, (at, _)) in self.plan.deeds.iter().enumerate() {
+            sleep_until(self.started + *at).await;
+            // What it finds nothing to do to is no news here; a drill of the scenario tells it.
+            drop(done.act(&self.cloud, &self.plan, nth).await);
+        }
     }
 
     pub fn scenario(&self) -> &Scenario {

@@ -153,7 +153,8 @@ impl Sandbox {
         let account = Arc::new(Account::make(&furniture, start, &url).await?);
         let lines = account.logs.subscriber();
         let _logs = tracing::dispatcher::set_default(&lines);
-        tokio::spawn(actions(account.clone()));
+        let played = account.clone();
+        tokio::spawn(async move { played.play().await });
         let pace = Pace::new(self.speed, self.paused, Instant::now(), account.now());
         let mut driver = Driver {
             account: account.clone(),
@@ -181,15 +182,6 @@ impl Sandbox {
         driver.stage.prepare();
         driver.pace.moved(Instant::now(), account.now());
         driver.run(asked, stop).await
-    }
-}
-
-/// What the scenario's people do, at their times.
-async fn actions(account: Arc<Account>) {
-    for (due, action) in account.actions() {
-        sleep_until(due).await;
-        // What it finds nothing to do to is no news here; a drill of the scenario tells it.
-        drop(scenario::act(&account.cloud, account.scenario(), &action).await);
     }
 }
 

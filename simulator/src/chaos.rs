@@ -5,7 +5,6 @@
 
 mod dice;
 mod field;
-mod people;
 mod plan;
 mod play;
 mod report;
@@ -15,6 +14,7 @@ mod trace;
 mod words;
 
 pub use crate::plan::{Again, Deed, Job, Later, Node, Plan, Storm, Strike};
+pub(crate) use dice::Dice;
 pub use play::{ChaosOptions, calls_of, play_chaos, play_plan};
 pub use report::{ChaosReport, Counts};
 pub use storm::FaultKind;

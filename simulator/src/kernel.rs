@@ -1,29 +1,20 @@
 //! What kernels and drivers say when the first rank of all has ended.
 
-use crate::cloud::Cloud;
+use crate::{cloud::Cloud, plan::Node};
 use std::{
     cmp::Reverse,
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
 };
 
-/// What one node says then.
-pub(crate) struct Host {
-    pub id: String,
-    /// Xids, and how long before they were logged.
-    pub lines: Vec<(Duration, u32)>,
-    /// What the driver asks for, by NVML's number.
-    pub action: Option<u8>,
-}
-
 /// Lets the kernels log and the drivers ask, once.
-pub(crate) fn log_at_first_end(cloud: &Cloud, mut hosts: Vec<Host>) {
-    hosts.retain(|host| !host.lines.is_empty() || host.action.is_some());
-    if hosts.is_empty() {
+pub(crate) fn log_at_first_end(cloud: &Cloud, nodes: &[Node]) {
+    let says = |node: &&Node| !node.kernel.is_empty() || node.driver_action.is_some();
+    let mut nodes: Vec<Node> = nodes.iter().filter(says).cloned().collect();
+    if nodes.is_empty() {
         return;
     }
-    for host in &mut hosts {
-        host.lines.sort_by_key(|(before, _)| Reverse(*before));
+    for node in &mut nodes {
+        node.kernel.sort_by_key(|(before, _)| Reverse(*before));
     }
     let (fleet, clock) = (cloud.fleet.clone(), cloud.clock);
     let logged = AtomicBool::new(false);
@@ -34,11 +25,14 @@ pub(crate) fn log_at_first_end(cloud: &Cloud, mut hosts: Vec<Host>) {
             return;
         }
         let now = clock.now();
-        for said in &hosts {
-            let lines = said.lines.iter().map(|(before, xid)| (now - *before, *xid));
-            fleet.change_host(&said.id, |host| {
+        for node in &nodes {
+            let lines = node
+                .kernel
+                .iter()
+                .map(|(before, xid)| (now - *before, *xid));
+            fleet.change_host(&node.id, |host| {
                 host.kernel.extend(lines);
-                host.action = said.action.or(host.action);
+                host.action = node.driver_action.or(host.action);
             });
         }
     });

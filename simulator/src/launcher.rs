@@ -2,8 +2,8 @@
 
 use crate::{
     cloud::{Cloud, TRAINING},
-    ecs::{Behaviour, Container, NewInstance, TaskDefinition, TaskFacts, TaskKind},
-    kernel,
+    deeds,
+    ecs::{Behaviour, Container, GpuHealth, NewInstance, TaskDefinition, TaskFacts, TaskKind},
     plan::{Job, Node, Plan},
     promises::attempts,
     ssm::{PROBE, REBOOT},
@@ -12,7 +12,9 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
+use tokio::time::sleep;
 use workers::{
     desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId, Pool},
@@ -51,6 +53,28 @@ pub(crate) fn furnish(cloud: &Cloud, plan: &Plan) {
         stand_by(cloud, &plan.nodes[*spare].id, Pool::default().as_str());
     }
     cloud.fleet.on_job_task(behaviour_of(&plan.all_jobs()));
+    relapse(cloud, &plan.nodes);
+}
+
+/// Some GPUs are bad again some time after a reboot.
+fn relapse(cloud: &Cloud, nodes: &[Node]) {
+    let relapses: BTreeMap<String, Duration> = nodes
+        .iter()
+        .filter_map(|node| Some((node.id.clone(), node.relapses?)))
+        .collect();
+    if relapses.is_empty() {
+        return;
+    }
+    let of = cloud.clone();
+    cloud.fleet.on_reboot(move |node, _| {
+        if let Some(after) = relapses.get(node) {
+            let (cloud, node, after) = (of.clone(), node.to_owned(), *after);
+            tokio::spawn(async move {
+                sleep(after).await;
+                deeds::go_bad(&cloud, &node, GpuHealth::FaultUntilReboot);
+            });
+        }
+    });
 }
 
 /// What the tasks of these jobs do.
@@ -95,16 +119,6 @@ pub(crate) fn break_gpus(cloud: &Cloud, nodes: &[Node]) {
     for node in nodes {
         cloud.fleet.set_gpu_health(&node.id, node.gpu);
     }
-}
-
-/// Lets the kernels log and the drivers ask, once, when the first rank has ended.
-pub(crate) fn log_at_first_end(cloud: &Cloud, nodes: &[Node]) {
-    let hosts = nodes.iter().map(|node| kernel::Host {
-        id: node.id.clone(),
-        lines: node.kernel.clone(),
-        action: node.driver_action,
-    });
-    kernel::log_at_first_end(cloud, hosts.collect());
 }
 
 /// The task definition of ranks with so many GPUs.

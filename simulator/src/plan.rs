@@ -25,9 +25,11 @@ pub struct Plan {
     pub delivery: Delivery,
     /// Agents lose their connection several times an hour.
     pub flaps: bool,
-    /// What others in the account leave of the ECS API's rates.
-    pub throttle: Vec<(String, Limit)>,
-    /// In the order of the times, which count from the first job's start.
+    /// What others in the account leave of the APIs' rates, by service and action.
+    pub throttle: Vec<(String, String, Limit)>,
+    /// They leave no more while the jobs are submitted, either.
+    pub throttled_submission: bool,
+    /// In the order of the times.
     pub deeds: Vec<(Duration, Deed)>,
     pub storm: Storm,
 }
@@ -105,6 +107,7 @@ pub enum Deed {
     StopTask {
         job: usize,
         rank: usize,
+        reason: String,
     },
     /// A rank's process dies, with this code or none.
     Kill {

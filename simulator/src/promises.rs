@@ -4,7 +4,7 @@
 mod end;
 mod watch;
 
-pub(crate) use end::kept;
+pub(crate) use end::{Verdict, kept};
 pub(crate) use watch::{Life, Watch};
 
 use crate::cloud::Cloud;

@@ -17,11 +17,12 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
+pub use crate::player::PlayError;
 pub use builtin::{builtin, builtins, names};
 pub use figures::{Billed, Cost, Phases};
 pub use looking::Onlooker;
 pub use plan::{JOB, instance_id};
-pub use play::{Observer, PlayError, PlayOptions, act, enter, play};
+pub use play::{Observer, PlayOptions, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{
     Action, Delivery, Disconnect, Exit, Expect, Gpu, InstanceSpec, RankSpec, Reboot, Scenario,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Clones roll the same sequence on.
 #[derive(Debug, Clone)]
-pub(super) struct Dice(Seeded);
+pub(crate) struct Dice(Seeded);
 
 impl Dice {
     /// `stream` keeps apart the sequences that share one seed.

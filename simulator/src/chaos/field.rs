@@ -44,7 +44,7 @@ impl Plan {
         self.hands(&dice);
         // A gang of dozens cannot be stopped at a call in three seconds within all bounds.
         if self.nodes.len() > 24 {
-            for (_, limit) in &mut self.throttle {
+            for (.., limit) in &mut self.throttle {
                 limit.per_second = limit.per_second.max(1.0);
             }
         }

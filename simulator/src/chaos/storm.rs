@@ -7,6 +7,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -273,6 +274,19 @@ pub(super) struct Struck {
     pub code: String,
 }
 
+impl fmt::Display for Struck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            nth,
+            caller,
+            call,
+            kind,
+            code,
+        } = self;
+        write!(f, "call {nth} of {caller}: {call} {} {code}", kind.words())
+    }
+}
+
 /// The plan in force. Clones share it.
 #[derive(Clone)]
 pub(super) struct Weather(Arc<Mutex<State>>);
@@ -325,6 +339,15 @@ impl Weather {
 
     pub fn strikes(&self) -> Vec<Struck> {
         self.with(|state| state.strikes.clone())
+    }
+
+    /// How often each kind struck.
+    pub fn counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for strike in self.strikes() {
+            *counts.entry(strike.kind.words().to_owned()).or_default() += 1;
+        }
+        counts
     }
 
     pub fn decide(&self, call: &CallFacts<'_>) -> Fault {

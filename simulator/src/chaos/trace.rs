@@ -4,7 +4,7 @@ use super::{
     play::{ChaosOptions, play_plan_traced},
     report::ChaosReport,
 };
-use crate::{cloud::Cloud, plan::Plan, scenario::PlayError};
+use crate::{cloud::Cloud, plan::Plan, player::PlayError};
 use serde_json::Value;
 use std::{
     fmt::Write,
@@ -27,12 +27,16 @@ impl Trace {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes down every event of the bus and of every execution.
+    /// Writes down every reboot, and every event of the bus and of every execution.
     pub fn follow(&self, cloud: &Cloud) {
         let (trace, of) = (self.clone(), cloud.clone());
         cloud.stepfunctions.on_event(move |execution, event| {
             let name = execution.rsplit(':').next().unwrap_or_default();
             trace.line(&of, format_args!("execution {name} {event}"));
+        });
+        let (trace, of) = (self.clone(), cloud.clone());
+        cloud.fleet.on_reboot(move |node, order| {
+            trace.line(&of, format_args!("REBOOT {node} by {order}"));
         });
         let (trace, of) = (self.clone(), cloud.clone());
         cloud.bus.on_put(move |event| {

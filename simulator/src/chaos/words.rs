@@ -26,7 +26,7 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
         lines.push(format!("settings {}", settings.join(", ")));
     }
     lines.push(delivery(plan));
-    lines.extend(plan.throttle.iter().map(|(action, limit)| {
+    lines.extend(plan.throttle.iter().map(|(_, action, limit)| {
         let (burst, rate) = (limit.burst, limit.per_second);
         format!("others leave {action} {burst} calls at once, {rate} a second")
     }));
@@ -155,7 +155,7 @@ fn told_deed(plan: &Plan, deed: &Deed) -> String {
     let job = |job: &usize| &plan.jobs[job % plan.jobs.len()].id;
     let node = |node: &usize| &plan.nodes[node % plan.nodes.len()].id;
     match deed {
-        Deed::StopTask { job: of, rank } => {
+        Deed::StopTask { job: of, rank, .. } => {
             format!("an operator stops a rank of {} ({rank})", job(of))
         }
         Deed::Kill {

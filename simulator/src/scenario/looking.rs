@@ -1,6 +1,5 @@
 //! Somebody looks while a scenario is played.
 
-use super::spec::Scenario;
 use crate::{cloud::Cloud, glance::Glance};
 use std::{
     sync::{
@@ -20,7 +19,7 @@ pub type Onlooker = Arc<dyn Fn(Duration, Glance) + Send + Sync>;
 
 /// How often an onlooker looks at up to so many nodes.
 const LOOK: Duration = Duration::from_secs(1);
-const FEW: u32 = 128;
+const FEW: usize = 128;
 
 /// Somebody who looks every second, until this is dropped.
 pub struct Looking {
@@ -29,9 +28,9 @@ pub struct Looking {
 }
 
 impl Looking {
-    pub fn begin(cloud: &Cloud, scenario: &Scenario, start: Instant, onlooker: Onlooker) -> Self {
+    pub fn begin(cloud: &Cloud, nodes: usize, start: Instant, onlooker: Onlooker) -> Self {
         // What a glance costs grows with the fleet.
-        let every = LOOK * (1 + scenario.nodes / FEW);
+        let every = LOOK * (1 + (nodes / FEW) as u32);
         let happened = Arc::new(AtomicBool::new(true));
         let (of_bus, of_machine) = (happened.clone(), happened.clone());
         cloud

@@ -1,12 +1,11 @@
 //! A scenario as a plan: its cluster, its jobs, its events and its operators, and no fault of AWS beside them.
 
-use super::spec::{Action, Holder, RankSpec, Scenario};
+use super::spec::{Action, Holder, RankSpec, Scenario, Throttle};
 use crate::{
     ecs::GpuHealth,
     launcher::GPUS,
     plan::{Again, Deed, Job, Later, Node, Plan, Storm},
 };
-use std::time::Duration;
 
 /// The drills' job.
 pub const JOB: &str = "llama-7b";
@@ -20,11 +19,8 @@ pub fn instance_id(scenario: &Scenario, node: u32) -> String {
 impl Plan {
     /// A scenario as a plan.
     pub fn of_scenario(scenario: &Scenario, seed: u64) -> Self {
-        let deeds = scenario.actions.iter();
-        let mut deeds: Vec<(Duration, Deed)> = deeds
-            .filter_map(|action| Some((action.at, deed(action)?)))
-            .collect();
-        deeds.sort_by_key(|(at, _)| *at);
+        let actions = scenario.in_order().into_iter();
+        let deeds = actions.filter_map(|action| Some((action.at, deed(action)?)));
         let all = scenario.nodes + scenario.spares;
         Self {
             seed,
@@ -35,12 +31,9 @@ impl Plan {
             sidecar: scenario.sidecar,
             delivery: (&scenario.delivery).into(),
             flaps: scenario.flapping_agents,
-            throttle: scenario
-                .throttle
-                .iter()
-                .map(|throttle| (throttle.action.clone(), throttle.limit()))
-                .collect(),
-            deeds,
+            throttle: scenario.throttle.iter().map(Throttle::taken).collect(),
+            throttled_submission: scenario.throttled_submission,
+            deeds: deeds.collect(),
             storm: Storm::CALM,
         }
     }
@@ -91,6 +84,7 @@ fn deed(action: &Action) -> Option<Deed> {
         return Some(Deed::StopTask {
             job: 0,
             rank: number(stop.rank),
+            reason: stop.reason.clone(),
         });
     }
     if let Some(node) = action.cordon.map(number) {

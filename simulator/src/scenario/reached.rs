@@ -3,14 +3,14 @@
 use super::{
     plan::JOB,
     report::Report,
-    spec::{Action, Gpu, RankSpec, Reboot, Scenario},
+    spec::{Gpu, RankSpec, Reboot, Scenario},
 };
 use crate::{ecs::Run, promises::Watch};
 use humantime::format_duration;
 use std::collections::BTreeSet;
 
-/// In plain words; `idle` are the actions that found nothing to act on.
-pub fn not(watch: &Watch, scenario: &Scenario, report: &Report, idle: &[&Action]) -> Vec<String> {
+/// In plain words; `idle` are the actions, in the order of their times, that found nothing to act on.
+pub fn not(watch: &Watch, scenario: &Scenario, report: &Report, idle: &[usize]) -> Vec<String> {
     let ended = own_ends(watch);
     let in_attempt = |attempt, rank| ended.contains(&(attempt, rank));
     let mut not = Vec::new();
@@ -53,7 +53,9 @@ pub fn not(watch: &Watch, scenario: &Scenario, report: &Report, idle: &[&Action]
             not.push(format!("node {node}: it was never rebooted"));
         }
     }
-    not.extend(idle.iter().map(|action| {
+    let actions = scenario.in_order();
+    not.extend(idle.iter().map(|nth| {
+        let action = actions[*nth];
         let (at, what) = (format_duration(action.at), action.name());
         format!("{what} at {at}: there was nothing to do it to")
     }));

@@ -7,11 +7,12 @@ use super::{
     figures::{self, Cost, Phases},
     hosts::Hosts,
     plan::{JOB, instance_id},
-    play::{PlayError, PlayOptions},
+    play::PlayOptions,
     spec::Scenario,
 };
 use crate::{
     cloud::{Cloud, RECOVERY},
+    player::PlayError,
     stepfunctions::ExecutionView,
     wire::CallRecord,
 };

@@ -282,11 +282,13 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    pub fn limit(&self) -> Limit {
-        Limit {
+    /// Service, action, and what others leave of it.
+    pub fn taken(&self) -> (String, String, Limit) {
+        let limit = Limit {
             burst: self.burst,
             per_second: self.per_second,
-        }
+        };
+        (self.service.clone(), self.action.clone(), limit)
     }
 }
 
@@ -445,6 +447,13 @@ impl Scenario {
             action.break_gpu = action.break_gpu.map(moved);
             action.occupy = action.occupy.map(moved);
         }
+    }
+
+    /// The actions in the order of their times.
+    pub fn in_order(&self) -> Vec<&Action> {
+        let mut actions: Vec<&Action> = self.actions.iter().collect();
+        actions.sort_by_key(|action| action.at);
+        actions
     }
 
     /// What this rank does.
