@@ -1,5 +1,6 @@
 //! An execution's history, as GetExecutionHistory answers it, and where it comes from.
 
+pub mod outcome;
 pub mod path;
 
 use crate::{Failure, account, files};

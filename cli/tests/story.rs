@@ -321,6 +321,19 @@ fn every_scenario_can_be_told_and_drawn() {
 }
 
 #[test]
+fn a_step_that_was_refused_is_not_told_as_done() {
+    // An operator wants the node out of service while it reboots: UncordonInstance leaves it closed.
+    let file = history("operator-drains-meanwhile", "refused");
+    let story = well(&["explain", "--history", &file]);
+    let flat = story.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.contains("was quarantined: wanted out of service"),
+        "{story}"
+    );
+    assert!(!flat.contains("was set ACTIVE again"), "{story}");
+}
+
+#[test]
 fn the_same_of_many_instances_is_told_once() {
     let file = history("all-ranks-fail-at-once", "many");
     let story = well(&["explain", "--history", &file]);

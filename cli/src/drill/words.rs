@@ -1,30 +1,8 @@
 //! What the system did, in plain words.
 
-use crate::output::{self, counted};
+use crate::{history::outcome, output};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use workers::{
-    contract::Step,
-    decisions::diagnosis::Place,
-    steps::{
-        claim_instance::{ClaimInstance, ClaimInstanceOutcome},
-        claim_job::{ClaimJob, ClaimJobOutcome},
-        cordon_instance::{CordonInstance, CordonInstanceOutcome},
-        end_check::{EndCheck, EndCheckOutcome},
-        fail_job::{FailJob, FailJobOutcome},
-        hold_spares::{HoldSpares, HoldSparesOutcome},
-        name_suspects::{NameSuspects, NameSuspectsOutcome},
-        notify_operators::{NotifyOperators, NotifyOperatorsOutcome},
-        quarantine_instance::{QuarantineInstance, QuarantineInstanceOutcome},
-        record_completion::{RecordCompletion, RecordCompletionOutcome},
-        record_user_stop::{RecordUserStop, RecordUserStopOutcome},
-        relaunch_job::{RelaunchJob, RelaunchJobOutcome},
-        release_suspects::{ReleaseSuspects, ReleaseSuspectsOutcome},
-        stop_siblings::{StopSiblings, StopSiblingsOutcome},
-        uncordon_instance::{UncordonInstance, UncordonInstanceOutcome},
-    },
-};
-
 /// How good a thing is that was done; shown by colour, and always by words as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -54,13 +32,6 @@ impl Words {
 
     pub fn plain(text: impl Into<String>) -> Self {
         Self::new(Tone::Plain, text)
-    }
-
-    fn mattering(self) -> Self {
-        Self {
-            matters: true,
-            ..self
-        }
     }
 }
 
@@ -138,246 +109,15 @@ pub fn kind(input: &Value) -> &'static str {
     }
 }
 
-/// Which spares are held for which ranks.
-pub fn held(places: &[Place]) -> String {
-    match places {
-        [one] => format!("spare {} is held for rank {}", one.instance, one.rank),
-        many => format!("{} are held", counted(many.len() as u64, "spare")),
-    }
-}
-
-/// What has come of the nodes that spares have replaced.
-pub fn repaired_beside(released: usize, spares: usize) -> String {
-    let released = counted(released as u64, "instance");
-    match spares {
-        0 => format!("{released} free again"),
-        some => format!(
-            "{released} free again, {some} of them as {}",
-            if some == 1 { "a spare" } else { "spares" }
-        ),
-    }
-}
-
-/// What a Lambda worker answered; `worker` is the function's name or ARN.
-pub fn worker(function: &str, payload: &Value) -> Option<Words> {
-    let name = function
-        .rsplit(':')
-        .next()?
-        .trim_start_matches("gpu-recovery-");
-    let words = match name {
-        ClaimJob::NAME => match read(payload)? {
-            ClaimJobOutcome::Claimed {
-                job_id,
-                attempt,
-                recoveries_left,
-                failure,
-                ..
-            } => {
-                let place = failure
-                    .instance
-                    .map_or(String::new(), |i| format!(" on {i}"));
-                let left = match recoveries_left {
-                    0 => "no recovery left".to_owned(),
-                    1 => "1 recovery left".to_owned(),
-                    left => format!("{left} recoveries left"),
-                };
-                let rank = failure.rank;
-                Words::plain(format!(
-                    "claimed job {job_id} attempt {attempt} ({left}); rank {rank}{place} failed"
-                ))
-                .mattering()
-            }
-            ClaimJobOutcome::Tell {
-                job_id, failure, ..
-            } => Words::plain(format!(
-                "rank {} of job {job_id} ended; the policies say to tell of it and no more",
-                failure.rank
-            ))
-            .mattering(),
-            ClaimJobOutcome::LeftAlone { why, .. } => Words::plain(format!("left alone: {why}")),
-            ClaimJobOutcome::AlreadyClaimed { job_id, .. } => {
-                Words::plain(format!("job {job_id} is claimed by another execution"))
-            }
-            ClaimJobOutcome::Stale { why, .. } => Words::plain(format!("too late: {why}")),
-            ClaimJobOutcome::NotManaged => Words::plain("the task belongs to no job"),
-        },
-        ClaimInstance::NAME => match read(payload)? {
-            ClaimInstanceOutcome::Claimed { instances, .. } => {
-                let id = instances.first().map_or("it", |id| id.as_str());
-                Words::plain(format!("took {id} for a check by hand")).mattering()
-            }
-            ClaimInstanceOutcome::Refused { instance, why } => Words::new(
-                Tone::Warning,
-                format!("{instance} was left alone: {}", cut(&why)),
-            ),
-        },
-        StopSiblings::NAME => match read(payload)? {
-            StopSiblingsOutcome::Stopped { to_check } => {
-                let suspects = counted(to_check.len() as u64, "instance");
-                Words::plain(format!("all stopped; {suspects} to check"))
-            }
-            StopSiblingsOutcome::StillStopping { running_tasks, .. } => {
-                let tasks = counted(running_tasks as u64, "task");
-                Words::new(
-                    Tone::Warning,
-                    format!("told to stop; {tasks} not stopped yet"),
-                )
-            }
-            StopSiblingsOutcome::StoppedByUser { failure } => Words::plain(format!(
-                "all stopped; an operator stopped rank {}: the job is USER_STOPPED",
-                failure.rank
-            ))
-            .mattering(),
-            StopSiblingsOutcome::NotToRecover { failure } => {
-                let (rank, exit_code) = (failure.rank, failure.exit_code);
-                let code = exit_code.map_or(String::new(), |code| format!(" (exit code {code})"));
-                Words::plain(format!("rank {rank}'s trainer asked for no recovery{code}"))
-            }
-        },
-        NameSuspects::NAME => match read(payload)? {
-            NameSuspectsOutcome::Named {
-                answered,
-                accused,
-                to_check,
-                ..
-            } => {
-                let nodes = counted(answered as u64, "node");
-                let accused = match accused {
-                    0 => "accused nobody".to_owned(),
-                    some => format!("accused {some}"),
-                };
-                let suspects = counted(to_check.len() as u64, "instance");
-                Words::plain(format!(
-                    "{nodes} answered and {accused}; {suspects} to check"
-                ))
-                .mattering()
-            }
-        },
-        HoldSpares::NAME => match read(payload)? {
-            HoldSparesOutcome::Held { places, .. } => Words::new(Tone::Good, held(&places)),
-            HoldSparesOutcome::NotEnough { why } => {
-                Words::new(Tone::Warning, format!("no spare is held: {why}"))
-            }
-        },
-        ReleaseSuspects::NAME => match read(payload)? {
-            ReleaseSuspectsOutcome::Released { released, spares } => {
-                Words::plain(repaired_beside(released, spares))
-            }
-        },
-        CordonInstance::NAME => match read(payload)? {
-            CordonInstanceOutcome::Cordoned { .. } => Words::plain("cordoned (DRAINING)"),
-            CordonInstanceOutcome::Refused { refusal, detail } => {
-                let refusal = serde_json::to_value(refusal).ok()?;
-                let refusal = refusal.as_str()?;
-                Words::new(
-                    Tone::Warning,
-                    format!("left alone, {refusal}: {}", cut(&detail)),
-                )
-            }
-        },
-        UncordonInstance::NAME => match read(payload)? {
-            UncordonInstanceOutcome::Uncordoned { .. } => Words::plain("ACTIVE again, still held"),
-        },
-        QuarantineInstance::NAME => match read(payload)? {
-            QuarantineInstanceOutcome::Quarantined { .. } => {
-                Words::new(Tone::Bad, "quarantined: DRAINING, out of service")
-            }
-            QuarantineInstanceOutcome::HeldByAnother { .. } => {
-                Words::new(Tone::Warning, "another recovery holds it; not changed")
-            }
-            QuarantineInstanceOutcome::Gone { .. } => {
-                Words::new(Tone::Warning, "it has left the cluster")
-            }
-        },
-        RelaunchJob::NAME => match read(payload)? {
-            RelaunchJobOutcome::Relaunched {
-                job_id,
-                attempt,
-                ranks,
-                ..
-            } => {
-                let ranks = output::all(u64::from(ranks), "rank");
-                let text = format!("job {job_id} runs as attempt {attempt}, {ranks}");
-                Words::new(Tone::Good, text)
-            }
-            RelaunchJobOutcome::StoppedByUser { failure } => Words::plain(format!(
-                "an operator stopped rank {} while the ranks started: the job is USER_STOPPED",
-                failure.rank
-            ))
-            .mattering(),
-        },
-        EndCheck::NAME => match read(payload)? {
-            EndCheckOutcome::InService { instance, verdict } => {
-                Words::new(Tone::Good, format!("{instance} is in service: {verdict}"))
-            }
-            EndCheckOutcome::OutOfService { instance, why } => Words::new(
-                Tone::Bad,
-                format!("{instance} is out of service: {}", cut(&why)),
-            ),
-        },
-        FailJob::NAME => match read(payload)? {
-            FailJobOutcome::Failed {
-                job_id,
-                reason,
-                released,
-            } => {
-                let mut text = format!("job {job_id} is FAILED: {}", reason.words());
-                if released > 0 {
-                    text += &format!("; {} released", counted(released as u64, "instance"));
-                }
-                Words::new(Tone::Bad, text)
-            }
-        },
-        NotifyOperators::NAME => match read(payload)? {
-            NotifyOperatorsOutcome::Notified { subject, .. } => {
-                let subject = subject.trim_start_matches("[gpu-recovery] ");
-                Words::plain(format!("told the operators: {subject}"))
-            }
-        },
-        RecordCompletion::NAME => match read(payload)? {
-            RecordCompletionOutcome::Recorded { .. } => Words::plain("recorded as done"),
-            RecordCompletionOutcome::JobComplete { job_id } => Words::new(
-                Tone::Good,
-                format!("job {job_id} is COMPLETE: every rank is done"),
-            )
-            .mattering(),
-            RecordCompletionOutcome::Stale { why, .. } => Words::plain(format!("too late: {why}")),
-            RecordCompletionOutcome::NotManaged => Words::plain("the task belongs to no job"),
-        },
-        RecordUserStop::NAME => match read(payload)? {
-            RecordUserStopOutcome::StopOthers {
-                job_id, failure, ..
-            } => Words::plain(format!(
-                "an operator stopped rank {} of job {job_id}: the others are stopped too",
-                failure.rank
-            ))
-            .mattering(),
-            RecordUserStopOutcome::RankStopped {
-                job_id, failure, ..
-            } => Words::plain(format!(
-                "job {job_id} is USER_STOPPED: rank {} was stopped, the others run on",
-                failure.rank
-            ))
-            .mattering(),
-            RecordUserStopOutcome::Stale { why, .. } => Words::plain(format!("too late: {why}")),
-            RecordUserStopOutcome::NotManaged => Words::plain("the task belongs to no job"),
-        },
-        _ => return None,
-    };
-    Some(words)
-}
-
-fn read<T: serde::de::DeserializeOwned>(payload: &Value) -> Option<T> {
-    serde_json::from_value(payload.clone()).ok()
-}
-
 /// What a task answered: `parameters` it was called with, `result` of it.
 pub fn task(state: &str, kind: &str, resource: &str, parameters: &Value, result: &Value) -> Words {
     match (kind, resource) {
         ("lambda", "invoke") => {
             let payload = &result["Payload"];
             let function = parameters["FunctionName"].as_str().unwrap_or_default();
-            worker(function, payload).unwrap_or_else(|| Words::plain(brief(payload)))
+            let worker = function.rsplit(':').next().unwrap_or_default();
+            let told = outcome::of(worker.trim_start_matches("gpu-recovery-"), payload);
+            told.map_or_else(|| Words::plain(brief(payload)), |told| told.short)
         }
         ("lambda", "invoke.waitForTaskToken") => Words::plain("back"),
         ("ecs", "runTask.sync") => match exit_code(result) {
@@ -528,11 +268,25 @@ mod tests {
     #[test]
     fn every_outcome_of_the_workers_is_told_in_words() {
         let arn = "arn:aws:lambda:us-east-1:123456789012:function:gpu-recovery-claim-job";
+        let told = |payload: &Value| {
+            let parameters = json!({ "FunctionName": arn });
+            let result = json!({ "Payload": payload });
+            task("ClaimJob", "lambda", "invoke", &parameters, &result)
+        };
         let stale = json!({ "outcome": "Stale", "jobId": "j", "why": "attempt 2 runs" });
-        let words = worker(arn, &stale).unwrap();
+        let words = told(&stale);
         assert_eq!(words.text, "too late: attempt 2 runs");
         assert!(!words.matters);
-        assert_eq!(worker(arn, &json!({ "outcome": "Unknown" })), None);
-        assert_eq!(brief(&json!({ "outcome": "Unknown" })), "Unknown");
+        let unknown = json!({ "outcome": "Unknown" });
+        assert!(outcome::of("claim-job", &unknown).is_none());
+        assert_eq!(told(&unknown).text, "Unknown");
+        for name in ["claim-job", "ClaimJob"] {
+            let told = outcome::of(name, &stale).unwrap();
+            assert_eq!(
+                told.sentence,
+                "the event came too late, so nothing was done: attempt 2 runs"
+            );
+            assert_eq!(told.decision, None);
+        }
     }
 }

@@ -2,32 +2,19 @@
 
 use crate::{
     drill::words,
-    history::path::{End, Failed, Path, Visit},
-    output::{all, counted, span},
+    history::{
+        outcome::{self, Told},
+        path::{End, Failed, Path, Visit},
+    },
+    output::{counted, span},
 };
 use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use workers::{
     decisions::standing,
-    ids::JobId,
-    steps::{
-        claim_instance::ClaimInstanceOutcome,
-        claim_job::{ClaimJobOutcome, Failure as ClaimedFailure},
-        cordon_instance::CordonInstanceOutcome,
-        end_check::EndCheckOutcome,
-        fail_job::FailJobOutcome,
-        hold_spares::HoldSparesOutcome,
-        name_suspects::NameSuspectsOutcome,
-        notify_operators::{NotifyOperatorsOutcome, outcome},
-        quarantine_instance::QuarantineInstanceOutcome,
-        record_completion::RecordCompletionOutcome,
-        record_user_stop::RecordUserStopOutcome,
-        relaunch_job::RelaunchJobOutcome,
-        release_suspects::ReleaseSuspectsOutcome,
-        stop_siblings::StopSiblingsOutcome,
-    },
+    steps::notify_operators::{NotifyOperatorsOutcome, outcome as message},
 };
 
 /// The same of more instances than this is told once.
@@ -188,58 +175,16 @@ fn capitalised(text: &str) -> String {
     }
 }
 
-fn payload<T: DeserializeOwned>(visit: &Visit) -> Option<T> {
-    serde_json::from_value(visit.result["Payload"].clone()).ok()
+/// What the worker of the state answered.
+fn answered(visit: &Visit) -> Option<Told> {
+    outcome::of(&visit.name, &visit.result["Payload"])
 }
 
 /// What came of a state that was left after so many seconds; nothing of what the next sentence tells as well.
 fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
     let said = match visit.name.as_str() {
-        "ClaimJob" => Said::new(claimed(&payload(visit)?)),
-        "StopSiblings" => stopped(&payload(visit)?, seconds),
-        "NameSuspects" => {
-            let NameSuspectsOutcome::Named {
-                answered,
-                accused,
-                to_check,
-                ..
-            } = payload(visit)?;
-            let nodes = counted(answered as u64, "node");
-            let accused = match accused {
-                0 => "no kernel accuses a GPU".to_owned(),
-                some => format!(
-                    "{} accused by its kernel or driver",
-                    counted(some as u64, "node")
-                ),
-            };
-            let suspects = match to_check.as_slice() {
-                [] => "no instance is to be checked".to_owned(),
-                [one] => format!("the suspect is {}", one.instance),
-                many => format!("{} are suspects", counted(many.len() as u64, "instance")),
-            };
-            Said::new(format!("{nodes} answered the probe, {accused}; {suspects}"))
-        }
-        "HoldSpares" => Said::new(match payload(visit)? {
-            HoldSparesOutcome::Held { places, .. } => words::held(&places),
-            HoldSparesOutcome::NotEnough { why } => format!("no spare was held: {why}"),
-        }),
-        "ReleaseSuspects" => {
-            let ReleaseSuspectsOutcome::Released { released, spares } = payload(visit)?;
-            Said::new(format!(
-                "the repair beside the job was over: {}",
-                words::repaired_beside(released, spares)
-            ))
-        }
         "RunDcgm" => Some(checked(&visit.output)?.after(seconds)),
         "ReadVerdict" => checked(&visit.output),
-        "CordonInstance" => match payload(visit)? {
-            CordonInstanceOutcome::Cordoned { .. } => {
-                Said::new("{} was cordoned: ECS places nothing new on it")
-            }
-            CordonInstanceOutcome::Refused { detail, .. } => {
-                Said::new(format!("{{}} was left alone: {}", words::cut(&detail)))
-            }
-        },
         "RebootInstance" if visit.unwell => Said::new("SSM did not take the reboot command for {}"),
         "RebootInstance" => Said::new("the reboot of {} was ordered through SSM"),
         "RebootByEc2" => Said::new("EC2 was told to reboot {}"),
@@ -248,67 +193,19 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         "WaitForInstanceActive" => {
             Said::new("{} was back: its reboot is proven and its ECS agent connected")
         }
-        "UncordonInstance" => Said::new("{} was set ACTIVE again, still held for its check"),
         "VerifyGpus" => Some(verified(visit)?.after(seconds)),
         "ReadVerdictAgain" => checked_again(&visit.output),
-        "QuarantineInstance" => match payload(visit)? {
-            QuarantineInstanceOutcome::Quarantined { .. } => {
-                let detail = words::cut(visit.output["detail"].as_str().unwrap_or_default());
-                Said::new(format!("{{}} was quarantined: {detail}"))
-            }
-            QuarantineInstanceOutcome::HeldByAnother { .. } => {
-                Said::new("{} is held by another recovery and was not changed")
-            }
-            QuarantineInstanceOutcome::Gone { .. } => Said::new("{} has left the cluster"),
-        },
+        "QuarantineInstance" if visit.result["Payload"]["outcome"] == "Quarantined" => {
+            let detail = words::cut(visit.output["detail"].as_str().unwrap_or_default());
+            let quarantined = answered(visit)?.sentence;
+            Said::new(format!("{quarantined}: {detail}"))
+        }
         "RelaunchJob" if visit.unwell => {
             let why = visit.failures.last().map(named).unwrap_or_default();
             Said::new(format!("the job could not be started again: {why}"))
         }
-        "RelaunchJob" => Said::new(match payload(visit)? {
-            RelaunchJobOutcome::Relaunched {
-                job_id,
-                attempt,
-                ranks,
-                ..
-            } => {
-                let ranks = all(u64::from(ranks), "rank");
-                format!("job {job_id} was started again as attempt {attempt}, {ranks}")
-            }
-            RelaunchJobOutcome::StoppedByUser { failure } => format!(
-                "an operator stopped rank {} while the job started again: it is USER_STOPPED",
-                failure.rank
-            ),
-        }),
-        "ClaimInstance" => Said::new(match payload(visit)? {
-            ClaimInstanceOutcome::Claimed {
-                instances, failure, ..
-            } => {
-                let id = instances.first().map_or("the instance", |id| id.as_str());
-                let asked = failure.stopped_reason.unwrap_or_default();
-                format!("{id} was taken for a check, {asked}")
-            }
-            ClaimInstanceOutcome::Refused { instance, why } => {
-                format!("{instance} was left alone: {}", words::cut(&why))
-            }
-        }),
-        "EndCheck" => Said::new(check_ended(payload(visit)?)),
-        "FailJob" => {
-            let FailJobOutcome::Failed {
-                job_id,
-                reason,
-                released,
-            } = payload(visit)?;
-            let mut text = format!("job {job_id} was declared FAILED: {}", reason.words());
-            if released > 0 {
-                text += &format!("; {} released", counted(released as u64, "instance"));
-            }
-            Said::new(text)
-        }
-        "NotifyOperators" => {
-            let NotifyOperatorsOutcome::Notified { subject, .. } = payload(visit)?;
-            let subject = subject.trim_start_matches("[gpu-recovery] ");
-            Said::new(format!("the operators were told: {subject}"))
+        "StopSiblings" if visit.result["Payload"]["outcome"] == "Stopped" => {
+            Some(Said::new(answered(visit)?.sentence)?.after(seconds))
         }
         // Looks: what they found is told by the state that reads it.
         "OrderProbe" | "OrderSome" | "ListAnswers" | "AskNode" | "ReadAnswer" | "ReadOrder"
@@ -316,23 +213,10 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         {
             None
         }
-        "RecordCompletion" => Said::new(completed(&payload(visit)?)),
-        "RecordUserStop" => Said::new(match payload(visit)? {
-            RecordUserStopOutcome::StopOthers {
-                job_id, failure, ..
-            } => format!(
-                "an operator had stopped rank {} of job {job_id}: its other ranks were stopped too",
-                failure.rank
-            ),
-            RecordUserStopOutcome::RankStopped {
-                job_id, failure, ..
-            } => format!(
-                "an operator had stopped rank {} of job {job_id}, which is USER_STOPPED; its other ranks run on",
-                failure.rank
-            ),
-            RecordUserStopOutcome::Stale { why, .. } => too_late(&why),
-            RecordUserStopOutcome::NotManaged => NO_JOB.to_owned(),
-        }),
+        "ClaimJob" | "ClaimInstance" | "StopSiblings" | "NameSuspects" | "HoldSpares"
+        | "ReleaseSuspects" | "CordonInstance" | "UncordonInstance" | "QuarantineInstance"
+        | "RelaunchJob" | "EndCheck" | "FailJob" | "NotifyOperators" | "RecordCompletion"
+        | "RecordUserStop" => Said::new(answered(visit)?.sentence),
         name if visit.kind == "Task" => {
             let about = if visit.item.is_some() { " for {}" } else { "" };
             Said::new(match visit.unwell {
@@ -357,108 +241,6 @@ fn with_retries(mut said: Said, visit: &Visit) -> Said {
 
 fn named(failed: &Failed) -> String {
     words::named(&failed.error, &failed.cause)
-}
-
-fn check_ended(outcome: EndCheckOutcome) -> String {
-    match outcome {
-        EndCheckOutcome::InService { instance, verdict } => {
-            format!("{instance} is in service: {verdict}")
-        }
-        EndCheckOutcome::OutOfService { instance, why } => {
-            format!("{instance} is out of service: {}", words::cut(&why))
-        }
-    }
-}
-
-const NO_JOB: &str = "the task belongs to no job, so nothing was done";
-
-fn too_late(why: &str) -> String {
-    format!("the event came too late, so nothing was done: {why}")
-}
-
-fn claimed(outcome: &ClaimJobOutcome) -> String {
-    match outcome {
-        ClaimJobOutcome::Claimed {
-            job_id,
-            attempt,
-            nodes,
-            recoveries_left,
-            failure,
-            ..
-        } => {
-            let left = match recoveries_left {
-                0 => "no relaunch was left".to_owned(),
-                1 => "1 relaunch was left".to_owned(),
-                left => format!("{left} relaunches were left"),
-            };
-            format!(
-                "{}; the recovery claimed the job, {left}",
-                ended_so(failure, job_id, *attempt, *nodes)
-            )
-        }
-        ClaimJobOutcome::Tell {
-            job_id,
-            attempt,
-            nodes,
-            failure,
-        } => format!(
-            "{}; the policies say to tell of it and no more",
-            ended_so(failure, job_id, *attempt, *nodes)
-        ),
-        ClaimJobOutcome::LeftAlone { job_id, why } => {
-            format!("a rank of job {job_id} ended and nothing was done: {why}")
-        }
-        ClaimJobOutcome::AlreadyClaimed { job_id, .. } => {
-            format!("another execution recovered job {job_id} already, so nothing was done")
-        }
-        ClaimJobOutcome::Stale { why, .. } => too_late(why),
-        ClaimJobOutcome::NotManaged => NO_JOB.to_owned(),
-    }
-}
-
-fn ended_so(failure: &ClaimedFailure, job: &JobId, attempt: u32, nodes: u32) -> String {
-    let place = failure.instance.as_ref();
-    let place = place.map_or(String::new(), |id| format!(" on {id}"));
-    let end = match failure.exit_code {
-        Some(code) => format!("ended with exit code {code}"),
-        None => "ended without exit code".to_owned(),
-    };
-    format!(
-        "rank {}{place} of job {job} (attempt {attempt}, {}) {end}",
-        failure.rank,
-        counted(u64::from(nodes), "rank")
-    )
-}
-
-fn stopped(outcome: &StopSiblingsOutcome, seconds: f64) -> Option<Said> {
-    match outcome {
-        StopSiblingsOutcome::Stopped { to_check } => {
-            let ended = match to_check.len() as u64 {
-                0 => String::new(),
-                some => format!(
-                    "; on {} a rank had ended by itself",
-                    counted(some, "instance")
-                ),
-            };
-            let text = format!("every task of the attempt was stopped{ended}");
-            Some(Said::new(text)?.after(seconds))
-        }
-        StopSiblingsOutcome::StillStopping { running_tasks, .. } => Said::new(format!(
-            "{} had been told to stop and still ran",
-            counted(*running_tasks as u64, "task")
-        )),
-        StopSiblingsOutcome::StoppedByUser { failure } => Said::new(format!(
-            "every task was stopped; an operator had stopped rank {}, so the job is USER_STOPPED and is not recovered",
-            failure.rank
-        )),
-        StopSiblingsOutcome::NotToRecover { failure } => {
-            let (rank, exit_code) = (failure.rank, failure.exit_code);
-            let code = exit_code.map_or(String::new(), |code| format!(" by exit code {code}"));
-            Said::new(format!(
-                "the trainer of rank {rank} had asked for no recovery{code}"
-            ))
-        }
-    }
 }
 
 fn code(value: &Value) -> String {
@@ -505,19 +287,6 @@ fn verified(visit: &Visit) -> Option<Said> {
     }
     // ReadVerdictAgain tells the rest.
     None
-}
-
-fn completed(outcome: &RecordCompletionOutcome) -> String {
-    match outcome {
-        RecordCompletionOutcome::Recorded { .. } => {
-            "the rank had ended well and was recorded as done".to_owned()
-        }
-        RecordCompletionOutcome::JobComplete { job_id } => {
-            format!("the last rank had ended well: job {job_id} is COMPLETE")
-        }
-        RecordCompletionOutcome::Stale { why, .. } => too_late(why),
-        RecordCompletionOutcome::NotManaged => NO_JOB.to_owned(),
-    }
 }
 
 /// Where a running execution is.
@@ -606,7 +375,7 @@ fn what(path: &Path) -> String {
 fn told(path: &Path) -> Option<(String, String)> {
     let NotifyOperatorsOutcome::Notified { subject, .. } =
         serde_json::from_value(path.answer("NotifyOperators")?.clone()).ok()?;
-    let (line, outcome) = outcome::of_subject(&subject)?;
+    let (line, outcome) = message::of_subject(&subject)?;
     Some((line.to_owned(), outcome))
 }
 
@@ -615,41 +384,18 @@ pub fn decision(path: &Path) -> Option<String> {
     if let Some((_, outcome)) = told(path) {
         return Some(outcome);
     }
-    let read = |state| path.answer(state).cloned();
     // Decided, and not told yet.
-    if let Some(answer) = read("RelaunchJob")
-        && let Ok(RelaunchJobOutcome::Relaunched { attempt, .. }) = serde_json::from_value(answer)
-    {
-        return Some(format!("RECOVERED: runs as attempt {attempt}"));
-    }
-    if let Some(answer) = read("FailJob")
-        && let Ok(FailJobOutcome::Failed { reason, .. }) = serde_json::from_value(answer)
-    {
-        return Some(format!("FAILED: {}", reason.words()));
-    }
-    if let Some(answer) = read("EndCheck") {
-        return serde_json::from_value(answer).ok().map(check_ended);
-    }
-    if let Some(answer) = read("ClaimInstance")
-        && answer["outcome"] == "Refused"
-    {
-        return Some(format!("refused: {}", answer["why"].as_str()?));
-    }
-    if let Some(answer) = read("RecordCompletion") {
-        return Some(match serde_json::from_value(answer).ok()? {
-            RecordCompletionOutcome::JobComplete { .. } => "COMPLETE".to_owned(),
-            RecordCompletionOutcome::Recorded { .. } => "a rank is done".to_owned(),
-            _ => "nothing to do".to_owned(),
-        });
-    }
-    if let Some(answer) = read("RecordUserStop") {
-        return Some(match serde_json::from_value(answer).ok()? {
-            RecordUserStopOutcome::StopOthers { .. }
-            | RecordUserStopOutcome::RankStopped { .. } => {
-                "STOPPED: an operator stopped a rank".to_owned()
-            }
-            _ => "nothing to do".to_owned(),
-        });
+    let deciding = [
+        "RelaunchJob",
+        "FailJob",
+        "EndCheck",
+        "ClaimInstance",
+        "RecordCompletion",
+        "RecordUserStop",
+    ];
+    let decided = |state| outcome::of(state, path.answer(state)?)?.decision;
+    if let Some(decision) = deciding.into_iter().find_map(decided) {
+        return Some(decision);
     }
     (path.status == "SUCCEEDED").then(|| "nothing to do".to_owned())
 }
