@@ -272,7 +272,7 @@ impl Account {
         Ok(match deed {
             Deed::BreakGpu { node, gpu, quietly } => {
                 let id = self.node(node)?;
-                fleet.set_gpu_health(&id, (*gpu).into());
+                fleet.set_gpu_health(&id, *gpu);
                 let ended = match quietly {
                     true => 0,
                     false => self.end_tasks_on(&id),
@@ -368,12 +368,12 @@ impl Account {
             }
             Deed::Reboots { node, outcome } => {
                 let id = self.node(node)?;
-                fleet.set_reboot_outcome(&id, (*outcome).into());
+                fleet.set_reboot_outcome(&id, *outcome);
                 format!("the next reboots of {id} end like this")
             }
             Deed::Ssm { node, agent } => {
                 let id = self.node(node)?;
-                fleet.set_ssm_agent(&id, (*agent).into());
+                fleet.set_ssm_agent(&id, *agent);
                 format!("the SSM agent of {id} is like this now")
             }
             Deed::Deregister { node } => {

@@ -4,7 +4,7 @@ pub mod words;
 
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
-use simulator::scenario::{Gpu, Reboot, Ssm};
+use simulator::ecs::{GpuHealth, RebootOutcome, SsmAgent};
 use std::time::Duration;
 
 /// A node: its number, from 0, or its instance id.
@@ -27,7 +27,7 @@ pub enum Deed {
         /// What the health check finds from now on: fault-until-reboot, fault-forever, isolate, dcgm-hangs, dcgm-exits=CODE,
         /// no-exit-code, cannot-place (docs/scenarios.md).
         #[arg(long, value_name = "KIND", default_value = "fault-until-reboot", value_parser = gpu)]
-        gpu: Gpu,
+        gpu: GpuHealth,
         /// The rank runs on.
         #[arg(long)]
         #[serde(default)]
@@ -136,7 +136,7 @@ pub enum Deed {
         node: Node,
         /// returns, returns-after=DURATION, never-returns, hangs-in-shutdown, ecs-agent-stays-away, ssm-agent-stays-away.
         #[arg(value_parser = reboot)]
-        outcome: Reboot,
+        outcome: RebootOutcome,
     },
     /// A node's SSM agent runs, is stopped, or is not registered.
     Ssm {
@@ -145,7 +145,7 @@ pub enum Deed {
         node: Node,
         /// running, stopped, unregistered.
         #[arg(value_parser = ssm)]
-        agent: Ssm,
+        agent: SsmAgent,
     },
     /// A node is deregistered from the cluster by force.
     Deregister {
@@ -227,14 +227,14 @@ fn word<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, String> {
     read.map_err(|error| error.to_string())
 }
 
-fn gpu(text: &str) -> Result<Gpu, String> {
+fn gpu(text: &str) -> Result<GpuHealth, String> {
     word(text)
 }
 
-fn reboot(text: &str) -> Result<Reboot, String> {
+fn reboot(text: &str) -> Result<RebootOutcome, String> {
     word(text)
 }
 
-fn ssm(text: &str) -> Result<Ssm, String> {
+fn ssm(text: &str) -> Result<SsmAgent, String> {
     word(text)
 }

@@ -10,6 +10,7 @@ pub mod chaos;
 pub mod clock;
 pub mod cloud;
 pub mod deeds;
+mod duration;
 pub mod dynamodb;
 pub mod ec2;
 pub mod ecs;

@@ -3,7 +3,6 @@
 
 mod builtin;
 mod check;
-mod duration;
 mod expectations;
 mod figures;
 mod hosts;
@@ -25,6 +24,6 @@ pub use plan::{JOB, instance_id};
 pub use play::{Observer, PlayOptions, play};
 pub use report::{ExecutionReport, InstanceReport, NotificationReport, Report};
 pub use spec::{
-    Action, Delivery, Disconnect, Exit, Expect, Gpu, InstanceSpec, RankSpec, Reboot, Scenario,
-    ScenarioError, Ssm, StopTask, Throttle,
+    Action, Delivery, Disconnect, Exit, Expect, InstanceSpec, RankSpec, Scenario, ScenarioError,
+    StopTask, Throttle,
 };

@@ -8,6 +8,7 @@ pub use document::{PROBE, REBOOT};
 use crate::{
     ACCOUNT, REGION,
     clock::{Clock, rfc3339},
+    duration,
     ecs::Fleet,
     eventbridge::Bus,
     node::Node,
@@ -16,6 +17,7 @@ use crate::{
 };
 use command::{Command, Invocation};
 use document::Script;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,11 +46,13 @@ const HIDDEN: Range<Duration> = Duration::from_millis(0)..Duration::from_millis(
 const REBOOT_AFTER: Duration = Duration::from_secs(60);
 
 /// What becomes of the orders of one document on one node. Default: each is run once, at once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Fate {
     /// The agent never gets them.
     pub lost: bool,
     /// The agent has got it and runs it so much later: it hangs, or its queue is full.
+    #[serde(with = "duration::optional", skip_serializing_if = "Option::is_none")]
     pub late: Option<Duration>,
     /// It is run twice.
     pub twice: bool,

@@ -1,6 +1,9 @@
 //! The largest job that is promised, and how cost grows.
 
-use simulator::scenario::{Gpu, PlayOptions, Report, builtin, play};
+use simulator::{
+    ecs::GpuHealth,
+    scenario::{PlayOptions, Report, builtin, play},
+};
 use std::collections::BTreeMap;
 
 fn with_nodes(nodes: u32) -> Report {
@@ -74,7 +77,7 @@ fn of_1024_aborted_ranks_only_the_one_that_its_kernel_accuses_is_checked() {
 const EVENTS: usize = 20_000;
 
 /// Every rank of a job of 1,024 fails at once, as all do after a collective's abort, and every check ends alike.
-fn all_are_suspects(gpu: Gpu, reason: &str) {
+fn all_are_suspects(gpu: GpuHealth, reason: &str) {
     let mut scenario = builtin("all-ranks-fail-at-once")
         .unwrap()
         .unwrap()
@@ -107,28 +110,28 @@ fn all_are_suspects(gpu: Gpu, reason: &str) {
 
 #[test]
 fn a_thousand_healthy_suspects_end_as_designed() {
-    all_are_suspects(Gpu::Healthy, "no GPU fault found");
+    all_are_suspects(GpuHealth::Healthy, "no GPU fault found");
 }
 
 const DOUBT: &str = "too many GPU checks failed at once to trust the check";
 
 #[test]
 fn a_thousand_faulty_suspects_end_as_designed() {
-    all_are_suspects(Gpu::FaultForever, DOUBT);
+    all_are_suspects(GpuHealth::FaultForever, DOUBT);
 }
 
 /// With a reason of 350 characters each.
 #[test]
 fn a_thousand_suspects_without_an_answer_end_as_designed() {
-    all_are_suspects(Gpu::NoExitCode, DOUBT);
+    all_are_suspects(GpuHealth::NoExitCode, DOUBT);
 }
 
 #[test]
 fn a_thousand_suspects_that_cannot_be_placed_end_as_designed() {
-    all_are_suspects(Gpu::CannotPlace, DOUBT);
+    all_are_suspects(GpuHealth::CannotPlace, DOUBT);
 }
 
 #[test]
 fn a_registry_outage_under_a_thousand_suspects_ends_as_designed() {
-    all_are_suspects(Gpu::ImageUnavailable, DOUBT);
+    all_are_suspects(GpuHealth::ImageUnavailable, DOUBT);
 }

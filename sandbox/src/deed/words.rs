@@ -57,7 +57,7 @@ pub fn deed(words: &[String]) -> Result<Deed, String> {
 mod tests {
     use super::*;
     use crate::deed::Node;
-    use simulator::scenario::Gpu;
+    use simulator::ecs::GpuHealth;
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
@@ -68,7 +68,7 @@ mod tests {
         let read = deed(&words("break-gpu 3 --gpu=dcgm-exits=203 --quietly"));
         let expected = Deed::BreakGpu {
             node: Node::Number(3),
-            gpu: Gpu::DcgmExits(203),
+            gpu: GpuHealth::DcgmCrashes(203),
             quietly: true,
         };
         assert_eq!(read, Ok(expected));

@@ -1,5 +1,7 @@
 //! What tasks, GPUs and hosts do: decided by the scenario.
 
+use crate::duration;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     ops::Range,
@@ -138,7 +140,8 @@ pub struct TaskFacts {
 pub type BehaviourOf = Arc<dyn Fn(&TaskFacts) -> Behaviour + Send + Sync>;
 
 /// An instance's GPUs, as DCGM sees them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum GpuHealth {
     /// The check ends with 0.
     #[default]
@@ -152,6 +155,7 @@ pub enum GpuHealth {
     /// Only settings are wrong: 3, but from a bare dcgmi 226, as from any error.
     Misconfigured,
     /// The check ends with this code: 203 killed, 204 not found, ...
+    #[serde(rename = "dcgm-exits")]
     DcgmCrashes(i32),
     /// The diagnosis never ends.
     DcgmHangs,
@@ -168,12 +172,13 @@ pub enum GpuHealth {
 }
 
 /// What becomes of a host that is told to reboot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RebootOutcome {
     /// Back after a boot time of the settings' range.
     #[default]
     Returns,
-    ReturnsAfter(Duration),
+    ReturnsAfter(#[serde(with = "duration")] Duration),
     NeverReturns,
     /// Agents stop, then the shutdown hangs. Only EC2's hard reboot helps, where it is an EC2 instance.
     HangsInShutdown,
@@ -216,7 +221,8 @@ impl Host {
 }
 
 /// What Systems Manager knows of the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SsmAgent {
     /// Takes commands while the host is up.
     #[default]

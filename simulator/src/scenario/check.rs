@@ -1,7 +1,7 @@
 //! What is wrong with a scenario beside its form.
 
-use super::spec::{Action, Gpu, RankSpec, Scenario, Throttle};
-use crate::{stepfunctions::nearest, throttle};
+use super::spec::{Action, RankSpec, Scenario, Throttle};
+use crate::{ecs::GpuHealth, stepfunctions::nearest, throttle};
 
 /// The largest job that is promised (design, promise 7).
 const MAX_NODES: u32 = 1024;
@@ -95,7 +95,7 @@ impl Scenario {
                     "instances.{node}.driverAction is {action}; give NVML's number, 0 to 9"
                 ));
             }
-            if let Gpu::DcgmExits(code) = instance.gpu {
+            if let GpuHealth::DcgmCrashes(code) = instance.gpu {
                 exit_code(&format!("instances.{node}.gpu.dcgm-exits"), code)?;
             }
         }

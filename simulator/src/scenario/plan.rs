@@ -45,10 +45,10 @@ fn node(scenario: &Scenario, number: u32) -> Node {
         return well;
     };
     Node {
-        gpu: spec.gpu.into(),
-        reboot: spec.reboot.into(),
-        ssm: spec.ssm.into(),
-        orders: ((&spec.orders.probe).into(), (&spec.orders.reboot).into()),
+        gpu: spec.gpu,
+        reboot: spec.reboot,
+        ssm: spec.ssm,
+        orders: (spec.orders.probe, spec.orders.reboot),
         kernel: spec.kernel.iter().map(|l| (l.before, l.xid)).collect(),
         driver_action: spec.driver_action,
         login: spec.holder == Some(Holder::Login),

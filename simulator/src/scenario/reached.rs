@@ -3,9 +3,12 @@
 use super::{
     plan::JOB,
     report::Report,
-    spec::{Gpu, RankSpec, Reboot, Scenario},
+    spec::{RankSpec, Scenario},
 };
-use crate::{ecs::Run, promises::Watch};
+use crate::{
+    ecs::{GpuHealth, RebootOutcome, Run},
+    promises::Watch,
+};
 use humantime::format_duration;
 use std::collections::BTreeSet;
 
@@ -46,10 +49,10 @@ pub fn not(watch: &Watch, scenario: &Scenario, report: &Report, idle: &[usize]) 
             continue;
         };
         let node = instance.node;
-        if spec.gpu != Gpu::Healthy && instance.last_verdict.is_none() {
+        if spec.gpu != GpuHealth::Healthy && instance.last_verdict.is_none() {
             not.push(format!("node {node}: its GPUs were never checked"));
         }
-        if spec.reboot != Reboot::Returns && instance.reboot_orders == 0 {
+        if spec.reboot != RebootOutcome::Returns && instance.reboot_orders == 0 {
             not.push(format!("node {node}: it was never rebooted"));
         }
     }

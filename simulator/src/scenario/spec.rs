@@ -1,7 +1,7 @@
 //! What a scenario file may say.
 
-use super::duration;
 use crate::{
+    duration,
     ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
     eventbridge,
     ssm::Fate,
@@ -129,11 +129,11 @@ pub struct Exit {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InstanceSpec {
     #[serde(default)]
-    pub gpu: Gpu,
+    pub gpu: GpuHealth,
     #[serde(default)]
-    pub reboot: Reboot,
+    pub reboot: RebootOutcome,
     #[serde(default)]
-    pub ssm: Ssm,
+    pub ssm: SsmAgent,
     /// A task of another job runs on it beside ours.
     #[serde(default)]
     pub shared_with_another_job: bool,
@@ -178,78 +178,9 @@ pub enum Holder {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Orders {
     #[serde(default, skip_serializing_if = "is_default")]
-    pub probe: OrderFate,
+    pub probe: Fate,
     #[serde(default, skip_serializing_if = "is_default")]
-    pub reboot: OrderFate,
-}
-
-/// What becomes of an order: run once, at once, when left out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct OrderFate {
-    #[serde(default)]
-    pub lost: bool,
-    #[serde(default)]
-    pub twice: bool,
-    /// The agent has it and runs it so much later.
-    #[serde(
-        default,
-        with = "duration::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub late: Option<Duration>,
-}
-
-impl From<&OrderFate> for Fate {
-    fn from(fate: &OrderFate) -> Self {
-        Self {
-            lost: fate.lost,
-            late: fate.late,
-            twice: fate.twice,
-        }
-    }
-}
-
-/// What DCGM finds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Gpu {
-    #[default]
-    Healthy,
-    FaultUntilReboot,
-    FaultForever,
-    Isolate,
-    Misconfigured,
-    DcgmHangs,
-    DcgmExits(i32),
-    CheckCrashes,
-    CheckCrashesOnce,
-    ImageUnavailable,
-    NoExitCode,
-    CannotPlace,
-}
-
-/// What becomes of a reboot.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reboot {
-    #[default]
-    Returns,
-    ReturnsAfter(#[serde(with = "duration")] Duration),
-    NeverReturns,
-    HangsInShutdown,
-    EcsAgentStaysAway,
-    SsmAgentStaysAway,
-}
-
-/// The node's SSM agent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ssm {
-    #[default]
-    Running,
-    Stopped,
-    Unregistered,
+    pub reboot: Fate,
 }
 
 /// How events travel: once, in order and on time when left out.
@@ -508,48 +439,6 @@ impl RankSpec {
             // Beside a killed trainer a log router ends well by itself.
             sidecar_code: if self.out_of_memory.is_some() { 0 } else { 143 },
             ..Behaviour::default()
-        }
-    }
-}
-
-impl From<Gpu> for GpuHealth {
-    fn from(gpu: Gpu) -> Self {
-        match gpu {
-            Gpu::Healthy => Self::Healthy,
-            Gpu::FaultUntilReboot => Self::FaultUntilReboot,
-            Gpu::FaultForever => Self::FaultForever,
-            Gpu::Isolate => Self::Isolate,
-            Gpu::Misconfigured => Self::Misconfigured,
-            Gpu::CheckCrashes => Self::CheckCrashes,
-            Gpu::CheckCrashesOnce => Self::CheckCrashesOnce,
-            Gpu::ImageUnavailable => Self::ImageUnavailable,
-            Gpu::DcgmHangs => Self::DcgmHangs,
-            Gpu::DcgmExits(code) => Self::DcgmCrashes(code),
-            Gpu::NoExitCode => Self::NoExitCode,
-            Gpu::CannotPlace => Self::CannotPlace,
-        }
-    }
-}
-
-impl From<Reboot> for RebootOutcome {
-    fn from(reboot: Reboot) -> Self {
-        match reboot {
-            Reboot::Returns => Self::Returns,
-            Reboot::ReturnsAfter(after) => Self::ReturnsAfter(after),
-            Reboot::NeverReturns => Self::NeverReturns,
-            Reboot::HangsInShutdown => Self::HangsInShutdown,
-            Reboot::EcsAgentStaysAway => Self::EcsAgentStaysAway,
-            Reboot::SsmAgentStaysAway => Self::SsmAgentStaysAway,
-        }
-    }
-}
-
-impl From<Ssm> for SsmAgent {
-    fn from(ssm: Ssm) -> Self {
-        match ssm {
-            Ssm::Running => Self::Running,
-            Ssm::Stopped => Self::Stopped,
-            Ssm::Unregistered => Self::Unregistered,
         }
     }
 }
