@@ -11,7 +11,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 use simulator::{
     cloud::{Cloud, CloudError, CloudOptions},
-    deeds::Done,
+    deeds::{self, Done},
     ecs::{Behaviour, GpuHealth, NewInstance, OnSigterm, TaskDefinition, TaskKind},
     eventbridge::Delivery,
     launcher::behaviour_of,
@@ -19,7 +19,6 @@ use simulator::{
     player,
     scenario::{self, Scenario},
     sns::Subscription,
-    stepfunctions::ExecutionStatus,
     throttle::{Limit, limited},
     wire::ApiError,
 };
@@ -428,32 +427,16 @@ impl Account {
                 "events travel like this now".to_owned()
             }
             Deed::RepeatStopEvents => {
-                let record = self.cloud.bus.record();
-                let stops = record.iter().filter(|event| {
-                    event["detail-type"] == "ECS Task State Change"
-                        && event["detail"]["lastStatus"] == "STOPPED"
-                });
-                let sent = stops.map(|event| self.cloud.bus.put_event((**event).clone()));
-                format!("{} stop events come once more", sent.count())
+                let sent = deeds::replay(&self.cloud);
+                format!("{sent} stop events come once more")
             }
             Deed::AbortExecution => {
-                let machine = &self.cloud.stepfunctions;
-                let running = machine.executions().into_iter();
-                let running = running.filter(|e| e.status == ExecutionStatus::Running);
-                let error = Some("StoppedByOperator");
-                let stopped = running.filter(|e| machine.stop(&e.arn, error, None).is_ok());
-                format!("{} executions are ABORTED", stopped.count())
+                let stopped = deeds::abort(&self.cloud);
+                format!("{stopped} executions are ABORTED")
             }
             Deed::RedriveExecution => {
-                let machine = &self.cloud.stepfunctions;
-                let over = machine.executions().into_iter();
-                let redriven = over.filter(|e| {
-                    !matches!(
-                        e.status,
-                        ExecutionStatus::Running | ExecutionStatus::Succeeded
-                    ) && machine.redrive(&e.arn).is_ok()
-                });
-                format!("{} executions are redriven", redriven.count())
+                let redriven = deeds::redrive(&self.cloud, |_| true);
+                format!("{redriven} executions are redriven")
             }
         })
     }

@@ -110,9 +110,9 @@ impl Done {
                 operator::quarantine(cloud, &InstanceId::new(node(n))).await?
             }
             Deed::Check { node: n } => operator::check(cloud, &InstanceId::new(node(n))),
-            Deed::Abort => abort(cloud),
+            Deed::Abort => abort(cloud) > 0,
             Deed::Redrive => self.redrive(cloud, |_| true),
-            Deed::Replay => replay(cloud),
+            Deed::Replay => replay(cloud) > 0,
             Deed::CutAgent { node: n, how_long } => {
                 let view = cloud.fleet.instance(node(n));
                 cloud.fleet.disconnect_agent(node(n), Some(*how_long));
@@ -135,24 +135,12 @@ impl Done {
         })
     }
 
-    /// Redrives the executions that ended badly, if `also` says so too.
+    /// Redrives the executions that ended badly, if `also` says so too; false when there was none.
     pub(crate) fn redrive(&mut self, cloud: &Cloud, also: impl Fn(&ExecutionView) -> bool) -> bool {
-        let before = self.hands.redrives;
-        for execution in cloud.stepfunctions.executions() {
-            let bad = !matches!(
-                execution.status,
-                ExecutionStatus::Running | ExecutionStatus::Succeeded
-            );
-            // One that cannot be redriven is no news to an operator either.
-            if bad
-                && execution.redrive_count < PATIENCE
-                && also(&execution)
-                && cloud.stepfunctions.redrive(&execution.arn).is_ok()
-            {
-                self.hands.redrives += 1;
-            }
-        }
-        self.hands.redrives > before
+        let patient = |execution: &ExecutionView| execution.redrive_count < PATIENCE;
+        let redriven = redrive(cloud, |execution| patient(execution) && also(execution));
+        self.hands.redrives += redriven as u32;
+        redriven > 0
     }
 
     fn cordon(&mut self, cloud: &Cloud, node: &str) -> bool {
@@ -244,8 +232,8 @@ pub(crate) fn go_bad(cloud: &Cloud, node: &str, health: GpuHealth) -> bool {
     well
 }
 
-/// Stops every running execution.
-fn abort(cloud: &Cloud) -> bool {
+/// Stops every running execution; how many those were.
+pub fn abort(cloud: &Cloud) -> usize {
     let (error, cause) = ("StoppedByOperator", "an operator stopped it in the console");
     let executions = cloud.stepfunctions.executions().into_iter();
     let running = executions.filter(|execution| execution.status == ExecutionStatus::Running);
@@ -256,11 +244,23 @@ fn abort(cloud: &Cloud) -> bool {
             .stop(&execution.arn, Some(error), Some(cause));
         stopped.is_ok()
     });
-    stopped.count() > 0
+    stopped.count()
 }
 
-/// Sends every stop event so far once more.
-fn replay(cloud: &Cloud) -> bool {
+/// Redrives the executions that ended badly, if `also` says so too; how many those were.
+pub fn redrive(cloud: &Cloud, also: impl Fn(&ExecutionView) -> bool) -> usize {
+    let executions = cloud.stepfunctions.executions().into_iter();
+    let bad = executions.filter(|execution| {
+        let well = [ExecutionStatus::Running, ExecutionStatus::Succeeded];
+        !well.contains(&execution.status) && also(execution)
+    });
+    // One that cannot be redriven is no news to an operator either.
+    let redriven = bad.filter(|execution| cloud.stepfunctions.redrive(&execution.arn).is_ok());
+    redriven.count()
+}
+
+/// Sends every stop event so far once more; how many those were.
+pub fn replay(cloud: &Cloud) -> usize {
     let record = cloud.bus.record().into_iter();
     let stops = record.filter(|event| {
         event["detail-type"] == "ECS Task State Change"
@@ -269,7 +269,6 @@ fn replay(cloud: &Cloud) -> bool {
     stops
         .map(|event| cloud.bus.put_event((*event).clone()))
         .count()
-        > 0
 }
 
 /// The task of a rank, while it is meant to run.
