@@ -27,14 +27,14 @@ pub struct Overlay {
     /// Whose path it is and what came of it; then when, how long, and which execution.
     pub heading: Option<[String; 2]>,
     /// The states that were entered, by name; all others are drawn faded.
-    pub states: BTreeMap<String, Visit>,
+    pub states: BTreeMap<String, Tally>,
     /// The transitions taken, from state to state, which are drawn bold.
     pub taken: BTreeSet<(String, String)>,
 }
 
 /// What happened in one state, over all times it was entered and all items of its Map.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct Tally {
     pub status: Status,
     /// When it was entered, in order, as text for an operator; one for each time.
     pub entered: Vec<String>,
@@ -158,7 +158,7 @@ fn read(definition: &Value, overlay: Option<&Overlay>) -> Result<model::Scope, G
     }
 }
 
-impl Visit {
+impl Tally {
     /// One line: the status in words, then what is worth saying.
     fn summary(&self) -> String {
         let mut parts = vec![self.status.word().to_owned()];
@@ -288,7 +288,7 @@ mod tests {
 
     fn overlay(status: Status) -> Overlay {
         let entered = vec!["10:00:00".to_owned(), "10:05:00".to_owned()];
-        let visit = Visit {
+        let visit = Tally {
             status,
             entered,
             retries: 1,

@@ -13,7 +13,7 @@ use super::model::{Bundle, Kind, Scope, State, Transition};
 use super::rows::Arrangement;
 use super::setting::Setting;
 use super::text::{bold_width, width, wrap};
-use super::{Overlay, Visit};
+use super::{Overlay, Tally};
 
 pub(super) const NAME_SIZE: f64 = 13.0;
 pub(super) const NOTE_SIZE: f64 = 11.0;
@@ -156,7 +156,7 @@ pub(super) fn lay_out<'a>(
     rough.set()
 }
 
-fn size_of(state: &State, inner: Option<&Picture>, visit: Option<&Visit>) -> (f64, f64) {
+fn size_of(state: &State, inner: Option<&Picture>, visit: Option<&Tally>) -> (f64, f64) {
     let texts = [
         bold_width(&state.name, NAME_SIZE),
         width(&state.note, NOTE_SIZE),

@@ -9,7 +9,7 @@ use super::layout::{
 };
 use super::model::{Kind, State};
 use super::text::{width, xml};
-use super::{Overlay, Status, Theme, Visit};
+use super::{Overlay, Status, Tally, Theme};
 
 const MARGIN: f64 = 20.0;
 const LEGEND: f64 = 34.0;
@@ -456,7 +456,7 @@ impl Drawing<'_> {
     }
 }
 
-fn tip(state: &State, visit: Option<&Visit>) -> String {
+fn tip(state: &State, visit: Option<&Tally>) -> String {
     let mut tip = state.name.clone();
     if !state.comment.is_empty() {
         tip.push_str(": ");

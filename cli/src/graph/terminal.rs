@@ -12,7 +12,7 @@
 //! left out until it is entered.
 
 use super::{
-    Overlay, Status, Visit,
+    Overlay, Status, Tally,
     layout::Walk,
     model::{Scope, State},
 };
@@ -74,7 +74,7 @@ fn level(scope: &Scope, overlay: &Overlay, around: &str, rows: &mut Vec<Row>) {
     }
 }
 
-fn says(visit: &Visit) -> String {
+fn says(visit: &Tally) -> String {
     let summary = visit.summary();
     let word = visit.status.word();
     let rest = summary.strip_prefix(word).unwrap_or(&summary);
@@ -164,8 +164,8 @@ mod tests {
         every_way_leads_down(&scope(simulator::cloud::RECOVERY));
     }
 
-    fn visit(status: Status) -> Visit {
-        Visit {
+    fn visit(status: Status) -> Tally {
+        Tally {
             status,
             entered: vec!["10:00:00".to_owned()],
             retries: 1,

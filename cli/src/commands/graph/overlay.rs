@@ -2,10 +2,10 @@
 
 use crate::{
     commands::explain,
-    graph::{Overlay, Status, Visit},
+    graph::{Overlay, Status, Tally},
     history::{
         self,
-        path::{Path, Visit as Seen},
+        path::{Path, Visit},
     },
     output::span,
 };
@@ -42,7 +42,7 @@ pub fn overlay(path: &Path, definition: &Value, now: Option<f64>) -> Overlay {
                 visit.standing += standing;
             }
             None => {
-                let visit = Visit {
+                let visit = Tally {
                     status,
                     entered: vec![entered],
                     retries,
@@ -98,7 +98,7 @@ fn together(mut times: Vec<(f64, f64)>) -> f64 {
 /// How a visit came out, or stands.
 pub fn status(path: &Path, number: usize, definition: &Value) -> Status {
     let seen = &path.visits[number];
-    let timed_out = |seen: &Seen| {
+    let timed_out = |seen: &Visit| {
         let last = seen.failures.last();
         seen.unwell && last.is_some_and(|failed| failed.error == "States.Timeout")
     };
