@@ -4,6 +4,7 @@
 //! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `crate::promises`.
 
 mod dice;
+mod errors;
 mod field;
 mod plan;
 mod play;
@@ -15,7 +16,7 @@ mod words;
 
 pub use crate::plan::{Again, Deed, Job, Later, Node, Plan, Storm, Strike};
 pub(crate) use dice::Dice;
+pub use errors::FaultKind;
 pub use play::{ChaosOptions, calls_of, play_chaos, play_plan};
 pub use report::{ChaosReport, Counts};
-pub use storm::FaultKind;
 pub use trace::{trace_chaos, trace_plan};
