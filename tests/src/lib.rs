@@ -4,9 +4,9 @@
 
 pub mod chaos;
 pub mod ends;
+pub mod faults;
 pub mod fixtures;
 pub mod items;
-pub mod mishap;
 
 mod world;
 

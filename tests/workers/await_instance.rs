@@ -23,7 +23,7 @@ async fn the_token_is_kept_and_the_state_waits() {
 async fn an_agent_that_is_connected_is_no_proof() {
     let r = Reboot::new().await;
     r.w.outcome(AWAIT, r.await_input(), "Waiting").await;
-    let asked = tests::mishap::calls_of(&r.w, AWAIT);
+    let asked = tests::faults::calls_of(&r.w, AWAIT);
     assert!(asked.iter().all(|c| c.service != "ecs"), "{asked:?}");
 }
 
@@ -147,7 +147,7 @@ async fn a_wait_killed_anywhere_is_ended_by_the_next_call() {
     for nth in 1..=4 {
         for after_effect in [false, true] {
             let r = Reboot::new().await;
-            tests::mishap::fault_at(&r.w, AWAIT, nth, Fault::KillCaller { after_effect });
+            tests::faults::fault_at(&r.w, AWAIT, nth, Fault::KillCaller { after_effect });
             assert!(r.w.call_or_die(AWAIT, r.proven_input()).await.is_none());
             r.w.wire().faults().set_plan(|_| Fault::Proceed);
             r.w.outcome(AWAIT, r.proven_input(), "Over").await;

@@ -1,7 +1,7 @@
 //! ClaimInstance: an instance is taken for a check by hand.
 
 use serde_json::{Value, json};
-use tests::{JOB, World, instance_id, mishap::ends_the_same_after_any_fault};
+use tests::{JOB, World, faults::ends_the_same_after_any_fault, instance_id};
 use workers::records::{InstanceStatus, JobStatus};
 
 const CLAIM: &str = "claim-instance";

@@ -9,9 +9,9 @@ use simulator::{
 };
 use std::sync::Arc;
 use tests::{
-    JOB, World, instance_id, launch,
-    mishap::{calls_of, ends_the_same_after_any_fault},
-    settings,
+    JOB, World,
+    faults::{calls_of, ends_the_same_after_any_fault},
+    instance_id, launch, settings,
 };
 use workers::{
     WorkerError,

@@ -8,7 +8,7 @@ use simulator::{
     faults::Fault,
 };
 use tests::{
-    JOB, Recovery, World, instance_id, mishap::ends_the_same_after_any_fault, settings, start_job,
+    JOB, Recovery, World, faults::ends_the_same_after_any_fault, instance_id, settings, start_job,
 };
 use workers::records::{InstanceStatus, JobStatus};
 

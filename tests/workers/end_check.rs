@@ -1,7 +1,7 @@
 //! EndCheck: what comes of an instance that was checked by hand.
 
 use serde_json::{Value, json};
-use tests::{World, instance_id, mishap::ends_the_same_after_any_fault};
+use tests::{World, faults::ends_the_same_after_any_fault, instance_id};
 use workers::records::{InstanceStatus, JobStatus, event::About};
 
 const END: &str = "end-check";

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use simulator::faults::Fault;
 use tests::{
-    JOB, Recovery, World, instance_id,
-    mishap::{calls_of, ends_the_same_after_any_fault},
+    JOB, Recovery, World,
+    faults::{calls_of, ends_the_same_after_any_fault},
+    instance_id,
 };
 use workers::records::{InstanceStatus, JobStatus};
 

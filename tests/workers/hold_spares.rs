@@ -1,7 +1,7 @@
 //! HoldSpares.
 
 use serde_json::{Value, json};
-use tests::{Recovery, World, instance_id, mishap::ends_the_same_after_any_fault};
+use tests::{Recovery, World, faults::ends_the_same_after_any_fault, instance_id};
 use workers::records::InstanceStatus;
 
 const HOLD: &str = "hold-spares";

@@ -3,7 +3,7 @@
 use crate::reboot::{Reboot, SUCCESS};
 use serde_json::{Value, json};
 use simulator::{faults::Fault, stepfunctions::ExecutionStatus};
-use tests::{World, fixtures, instance_id, mishap::calls_of};
+use tests::{World, faults::calls_of, fixtures, instance_id};
 
 const EVENTS: &str = "instance-events";
 
@@ -165,7 +165,7 @@ async fn an_event_killed_anywhere_is_made_good_by_its_second_delivery() {
     for nth in 1..=3 {
         for after_effect in [false, true] {
             let r = Reboot::awaited().await;
-            tests::mishap::fault_at(&r.w, EVENTS, nth, Fault::KillCaller { after_effect });
+            tests::faults::fault_at(&r.w, EVENTS, nth, Fault::KillCaller { after_effect });
             assert!(
                 r.w.call_or_die(EVENTS, r.command_event(SUCCESS))
                     .await

@@ -5,7 +5,7 @@ use simulator::{cloud::CloudOptions, ecs::FleetSettings};
 use std::time::Duration;
 use tests::{
     JOB, World,
-    mishap::{calls_of, ends_the_same_after_any_fault},
+    faults::{calls_of, ends_the_same_after_any_fault},
 };
 use workers::{aws::events::TaskStateChange, ids::JobId, records::InstanceStatus};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::faults::Fault;
 use std::collections::BTreeSet;
-use tests::{JOB, World, instance_id, mishap::calls_of, settings};
+use tests::{JOB, World, faults::calls_of, instance_id, settings};
 
 const NOTIFY: &str = "notify-operators";
 const EXECUTION: &str = "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:e-1";

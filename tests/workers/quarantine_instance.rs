@@ -1,7 +1,7 @@
 //! QuarantineInstance.
 
 use serde_json::{Value, json};
-use tests::{JOB, Recovery, World, instance_id, mishap::ends_the_same_after_any_fault};
+use tests::{JOB, Recovery, World, faults::ends_the_same_after_any_fault, instance_id};
 use workers::records::InstanceStatus;
 
 const QUARANTINE: &str = "quarantine-instance";

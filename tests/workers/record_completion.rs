@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use simulator::cloud::TRAINING;
-use tests::{JOB, World, mishap::ends_the_same_after_any_fault};
+use tests::{JOB, World, faults::ends_the_same_after_any_fault};
 use workers::records::{InstanceStatus, JobStatus, RankStatus};
 
 const DONE: &str = "record-completion";

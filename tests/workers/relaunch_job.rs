@@ -9,8 +9,9 @@ use simulator::{
 };
 use std::{collections::BTreeSet, time::Duration};
 use tests::{
-    JOB, Recovery, World, instance_id, launch,
-    mishap::{calls_of, ends_the_same_after_any_fault, retry},
+    JOB, Recovery, World,
+    faults::{calls_of, ends_the_same_after_any_fault, retry},
+    instance_id, launch,
 };
 use workers::{
     aws::launch_names::started_by,

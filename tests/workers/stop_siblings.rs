@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use simulator::{ecs::Behaviour, faults::Fault, throttle::Limit};
 use std::time::Duration;
 use tests::{
-    JOB, Recovery, World, instance_id,
-    mishap::{calls_of, ends_the_same_after_any_fault},
-    settings,
+    JOB, Recovery, World,
+    faults::{calls_of, ends_the_same_after_any_fault},
+    instance_id, settings,
 };
 use tokio::time::Instant;
 use workers::{

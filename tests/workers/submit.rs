@@ -3,8 +3,9 @@
 use simulator::{cloud::TRAINING, faults::Fault};
 use std::collections::BTreeSet;
 use tests::{
-    JOB, World, instance_id, launch,
-    mishap::{calls_of, fault_at},
+    JOB, World,
+    faults::{calls_of, fault_at},
+    instance_id, launch,
 };
 use workers::{
     WorkerError,

@@ -1,7 +1,7 @@
 //! UncordonInstance.
 
 use serde_json::json;
-use tests::{Recovery, World, instance_id, mishap::ends_the_same_after_any_fault};
+use tests::{Recovery, World, faults::ends_the_same_after_any_fault, instance_id};
 use workers::records::InstanceStatus;
 
 const UNCORDON: &str = "uncordon-instance";

@@ -18,7 +18,7 @@ use std::{
 };
 use tests::{
     Recovery, World,
-    mishap::{calls_of, retry},
+    faults::{calls_of, retry},
 };
 use tokio::{
     sync::watch,
@@ -52,8 +52,8 @@ async fn undisturbed() -> Vec<CallRecord> {
 }
 
 /// Every place to hold the zombie up, and how.
-async fn mishaps() -> Vec<(usize, usize, Fault, String)> {
-    let mut mishaps = Vec::new();
+async fn faults() -> Vec<(usize, usize, Fault, String)> {
+    let mut faults = Vec::new();
     for (nth, call) in (1..).zip(undisturbed().await) {
         for fault in [Fault::TimeoutBefore, Fault::FailAfterEffect] {
             for gpus in GPUS {
@@ -61,11 +61,11 @@ async fn mishaps() -> Vec<(usize, usize, Fault, String)> {
                     "zombie with {gpus} GPUs a task, {fault:?} at call {nth} ({})",
                     call.action
                 );
-                mishaps.push((nth, gpus, fault.clone(), told));
+                faults.push((nth, gpus, fault.clone(), told));
             }
         }
     }
-    mishaps
+    faults
 }
 
 /// From the zombie's nth call on, its calls time out for a while; the answer tells when that begins.
@@ -95,7 +95,7 @@ fn stall(w: &World, nth: usize, first: Fault) -> watch::Receiver<bool> {
 
 #[tokio::test(start_paused = true)]
 async fn a_zombie_beside_its_retry_leaves_one_attempt_wherever_it_is_held_up() {
-    for (nth, gpus, first, told) in mishaps().await {
+    for (nth, gpus, first, told) in faults().await {
         let (w, recovery) = stopped_job(gpus).await;
         let mut stalled = stall(&w, nth, first);
         let retried = async {
@@ -113,7 +113,7 @@ async fn a_zombie_beside_its_retry_leaves_one_attempt_wherever_it_is_held_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_zombie_of_a_stopped_execution_leaves_nothing_beside_the_execution_that_took_over() {
-    for (nth, gpus, first, told) in mishaps().await {
+    for (nth, gpus, first, told) in faults().await {
         let (w, recovery) = stopped_job(gpus).await;
         let mut stalled = stall(&w, nth, first);
         let event = w.stop_event(&w.task(1).await);
