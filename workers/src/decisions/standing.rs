@@ -16,6 +16,11 @@ const CORDONED: &str =
 const REBOOTING: &str = "The instance is closed to new tasks (DRAINING) and this execution's; a reboot that was ordered comes whether or not this goes on.";
 const VERIFYING: &str = "The instance has rebooted and is ACTIVE again, still this execution's; that it is healthy is not proven.";
 
+/// The states that order the reboot of an instance.
+pub fn orders_reboot(state: &str) -> bool {
+    matches!(state, "RebootInstance" | "RebootByEc2")
+}
+
 /// The state of the definition in words; none of a state that only passes on. `ordered`: the instance's reboot was ordered
 /// before; it is asked for its boot id in the same states before and after.
 pub fn of(state: &str, ordered: bool) -> Option<Standing> {

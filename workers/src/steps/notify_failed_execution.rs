@@ -148,8 +148,9 @@ fn compose(
 }
 
 fn in_words(step: &LastStep) -> Option<standing::Standing> {
-    let ordered = |state: &String| matches!(state.as_str(), "RebootInstance" | "RebootByEc2");
-    standing::of(&step.state, step.before.iter().any(ordered))
+    let mut before = step.before.iter();
+    let ordered = before.any(|state| standing::orders_reboot(state));
+    standing::of(&step.state, ordered)
 }
 
 /// `waiting for i-… to come back from its reboot`.

@@ -423,9 +423,7 @@ fn doing(path: &Path) -> String {
         return "at its start".to_owned();
     };
     let ordered = path.visits.iter().any(|other| {
-        matches!(other.name.as_str(), "RebootInstance" | "RebootByEc2")
-            && other.exited.is_some()
-            && other.item == visit.item
+        standing::orders_reboot(&other.name) && other.exited.is_some() && other.item == visit.item
     });
     match standing::of(&visit.name, ordered) {
         Some(standing) => standing.doing(visit.instance()),
