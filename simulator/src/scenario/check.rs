@@ -35,15 +35,8 @@ impl Scenario {
         }
         let marked = self.expect.spares.iter().flatten();
         named.extend(marked.map(|n| ("expect.spares", *n)));
-        for action in &self.actions {
-            let (stop, cut) = (&action.stop_task, &action.disconnect_agent);
-            named.extend(stop.as_ref().map(|s| ("actions.stopTask", s.rank)));
-            named.extend(action.cordon.map(|n| ("actions.cordon", n)));
-            named.extend(action.quarantine.map(|n| ("actions.quarantine", n)));
-            named.extend(action.check.map(|n| ("actions.check", n)));
-            named.extend(action.break_gpu.map(|n| ("actions.breakGpu", n)));
-            named.extend(action.occupy.map(|n| ("actions.occupy", n)));
-            named.extend(cut.as_ref().map(|d| ("actions.disconnectAgent", d.node)));
+        for action in &mut self.actions.clone() {
+            named.extend(action.named().map(|(field, node)| (field, *node)));
         }
         named
     }
@@ -184,6 +177,25 @@ impl RankSpec {
 }
 
 impl Action {
+    /// The node or rank that it names, and in which field.
+    pub(super) fn named(&mut self) -> impl Iterator<Item = (&'static str, &mut u32)> {
+        let (stop, cut) = (&mut self.stop_task, &mut self.disconnect_agent);
+        let named = [
+            ("actions.stopTask", stop.as_mut().map(|stop| &mut stop.rank)),
+            ("actions.cordon", self.cordon.as_mut()),
+            ("actions.quarantine", self.quarantine.as_mut()),
+            ("actions.check", self.check.as_mut()),
+            ("actions.breakGpu", self.break_gpu.as_mut()),
+            ("actions.occupy", self.occupy.as_mut()),
+            (
+                "actions.disconnectAgent",
+                cut.as_mut().map(|cut| &mut cut.node),
+            ),
+        ];
+        let named = named.into_iter();
+        named.filter_map(|(field, node)| Some((field, node?)))
+    }
+
     /// What it does, by the fields' names.
     fn does(&self) -> impl Iterator<Item = &'static str> {
         let kinds = [

@@ -365,18 +365,8 @@ impl Scenario {
         for node in self.expect.quarantined.iter_mut().chain(marked) {
             *node = moved(*node);
         }
-        for action in &mut self.actions {
-            if let Some(stop) = &mut action.stop_task {
-                stop.rank = moved(stop.rank);
-            }
-            if let Some(disconnect) = &mut action.disconnect_agent {
-                disconnect.node = moved(disconnect.node);
-            }
-            action.cordon = action.cordon.map(moved);
-            action.quarantine = action.quarantine.map(moved);
-            action.check = action.check.map(moved);
-            action.break_gpu = action.break_gpu.map(moved);
-            action.occupy = action.occupy.map(moved);
+        for (_, node) in self.actions.iter_mut().flat_map(Action::named) {
+            *node = moved(*node);
         }
     }
 
