@@ -6,6 +6,7 @@
 mod dice;
 mod errors;
 mod field;
+mod pace;
 mod plan;
 mod play;
 mod report;

@@ -125,6 +125,9 @@ async fn play_here(
         let broken = "promise 3: it did not come to an end within four days";
         verdict.broken.push(broken.to_owned());
     }
+    if let Some(allowed) = plan.own_time(weather.strikes().len(), done.hands.redrives) {
+        verdict.broken.extend(watch.too_slow(allowed));
+    }
     let counts = Counts {
         instances: plan.nodes.len(),
         jobs: plan.jobs.len() + done.started.len(),

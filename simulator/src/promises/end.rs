@@ -61,6 +61,11 @@ pub(crate) async fn kept(scene: &Scene<'_>) -> Result<Verdict, WorkerError> {
         let others = of_records.filter(|broken| !broken.starts_with("promise 3"));
         verdict.broken.extend(others);
     }
+    let marks = scene.watch.new_marks();
+    if marks > 0 {
+        let what = format!("promise 8: {marks} nodes are marked as spares that nobody has marked");
+        verdict.broken.push(what);
+    }
     end.cost(&mut verdict);
     Ok(verdict)
 }
@@ -238,11 +243,17 @@ impl End<'_> {
         }
     }
 
-    /// Every rank runs, is done, or ended in a way that the settings leave alone.
+    /// Every rank runs, is done, or ended in a way that the settings leave alone; and not all of them are done.
     fn in_progress(&self, job: &JobRecord, ranks: &[RankRecord], broken: &mut Vec<String>) {
         let settings = self.scene.cloud.settings.of_job(&job.policies);
         if job.holder.is_some() {
             broken.push(format!("promise 3: {} is IN_PROGRESS and held", job.job_id));
+        }
+        if job.done_ranks.len() == job.nodes as usize {
+            broken.push(format!(
+                "promise 3: {} is IN_PROGRESS, and all of its ranks are done",
+                job.job_id
+            ));
         }
         for rank in ranks {
             let Some(life) = self.tasks.get(rank.task_arn.as_str()) else {
@@ -270,6 +281,12 @@ impl End<'_> {
                     rank.rank,
                     end.stop_code.as_deref().unwrap_or_default(),
                     end.words(&settings).unwrap_or_default()
+                ));
+            }
+            if !life.stopped && rank.expires_at.is_some() {
+                broken.push(format!(
+                    "promise 3: rank {} of {} runs, and its item expires",
+                    rank.rank, job.job_id
                 ));
             }
             if !life.stopped && rank.status == RankStatus::Stopped {

@@ -2,7 +2,7 @@
 //! And how each node's last check ended.
 
 use super::{Inner, Life};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -40,21 +40,19 @@ impl Inner {
         if text("startedBy") != CHECKS_STARTED_BY {
             return;
         }
-        let Some(node) = self.nodes.get(text("containerInstanceArn")) else {
+        let Some(node) = self.nodes.get(text("containerInstanceArn")).cloned() else {
             return;
         };
         if text("lastStatus") == "STOPPED" {
             let code = detail["containers"][0]["exitCode"].as_i64();
-            self.last_checks.insert(node.clone(), code);
+            let ended = (code, self.clock.now());
+            self.last_checks.insert(node.clone(), ended);
         }
         if text("lastStatus") != "PENDING" {
             return;
         }
-        let here: Vec<&Life> = self
-            .tasks
-            .values()
-            .filter(|l| l.instance == *node)
-            .collect();
+        self.verified(&node);
+        let here: Vec<&Life> = self.tasks.values().filter(|l| l.instance == node).collect();
         // Beside another job's task the check tells whether the node may be rebooted: it must not. Whose recovery checks a
         // node that several jobs have used, the task does not tell.
         let one_job = here.windows(2).all(|two| two[0].job == two[1].job);
@@ -71,12 +69,7 @@ impl Inner {
     }
 
     fn is_being_recovered(&self, job: &str) -> bool {
-        let get = json!({
-            "TableName": self.job_table,
-            "Key": { "job_id": { "S": job }, "record": { "S": "job" } },
-            "ConsistentRead": true,
-        });
-        let item = self.tables.api("GetItem", get).unwrap_or_default()["Item"].take();
+        let item = self.job_item(job);
         item["status"]["S"] == JobStatus::PendingHealthcheck.as_str()
     }
 

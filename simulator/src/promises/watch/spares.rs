@@ -1,26 +1,18 @@
 //! Promise 8: two executions never hold the same spare, and a spare is never taken from a job, another pool or an operator.
 
-use super::{Inner, Watch};
-use crate::stepfunctions::ExecutionStatus;
-use serde_json::{Value, json};
+use super::{Inner, Watch, writes::text};
+use serde_json::Value;
 use workers::{aws::marks::MARK, ids::Pool};
 
 impl Watch {
     /// Promise 8: a spare is taken from nobody, and out of the job's own pool.
     pub(super) fn spare_held(&self, before: &Value, now: &Value) {
-        let text =
-            |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
         let node = text(now, "instance_id");
-        let (fleet, stepfunctions) =
-            self.with(|inner| (inner.fleet.clone(), inner.stepfunctions.clone()));
+        let fleet = self.with(|inner| inner.fleet.clone());
         let view = fleet.instance(&node);
         let mark = view.and_then(|view| view.attributes.get(MARK).cloned().flatten());
         let (earlier, holder) = (text(before, "holder"), text(now, "holder"));
-        let executions = stepfunctions.executions();
-        // One that was redriven a moment ago finds that it has lost the spare.
-        let runs = executions.iter().any(|e| {
-            e.arn == earlier && e.status == ExecutionStatus::Running && e.redrive_count == 0
-        });
+        let runs = self.runs(&earlier);
         self.with(|inner| {
             let job = text(now, "job_id");
             let mut wrong = Vec::new();
@@ -55,9 +47,7 @@ impl Watch {
 impl Inner {
     /// The pool whose spares a job may have.
     fn pool_of(&self, job: &str) -> String {
-        let key = json!({ "job_id": { "S": job }, "record": { "S": "job" } });
-        let get = json!({ "TableName": self.job_table, "Key": key, "ConsistentRead": true });
-        let item = self.tables.api("GetItem", get).unwrap_or_default()["Item"].take();
+        let item = self.job_item(job);
         let pool = item["policies"]["M"]["pool"]["S"].as_str();
         pool.map_or_else(|| Pool::default().to_string(), str::to_owned)
     }
@@ -72,6 +62,7 @@ mod tests {
         promises::attempts,
         stand_by::stand_by,
     };
+    use serde_json::json;
     use workers::{
         aws::{jobs::Write, spares::SpareHold},
         ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
