@@ -3,9 +3,11 @@
 //!
 //! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `crate::promises`.
 
+mod contest;
 mod dice;
 mod errors;
 mod field;
+mod large;
 mod pace;
 mod plan;
 mod play;

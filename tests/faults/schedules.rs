@@ -1,6 +1,9 @@
 //! Schedules by seed: cluster, jobs, faults and people are drawn, played to the end, and every promise is checked.
 
-use simulator::scenario::{PlayOptions, builtins, play};
+use simulator::{
+    chaos::Plan,
+    scenario::{PlayOptions, builtins, play},
+};
 use std::process::Command;
 use tests::chaos::{optimized, sweep};
 
@@ -55,6 +58,30 @@ fn every_commit_has_seeds_of_its_own() {
     let one = first_unseen("00000001ffff");
     assert_eq!(first_unseen("00000002ffff") - one, UNSEEN);
     assert!(first_unseen("") >= SCHEDULES);
+}
+
+#[test]
+fn one_schedule_in_two_hundred_has_up_to_1024_nodes() {
+    let plans = (0..SCHEDULES).map(Plan::of);
+    // The others have 64 at the most, and four spares.
+    let sizes = plans.map(|plan| plan.nodes.len()).filter(|size| *size > 68);
+    let sizes: Vec<usize> = sizes.collect();
+    assert!((30..=80).contains(&sizes.len()), "{sizes:?}");
+    assert!(sizes.iter().any(|size| *size > 800), "{sizes:?}");
+}
+
+#[test]
+fn one_schedule_in_fifty_has_two_jobs_that_want_one_spare() {
+    let plans = (0..SCHEDULES).map(Plan::of);
+    let contests = plans.filter(|plan| {
+        let [one, other] = plan.jobs.as_slice() else {
+            return false;
+        };
+        let accused = |node: &usize| plan.nodes[*node].kernel.iter().any(|(_, xid)| *xid == 79);
+        plan.spares.len() == 1 && [one, other].iter().all(|job| job.nodes.iter().any(accused))
+    });
+    let contests = contests.count();
+    assert!(contests >= 200, "{contests}");
 }
 
 /// A cycle of services that hold each other would keep every account that was ever played. The same schedules played once

@@ -25,6 +25,9 @@ const FAULTY: [(u32, GpuHealth); 8] = [
 impl Plan {
     /// What this seed stands for.
     pub fn of(seed: u64) -> Self {
+        if let Some(large) = Self::large(seed) {
+            return large;
+        }
         let dice = Dice::new(seed, "chaos");
         let size = match dice.below(100) {
             0..=54 => dice.between(1, 4),
@@ -65,6 +68,7 @@ impl Plan {
         plan.lose_and_lag();
         plan.like_the_field();
         plan.stand_by();
+        plan.contest();
         plan
     }
 
