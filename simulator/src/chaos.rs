@@ -12,6 +12,7 @@ mod pace;
 mod plan;
 mod play;
 mod report;
+mod stops;
 mod store;
 mod storm;
 mod trace;

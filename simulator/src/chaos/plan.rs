@@ -69,6 +69,7 @@ impl Plan {
         plan.like_the_field();
         plan.stand_by();
         plan.contest();
+        plan.stop_a_rank();
         plan
     }
 
