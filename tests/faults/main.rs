@@ -6,6 +6,7 @@ mod determinism;
 mod exhaustive;
 mod field;
 mod input;
+mod planted;
 mod regressions;
 mod schedules;
 mod sensitive;

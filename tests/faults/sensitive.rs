@@ -8,7 +8,8 @@ use simulator::{
     ecs::GpuHealth,
     scenario::{self, PlayOptions, builtin},
 };
-use std::time::Duration;
+use std::{path::Path, time::Duration};
+use tests::planted::bug;
 
 /// The words of the promise that is broken then, or its number alone.
 fn breaks(words: &str, plan: &Plan, worse: impl FnOnce(&mut Value)) {
@@ -20,6 +21,16 @@ fn breaks(words: &str, plan: &Plan, worse: impl FnOnce(&mut Value)) {
     let report = play_plan(plan, &options).expect("it can be played");
     let found = report.broken_promises.iter().any(|b| b.contains(words));
     assert!(found, "{words} is not among {report}");
+}
+
+/// As the planted bug of this name does (`tests/planted/`).
+fn planted(name: &str) -> impl FnOnce(&mut Value) {
+    move |definition| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let worse = bug(&root, name).in_definition(&definition.to_string());
+        let worse = worse.unwrap_or_else(|why| panic!("{why}"));
+        *definition = serde_json::from_str(&worse).expect("it is JSON still");
+    }
 }
 
 fn set(definition: &mut Value, pointer: &str, value: Value) {
@@ -69,6 +80,11 @@ fn promise_2_a_healthy_node_that_is_rebooted_is_noticed() {
 }
 
 #[test]
+fn promise_3_a_machine_that_dawdles_is_noticed() {
+    breaks("promise 3", &gpu_fault(), planted("machine-dawdles"));
+}
+
+#[test]
 fn promise_3_a_node_that_nobody_releases_is_noticed() {
     let mut plan = gpu_fault();
     plan.nodes[3].reboot = simulator::ecs::RebootOutcome::NeverReturns;
@@ -88,13 +104,7 @@ fn promise_3_a_node_that_nobody_releases_is_noticed() {
 fn promise_3_a_job_that_is_left_half_recovered_is_noticed() {
     let mut plan = gpu_fault();
     plan.nodes[3].gpu = GpuHealth::Healthy;
-    breaks("promise 3", &plan, |definition| {
-        set(
-            definition,
-            "/States/GpusHealthy?/Default",
-            json!("NothingToDo"),
-        );
-    });
+    breaks("promise 3", &plan, planted("healthy-policy-is-ignored"));
 }
 
 #[test]
@@ -109,32 +119,18 @@ fn promise_4_an_abnormal_end_that_leads_to_nothing_is_noticed() {
 fn promise_4_a_failed_job_that_nobody_is_told_of_is_noticed() {
     let mut plan = gpu_fault();
     plan.nodes[3].gpu = GpuHealth::Healthy;
-    breaks("promise 4", &plan, |definition| {
-        set(definition, "/States/FailJob/Next", json!("NothingToDo"));
-    });
+    breaks("promise 4", &plan, planted("failure-is-not-told"));
 }
 
 #[test]
 fn promise_4_a_relaunch_that_nobody_is_told_of_is_noticed() {
-    breaks("promise 4", &gpu_fault(), |definition| {
-        set(definition, "/States/RelaunchJob/Next", json!("NothingToDo"));
-    });
+    breaks("promise 4", &gpu_fault(), planted("relaunch-is-not-told"));
 }
 
 #[test]
 fn promise_2_evidence_of_another_boot_is_noticed() {
-    breaks("promise 2", &gpu_fault(), |definition| {
-        let choices = "/States/RecoverInstances/ItemProcessor/States/NodeAnswered?/Choices";
-        let choices = definition
-            .pointer_mut(choices)
-            .and_then(Value::as_array_mut);
-        let rule = choices
-            .expect("it is there")
-            .iter_mut()
-            .find(|choice| choice["Comment"] == "This boot")
-            .expect("it is there");
-        rule["Condition"] = json!("{% $answer != null %}");
-    });
+    let plan = gpu_fault();
+    breaks("promise 2", &plan, planted("evidence-of-another-boot"));
 }
 
 #[test]
@@ -150,16 +146,21 @@ fn promise_2_a_check_beside_a_rank_of_the_job_is_noticed() {
 }
 
 #[test]
+fn promise_2_a_reboot_that_cannot_help_is_noticed() {
+    let mut plan = gpu_fault();
+    plan.nodes[3].gpu = GpuHealth::Isolate;
+    breaks("promise 2", &plan, planted("isolated-counts-as-faulty"));
+}
+
+#[test]
 fn promise_2_more_reboots_at_once_than_the_limit_are_noticed() {
     let mut plan = gpu_fault();
     for (name, value) in [("MAX_FAULTY_INSTANCES", "1"), ("INSTANCES_TO_CHECK", "all")] {
         plan.settings.insert(name.to_owned(), value.to_owned());
     }
     plan.nodes[2].gpu = GpuHealth::FaultUntilReboot;
-    breaks("MAX_FAULTY_INSTANCES is 1", &plan, |definition| {
-        let doubt = "/States/GpusHealthy?/Choices/2/Condition";
-        set(definition, doubt, json!("{% false %}"));
-    });
+    let words = "MAX_FAULTY_INSTANCES is 1";
+    breaks(words, &plan, planted("doubt-is-ignored"));
 }
 
 #[test]
@@ -167,11 +168,8 @@ fn promise_2_a_reboot_for_the_last_fault_of_a_month_is_noticed() {
     let mut plan = gpu_fault();
     plan.settings
         .insert("MAX_FAULTS_PER_MONTH".to_owned(), "1".to_owned());
-    breaks("MAX_FAULTS_PER_MONTH is 1", &plan, |definition| {
-        let states = "/States/RecoverInstances/ItemProcessor/States";
-        let held = format!("{states}/Cordoned?/Choices/0/Condition");
-        set(definition, &held, json!("{% true %}"));
-    });
+    let words = "MAX_FAULTS_PER_MONTH is 1";
+    breaks(words, &plan, planted("refusal-is-ignored"));
 }
 
 #[test]
@@ -183,10 +181,7 @@ fn promise_3_a_free_node_that_is_known_to_be_bad_or_unchecked_is_noticed() {
         let mut plan = gpu_fault();
         plan.nodes[3].gpu = gpu;
         let free = format!("is AVAILABLE, and its last check said: {said}");
-        breaks(&free, &plan, |definition| {
-            let repair = "/States/GpusHealthy?/Choices/4/Condition";
-            set(definition, repair, json!("{% false %}"));
-        });
+        breaks(&free, &plan, planted("bad-nodes-are-left"));
     }
 }
 
@@ -219,11 +214,8 @@ fn a_drill_is_held_to_the_promises_of_the_schedules() {
         );
         set(definition, "/States/RecoverInstances/Items", every);
     });
-    drill_breaks("promise 3", "application-fault", "suspects", |definition| {
-        let rule = "/States/GpusHealthy?/Default";
-        set(definition, rule, json!("NothingToDo"));
-    });
-    drill_breaks("promise 4", "gpu-fault", "suspects", |definition| {
-        set(definition, "/States/RelaunchJob/Next", json!("NothingToDo"));
-    });
+    let worse = planted("healthy-policy-is-ignored");
+    drill_breaks("promise 3", "application-fault", "suspects", worse);
+    let worse = planted("relaunch-is-not-told");
+    drill_breaks("promise 4", "gpu-fault", "suspects", worse);
 }

@@ -7,6 +7,7 @@ pub mod ends;
 pub mod faults;
 pub mod fixtures;
 pub mod items;
+pub mod planted;
 
 mod world;
 

@@ -121,6 +121,18 @@ async fn a_later_recovery_of_the_same_instance_is_another_reboot() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn evidence_from_before_another_recoverys_reboot_is_none() {
+    let (w, recovery) = stopped_job().await;
+    let first = w.outcome(CORDON, recovery.cordon(1), "Cordoned").await;
+    assert_eq!(first["rebootedSince"], false);
+    w.end(&recovery.execution);
+    let second = w.claim_with(w.stop_event(&w.task(1).await)).await;
+    // It was started before the first one held the node.
+    let later = w.outcome(CORDON, second.cordon(1), "Cordoned").await;
+    assert_eq!(later["rebootedSince"], true);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_that_another_running_recovery_holds_is_refused() {
     let (w, recovery) = stopped_job().await;
     let other = held_for_another_job(&w).await;

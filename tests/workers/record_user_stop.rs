@@ -73,6 +73,7 @@ async fn the_other_ranks_run_on_when_the_operator_or_the_job_says_so() {
         let status = async |nth| w.instance_record(nth).await.status;
         assert_eq!(status(1).await, InstanceStatus::Available);
         assert_eq!(status(0).await, InstanceStatus::InProgress);
+        assert_eq!(w.ranks(1).await[0].expires_at, None);
         // It is not recovered any more, whatever the other ranks do; each one's instance is free when it has ended.
         let failed = w.exit(0, 1).await;
         w.outcome("claim-job", input(&w.running_execution(), &failed), "Stale")
