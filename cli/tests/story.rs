@@ -8,6 +8,7 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Command, Output},
+    thread,
 };
 
 fn program(arguments: &[&str]) -> Output {
@@ -305,19 +306,29 @@ fn a_recovery_is_told_in_plain_sentences_with_times() {
 fn every_scenario_can_be_told_and_drawn() {
     let list = well(&["drill", "--list"]);
     let names = list.lines().filter(|line| !line.starts_with(' '));
-    for name in names.filter_map(|line| line.split_whitespace().next()) {
-        let file = history(name, "every");
-        let story = well(&["explain", "--history", &file]);
-        assert!(story.lines().count() > 4, "{name}: {story}");
-        assert!(
-            !story.contains("{}") && !story.contains(".."),
-            "{name}: {story}"
-        );
-        assert!(
-            well(&["graph", "--history", &file]).contains(" taken"),
-            "{name}"
-        );
-    }
+    let names: Vec<&str> = names
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(names.len() > 70, "{names:?}");
+    let (some, others) = names.split_at(names.len() / 2);
+    thread::scope(|both| {
+        both.spawn(|| some.iter().for_each(|name| can_be_told_and_drawn(name)));
+        others.iter().for_each(|name| can_be_told_and_drawn(name));
+    });
+}
+
+fn can_be_told_and_drawn(name: &str) {
+    let file = history(name, "every");
+    let story = well(&["explain", "--history", &file]);
+    assert!(story.lines().count() > 4, "{name}: {story}");
+    assert!(
+        !story.contains("{}") && !story.contains(".."),
+        "{name}: {story}"
+    );
+    assert!(
+        well(&["graph", "--history", &file]).contains(" taken"),
+        "{name}"
+    );
 }
 
 #[test]

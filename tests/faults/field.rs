@@ -7,6 +7,7 @@ use simulator::{
     scenario::builtin,
 };
 use std::time::Duration;
+use tests::chaos::optimized;
 
 fn at(seconds: u64, deed: Deed) -> (Duration, Deed) {
     (Duration::from_secs(seconds), deed)
@@ -45,7 +46,8 @@ fn a_stale_event_replayed_later_reboots_no_healthy_node() {
 /// stranded for ever.
 #[test]
 fn a_fault_just_after_a_reboot_is_never_stranded() {
-    for seconds in (0..1100).step_by(50) {
+    let step = if optimized() { 50 } else { 150 };
+    for seconds in (0..1100).step_by(step) {
         let mut plan = gpu_fault();
         plan.nodes[3].relapses = Some(Duration::from_secs(seconds));
         plan.jobs[0].later = Later::FailsAgain {

@@ -14,11 +14,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
-use tests::{World, fixtures};
+use tests::{World, chaos::optimized, fixtures};
 use workers::{Worker, WorkerError};
 
-/// So many cases of each kind; FUZZ_CASES says another number for a longer run.
-fn cases(default: u32) -> u32 {
+/// So many cases of each kind, a quarter of them without optimized code; FUZZ_CASES says another number for a longer run.
+fn cases(of_the_gate: u32) -> u32 {
+    let default = if optimized() {
+        of_the_gate
+    } else {
+        of_the_gate / 4
+    };
     std::env::var("FUZZ_CASES").map_or(default, |n| n.parse().expect("FUZZ_CASES is a number"))
 }
 

@@ -5,6 +5,12 @@ use simulator::{
     scenario::{PlayOptions, Report, builtin, play},
 };
 use std::collections::BTreeMap;
+use tests::chaos::optimized;
+
+/// The largest job that is promised; without optimized code a quarter of it, whose checks are several groups, too. The gate plays both.
+fn largest() -> u32 {
+    if optimized() { 1024 } else { 256 }
+}
 
 fn with_nodes(nodes: u32) -> Report {
     let scenario = builtin("gpu-fault")
@@ -27,7 +33,7 @@ fn calls(report: &Report) -> u64 {
 
 #[test]
 fn a_job_of_1024_ranks_recovers_within_the_limits_of_step_functions() {
-    let report = with_nodes(1024);
+    let report = with_nodes(largest());
     // Step Functions holds the 256 KiB, in the engine too; here the history and what is billed.
     assert!(
         report.history.len() < 700,
@@ -61,7 +67,7 @@ fn transitions_do_not_depend_on_the_ranks_and_calls_grow_with_them() {
 #[test]
 fn of_1024_aborted_ranks_only_the_one_that_its_kernel_accuses_is_checked() {
     let scenario = builtin("abort-of-all-ranks-with-xid").unwrap().unwrap();
-    let scenario = scenario.with_nodes(1024).unwrap();
+    let scenario = scenario.with_nodes(largest()).unwrap();
     let report = play(&scenario, &PlayOptions::default()).unwrap();
     assert!(
         report.passed,
@@ -81,9 +87,9 @@ fn all_are_suspects(gpu: GpuHealth, reason: &str) {
     let mut scenario = builtin("all-ranks-fail-at-once")
         .unwrap()
         .unwrap()
-        .with_nodes(1024)
+        .with_nodes(largest())
         .unwrap();
-    for node in 0..1024 {
+    for node in 0..largest() {
         scenario.instances.entry(node).or_default().gpu = gpu;
     }
     let report = play(&scenario, &PlayOptions::default()).unwrap();
