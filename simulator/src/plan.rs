@@ -247,7 +247,11 @@ impl Job {
         let first = self.ranks.get(rank)?;
         let does = |run| Behaviour {
             run,
-            on_sigterm: first.on_sigterm,
+            on_sigterm: match first.on_sigterm {
+                // What held it in the driver was of one boot.
+                OnSigterm::Unkillable if attempt > 1 => OnSigterm::default(),
+                other => other,
+            },
             ..Behaviour::default()
         };
         Some(match &self.later {

@@ -3,7 +3,7 @@
 
 use super::dice::Dice;
 use crate::{
-    ecs::{Behaviour, GpuHealth, RebootOutcome, Run, SsmAgent},
+    ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
     plan::{Deed, Job, Later, Node, Plan},
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -42,6 +42,7 @@ impl Plan {
             kernel(&dice, node, gang_aborts);
         }
         self.hands(&dice);
+        self.wedge();
         // A gang of dozens cannot be stopped at a call in three seconds within all bounds.
         if self.nodes.len() > 24 {
             for (.., limit) in &mut self.throttle {
@@ -110,6 +111,23 @@ impl Plan {
         self.settings.remove("MAX_FAULTY_INSTANCES");
         self.settings
             .insert("MAX_FAULTS_PER_MONTH".to_owned(), "3".to_owned());
+    }
+
+    /// A process of which nothing rids the node but a reboot, by dice of its own. Mostly the kernel says why.
+    fn wedge(&mut self) {
+        let dice = Dice::new(self.seed, "wedged");
+        for job in &mut self.jobs {
+            if !dice.chance(0.04) {
+                continue;
+            }
+            let rank = dice.below(job.nodes.len());
+            job.ranks[rank].on_sigterm = OnSigterm::Unkillable;
+            let node = &mut self.nodes[job.nodes[rank]];
+            if dice.chance(0.75) {
+                node.gpu = GpuHealth::FaultUntilReboot;
+                node.kernel.push((Duration::from_secs(30), 79));
+            }
+        }
     }
 
     fn hands(&mut self, dice: &Dice) {

@@ -1,7 +1,7 @@
 //! A plan in words, a line for each thing that is not as usual.
 
 use crate::{
-    ecs::{GpuHealth, RebootOutcome, SsmAgent},
+    ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, SsmAgent},
     plan::{Again, Deed, Job, Later, Node, Plan, Storm},
 };
 use humantime::format_duration;
@@ -41,10 +41,7 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
 fn job(job: &Job) -> String {
     let mut ranks: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (rank, behaviour) in job.ranks.iter().enumerate() {
-        ranks
-            .entry(behaviour.run.to_string())
-            .or_default()
-            .push(rank);
+        ranks.entry(does(behaviour)).or_default().push(rank);
     }
     let ranks: Vec<String> = ranks
         .iter()
@@ -58,6 +55,15 @@ fn job(job: &Job) -> String {
         ranks.join("; "),
         job.later
     )
+}
+
+fn does(behaviour: &Behaviour) -> String {
+    let stops = match behaviour.on_sigterm {
+        OnSigterm::Exits { .. } => "",
+        OnSigterm::Ignores => ", deaf to SIGTERM",
+        OnSigterm::Unkillable => ", and nothing stops it",
+    };
+    format!("{}{stops}", behaviour.run)
 }
 
 fn node(node: &Node) -> Option<String> {
