@@ -2,8 +2,10 @@
 
 use super::*;
 
-/// The blocks of commands, each with the world that the comment before it names.
-fn blocks() -> Vec<(&'static str, Vec<&'static str>)> {
+/// Commands, and the world that the comment before them names.
+type Block = (&'static str, Vec<&'static str>);
+
+fn blocks() -> Vec<Block> {
     let text = include_str!("../../../docs/runbook.md");
     let mut blocks = Vec::new();
     let mut world = None;
@@ -128,38 +130,49 @@ fn every_command_of_the_runbook_runs_over_http() {
     let blocks = blocks();
     assert!(blocks.len() >= 8, "{blocks:?}");
     let directory = directory("runbook");
-    for (name, lines) in blocks {
-        let sandbox = world(name);
-        let execution = match name {
-            "running" | "idle" => String::new(),
-            _ => sandbox.execution(),
-        };
-        for line in lines {
-            let expected = line.split("# exits ").nth(1);
-            let expected = expected.and_then(|rest| rest.split(' ').next()?.parse().ok());
-            // These wait for something to happen.
-            let waits =
-                ["watch", "doctor", "stop", "check"].map(|name| format!("gpu-recovery {name}"));
-            let waits = waits
-                .iter()
-                .any(|command| line.starts_with(command.as_str()));
-            if line.starts_with("gpu-recovery check") {
-                // The GPU was replaced.
-                sandbox.well(&["sandbox", "do", "fix-gpu", "1"]);
-            }
-            if waits {
-                sandbox.well(&["sandbox", "time", "go", "--speed", "600"]);
-            }
-            let done = sandbox.shell(line, &execution, &directory);
-            sandbox.well(&["sandbox", "time", "pause"]);
-            let written = text(&done.stdout) + &text(&done.stderr);
-            let code = done.status.code();
-            assert_eq!(
-                code,
-                Some(expected.unwrap_or(0)),
-                "{name}: {line}: {written}"
-            );
-            sandbox.well(&["sandbox", "time", "pass", "30s"]);
+    // Each has a sandbox of its own.
+    let (some, others) = blocks.split_at(blocks.len() / 2);
+    let run = |blocks: &[Block]| {
+        for (world, lines) in blocks {
+            run_in(world, lines, &directory);
         }
+    };
+    std::thread::scope(|both| {
+        both.spawn(|| run(some));
+        run(others);
+    });
+}
+
+fn run_in(name: &str, lines: &[&str], directory: &PathBuf) {
+    let sandbox = world(name);
+    let execution = match name {
+        "running" | "idle" => String::new(),
+        _ => sandbox.execution(),
+    };
+    for line in lines {
+        let expected = line.split("# exits ").nth(1);
+        let expected = expected.and_then(|rest| rest.split(' ').next()?.parse().ok());
+        // These wait for something to happen.
+        let waits = ["watch", "doctor", "stop", "check"].map(|name| format!("gpu-recovery {name}"));
+        let waits = waits
+            .iter()
+            .any(|command| line.starts_with(command.as_str()));
+        if line.starts_with("gpu-recovery check") {
+            // The GPU was replaced.
+            sandbox.well(&["sandbox", "do", "fix-gpu", "1"]);
+        }
+        if waits {
+            sandbox.well(&["sandbox", "time", "go", "--speed", "600"]);
+        }
+        let done = sandbox.shell(line, &execution, directory);
+        sandbox.well(&["sandbox", "time", "pause"]);
+        let written = text(&done.stdout) + &text(&done.stderr);
+        let code = done.status.code();
+        assert_eq!(
+            code,
+            Some(expected.unwrap_or(0)),
+            "{name}: {line}: {written}"
+        );
+        sandbox.well(&["sandbox", "time", "pass", "30s"]);
     }
 }
