@@ -95,7 +95,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             json!({ "outcome": "Named", "answered": 1, "accused": 0, "spares": 0, "toCheck": [{
             "instance": INSTANCE, "rank": 3, "bootId": BOOT }] }),
             json!({ "outcome": "Named", "answered": 1, "accused": 1, "spares": 1, "toCheck": [{
-            "instance": INSTANCE, "rank": 3, "bootId": BOOT, "word": "reboot", "cause": "xid79", "age": 12,
+            "instance": INSTANCE, "rank": 3, "bootId": BOOT, "bootedAt": 1_700_000_000, "word": "reboot", "cause": "xid79", "age": 12,
             "gpus": "8:96a1860f094d", "held": "none" }] }),
             json!({ "outcome": "Named", "answered": 0, "accused": 0, "spares": 1, "toCheck": [{ "instance": INSTANCE, "rank": 3 }] }),
             json!({ "outcome": "Named", "answered": 0, "accused": 0, "spares": 0, "toCheck": [] }),
@@ -120,6 +120,7 @@ fn outcomes(worker: &str) -> Vec<Reply> {
             return vec![
                 Ok(json!({ "outcome": "Uncordoned", "instance": INSTANCE })),
                 Err(("KeptOut", cause.to_string())),
+                Err(("AgentAway", "the agent is not connected".to_owned())),
                 claim_lost(),
             ];
         }

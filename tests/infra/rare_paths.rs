@@ -176,7 +176,7 @@ async fn an_accused_instance_that_an_ended_recovery_left_cordoned_is_checked_aga
         "{} probe1 {boot} 90000 8:0 reboot xid79 5 full none",
         instance_id(1)
     );
-    let named = json!({ "ended": [], "answers": [answer] });
+    let named = json!({ "ended": [], "answers": [answer], "askedAt": 1_000_000 });
     w.outcome("name-suspects", second.input(named), "Named")
         .await;
     assert_eq!(w.ecs_status(1), "ACTIVE");

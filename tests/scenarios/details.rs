@@ -36,7 +36,7 @@ fn the_message_of_a_recovery_says_what_was_done() {
     let report = played("gpu-fault");
     let message = &report.notifications[0].message;
     for words in [
-        "Job llama-7b runs again as attempt 2, 13 min 2 s after rank 3 ended: all 8 ranks are RUNNING.",
+        "Job llama-7b runs again as attempt 2, 12 min 55 s after rank 3 ended: all 8 ranks are RUNNING.",
         "03:10:07 UTC: rank 3 of 8 on i-0f3a9c5d7e0000003 exited with code 1 in attempt 1; ECS told us 1 s later.",
         "Policy: exit code 1 is in RECOVERABLE_EXIT_CODES.",
         "i-0f3a9c5d7e0000003 (rank 3): faulty (exit 1: a GPU error that a reboot may fix",

@@ -63,6 +63,7 @@ fn samples() -> Vec<(&'static str, Value)> {
                 json!({
                     "ended": [{ "instance": instance_id(1), "rank": 1 }],
                     "answers": [format!("{} probe1 x", instance_id(1))],
+                    "askedAt": 1_000_000,
                 }),
             ),
         ),
@@ -250,7 +251,7 @@ async fn a_missing_member_is_named_with_the_object_that_lacks_it() {
                 assert!(
                     matches!(
                         name.as_str(),
-                        "notPlaced" | "relaunch" | "exitCode" | "commandId"
+                        "notPlaced" | "relaunch" | "exitCode" | "commandId" | "askedAt"
                     ),
                     "{worker} does without {name}"
                 );

@@ -44,6 +44,17 @@ async fn what_happens_in_the_first_half_minute_is_no_reason_to_look() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_a_question_waits_for_the_node_whatever_is_heard_of_it_is_a_reason_to_look() {
+    let r = Reboot::new().await;
+    let mut input = r.proven_input();
+    input["proven"] = json!(false);
+    input["asked"] = json!(true);
+    r.w.outcome("await-instance", input, "Waiting").await;
+    event(&r, r.instance_event(true), "WaitEnded").await;
+    r.assert_ended(false);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_waits_for_the_agent_alone_is_told_at_once() {
     let r = Reboot::new().await;
     r.w.cloud.fleet.disconnect_agent(&instance_id(1), None);

@@ -28,7 +28,7 @@ async fn stopped() -> (World, Recovery) {
 
 fn input(recovery: &Recovery, answers: &[String]) -> Value {
     let ended = [1, 2].map(|rank| json!({ "instance": instance_id(rank), "rank": rank }));
-    recovery.input(json!({ "ended": ended, "answers": answers }))
+    recovery.input(json!({ "ended": ended, "answers": answers, "askedAt": 1_000_000 }))
 }
 
 async fn named(w: &World, recovery: &Recovery, answers: &[String]) -> Vec<String> {
@@ -53,7 +53,7 @@ async fn a_hardware_word_names_the_one_node_and_travels_with_it() {
         let (word, cause) = word.split_once(' ').unwrap();
         assert_eq!(
             outcome["toCheck"],
-            json!([{ "instance": instance_id(3), "rank": 3, "bootId": BOOT, "word": word, "cause": cause,
+            json!([{ "instance": instance_id(3), "rank": 3, "bootId": BOOT, "bootedAt": 910_000, "word": word, "cause": cause,
                 "age": 12, "gpus": "8:96a1860f094d", "held": "none" }])
         );
         assert_eq!(

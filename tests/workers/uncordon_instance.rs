@@ -81,13 +81,22 @@ async fn an_instance_without_a_record_is_not_ours() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_has_left_the_cluster_is_left_to_the_verification() {
+async fn an_instance_whose_agent_is_away_or_that_has_left_the_cluster_stays_cordoned_until_it_is_back()
+ {
     let (w, recovery) = cordoned().await;
-    w.cloud.fleet.deregister(&instance_id(1));
-    // DCGM cannot be placed on it, and it is quarantined; to fail here would leave the job undecided for ever.
-    w.outcome(UNCORDON, recovery.on(1, json!({})), "Uncordoned")
-        .await;
-    assert_eq!(w.ecs_status(1), "INACTIVE");
+    w.cloud.fleet.disconnect_agent(&instance_id(1), None);
+    for left in [false, true] {
+        if left {
+            w.cloud.fleet.deregister(&instance_id(1));
+        }
+        let before = w.instances_as_they_are().await;
+        let error = w
+            .call(UNCORDON, recovery.on(1, json!({})))
+            .await
+            .unwrap_err();
+        assert_eq!(error.name(), "AgentAway");
+        assert_eq!(w.instances_as_they_are().await, before);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,9 @@ pub enum WorkerError {
     /// An operator wants the instance out of service. Not retried; it is quarantined with the operator's reason.
     #[error("{0}")]
     KeptOut(String),
+    /// The ECS agent of a rebooted instance is not back. Not retried: it is waited for.
+    #[error("{0}")]
+    AgentAway(String),
     /// A rank of a launch ended, or did not run in time; all are stopped again. Retried once, then the job fails.
     #[error("{0}")]
     NotStarted(String),
@@ -97,6 +100,7 @@ impl WorkerError {
             Self::NotPlaced(_) => "NotPlaced",
             Self::NotOnSpares(_) => "NotOnSpares",
             Self::KeptOut(_) => "KeptOut",
+            Self::AgentAway(_) => "AgentAway",
             Self::NotStarted(_) => "NotStarted",
             Self::NotToRecover(_) => "NotToRecover",
             Self::PullThrottled(_) => "PullThrottled",

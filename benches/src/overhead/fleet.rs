@@ -4,7 +4,10 @@ use super::ledger::{Piece, Spans};
 use crate::site::{Site, What};
 use aws_smithy_types::{DateTime, date_time::Format};
 use serde_json::Value;
-use simulator::{cloud::HEALTH_CHECK, ssm::REBOOT};
+use simulator::{
+    cloud::HEALTH_CHECK,
+    ssm::{PROBE, REBOOT},
+};
 use std::{collections::BTreeMap, time::SystemTime};
 use workers::aws::launch_names::started_by;
 
@@ -35,6 +38,8 @@ pub struct Fleet {
     pub agents_back: Vec<f64>,
     /// When SSM told that a reboot order had succeeded.
     pub commands_done: Vec<f64>,
+    /// When SSM told that a node had answered.
+    pub answers: Vec<f64>,
 }
 
 /// Seconds since the ranks died; before that, negative.
@@ -72,9 +77,13 @@ impl Fleet {
                     }
                 }
                 Some("EC2 Command Invocation Status-change Notification")
-                    if text("status") == "Success" && text("document-name") == REBOOT =>
+                    if text("status") == "Success" =>
                 {
-                    fleet.commands_done.push(at);
+                    match text("document-name").as_str() {
+                        REBOOT => fleet.commands_done.push(at),
+                        PROBE => fleet.answers.push(at),
+                        _ => {}
+                    }
                 }
                 _ => {}
             }

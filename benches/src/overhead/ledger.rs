@@ -89,7 +89,7 @@ impl Piece {
             Self::EventDelivery => "EventBridge delivers, three times",
             Self::SyncDelivery => "Step Functions hears of the end of both DCGM tasks",
             Self::CommandDelivery => {
-                "SSM delivers the command, and its script runs before and after the reboot"
+                "SSM delivers the order and, after the reboot, the question; their scripts run"
             }
             Self::NextPoll => "it waits for the next poll",
             Self::StopBucket => "ECS takes the StopTask orders: 100 at once, then 40 a second",

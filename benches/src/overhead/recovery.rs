@@ -6,7 +6,11 @@ use super::{
 };
 use crate::site::{Plan, Site, SiteError, What, play};
 use serde_json::Value;
-use simulator::{faults::role, ssm::REBOOT, wire::CallRecord};
+use simulator::{
+    faults::role,
+    ssm::{PROBE, REBOOT},
+    wire::CallRecord,
+};
 use std::collections::BTreeMap;
 
 /// Plays a recovery of one bad GPU and shares out its time.
@@ -76,15 +80,28 @@ fn deliveries(site: &Site, fleet: &Fleet) -> Spans {
             spans.add(Piece::SyncDelivery, told, heard);
         }
     }
-    let sent = times(&|call| {
-        let of_reboot = call.resource.as_deref().is_some_and(|r| r.contains(REBOOT));
-        call.action == "SendCommand" && of_reboot
-    });
+    let sent = |document: &str| {
+        times(&|call| {
+            let of_it = call
+                .resource
+                .as_deref()
+                .is_some_and(|r| r.contains(document));
+            call.action == "SendCommand" && of_it
+        })
+    };
+    let (orders, questions) = (sent(REBOOT), sent(PROBE));
     for (begin, back) in &fleet.reboots {
         // From the answer to SendCommand until the node goes down.
-        let asked = sent.iter().copied().rfind(|at| at < begin);
+        let asked = orders.iter().copied().rfind(|at| at < begin);
         if let Some(taken) = asked.and_then(|at| next(&tasks_ended, at)) {
             spans.add(Piece::CommandDelivery, taken, *begin);
+        }
+        // The question waits for the node, or comes when it is back.
+        if let Some(said) = next(&fleet.answers, *back) {
+            let asked = questions.iter().copied().rfind(|at| *at < said);
+            if let Some(taken) = asked.and_then(|at| next(&tasks_ended, at)) {
+                spans.add(Piece::CommandDelivery, taken.max(*back), said);
+            }
         }
         if let Some(done) = next(&fleet.commands_done, *back) {
             spans.add(Piece::CommandDelivery, *back, done);

@@ -21,6 +21,9 @@ pub struct Suspect {
     /// The boot in which the node has answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
+    /// When that boot was, epoch seconds by our own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booted_at: Option<i64>,
     /// What its kernel or its driver says, of a node that is accused; with it the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word: Option<Word>,
@@ -42,6 +45,7 @@ impl Suspect {
             rank,
             unproven: false,
             boot_id: None,
+            booted_at: None,
             word: None,
             cause: None,
             age: None,
@@ -123,6 +127,8 @@ pub struct Check {
     /// The boot of which the probe speaks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub booted_at: Option<i64>,
     /// Number and digest of the GPUs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus: Option<String>,

@@ -215,6 +215,7 @@ mod tests {
             cause: None,
             age: None,
             boot_id: None,
+            booted_at: None,
             gpus: None,
             held: None,
         }

@@ -57,7 +57,8 @@ pub fn line(
             | WorkerError::NotStarted(_)
             | WorkerError::NotToRecover(_)
             | WorkerError::PullThrottled(_)
-            | WorkerError::KeptOut(_),
+            | WorkerError::KeptOut(_)
+            | WorkerError::AgentAway(_),
         ) => {}
         Err(_) => figures.push(("WorkerErrors", 1)),
         Ok(outcome) => match (worker, outcome["outcome"].as_str()) {

@@ -23,6 +23,9 @@ pub struct AwaitInstanceInput {
     pub command_id: Option<String>,
     /// The node has told another boot id: what is waited for is its ECS agent.
     pub proven: bool,
+    /// A question waits for the node: whatever is heard of it is a reason to look for the answer.
+    #[serde(default)]
+    pub asked: bool,
     /// Ends the wait. The longest that Step Functions gives is 2,048 characters (API reference).
     #[schemars(length(min = 1, max = 2048))]
     pub task_token: String,
@@ -44,8 +47,8 @@ impl Step for AwaitInstance {
     type Outcome = AwaitInstanceOutcome;
 
     async fn handle(ctx: &Context, input: Self::Input) -> Result<Self::Outcome, WorkerError> {
-        // Whoever waits for the agent alone is told of it at once.
-        let since = if input.proven {
+        // Whoever waits for the agent alone, or for an answer, is told of it at once.
+        let since = if input.proven || input.asked {
             0
         } else {
             ctx.clock.epoch_seconds()

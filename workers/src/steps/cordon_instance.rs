@@ -143,23 +143,31 @@ impl Step for CordonInstance {
         if let Some(refusal) = forbidden {
             return Ok(refusal);
         }
-        let registered = match ours_to_drain(ctx, &input.instance, &arn, before.as_ref()).await? {
-            Ok(registered) => registered,
-            Err(refusal) => return Ok(refusal),
-        };
-        let gpus = gpus_of(&registered);
         let held_already = before.as_ref().is_some_and(|r| {
             r.holder.as_ref() == Some(&input.execution) && r.status == InstanceStatus::Rebooting
         });
-        if !held_already && let Some(refusal) = no_fault(ctx, &arn, &input).await? {
-            return Ok(refusal);
-        }
         let ours = Ours {
             job: &input.job_id,
             may_run: input.stuck,
         };
         // Nothing has changed yet. A hold of ours, left by a call that died, is undone below.
-        if !held_already && let Some((refusal, detail)) = in_use(ctx, &arn, &ours).await? {
+        let used = async {
+            match held_already {
+                true => Ok(None),
+                false => in_use(ctx, &arn, &ours).await,
+            }
+        };
+        let found = ours_to_drain(ctx, &input.instance, &arn, before.as_ref());
+        let (found, used) = futures::join!(found, used);
+        let registered = match found? {
+            Ok(registered) => registered,
+            Err(refusal) => return Ok(refusal),
+        };
+        let gpus = gpus_of(&registered);
+        if !held_already && let Some(refusal) = no_fault(ctx, &arn, &input).await? {
+            return Ok(refusal);
+        }
+        if let Some((refusal, detail)) = used? {
             return Ok(refuse(refusal, detail));
         }
         let mut earlier = before

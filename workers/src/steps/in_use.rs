@@ -23,8 +23,11 @@ pub(super) async fn in_use(
     arn: &ContainerInstanceArn,
     ours: &Ours<'_>,
 ) -> Result<Option<(Refusal, String)>, WorkerError> {
-    let tasks = ctx.fleet.unstopped_tasks_on(arn).await?;
-    if let Some(detail) = unlisted(ctx, arn, &tasks).await? {
+    let (tasks, counted) = futures::try_join!(ctx.fleet.unstopped_tasks_on(arn), count(ctx, arn))?;
+    // Side by side with the list, the count may have met a task that has stopped since.
+    if tasks.len() < counted
+        && let Some(detail) = unlisted(&tasks, count(ctx, arn).await?)
+    {
         return Ok(Some((Refusal::RunsAnotherJob, detail)));
     }
     for (task, found) in tasks {
@@ -54,25 +57,23 @@ pub(super) async fn in_use(
 /// ECS lists a new task within five minutes only ("eventual consistency", API_RunTask), and counts it on its instance
 /// before: with fewer listed than counted, nobody knows what runs there. Either count alone, as the API reference and ECS
 /// differ in whether a PENDING task is among the running ones (API_ContainerInstance).
-async fn unlisted(
-    ctx: &Context,
-    arn: &ContainerInstanceArn,
-    listed: &BTreeMap<TaskArn, Task>,
-) -> Result<Option<String>, WorkerError> {
-    let Some(instance) = ctx.fleet.container_instance(arn).await? else {
-        return Ok(None);
-    };
-    let counted = instance
-        .running_tasks_count()
-        .max(instance.pending_tasks_count());
-    let counted = usize::try_from(counted).unwrap_or_default();
-    Ok((listed.len() < counted).then(|| {
+fn unlisted(listed: &BTreeMap<TaskArn, Task>, counted: usize) -> Option<String> {
+    (listed.len() < counted).then(|| {
         let tasks = if counted == 1 { "task" } else { "tasks" };
         format!(
             "ECS counts {counted} {tasks} on it and lists {}",
             listed.len()
         )
-    }))
+    })
+}
+
+/// How many tasks ECS counts on an instance; none on one that has left the cluster.
+async fn count(ctx: &Context, arn: &ContainerInstanceArn) -> Result<usize, WorkerError> {
+    let instance = ctx.fleet.container_instance(arn).await?;
+    let counted = instance.map_or(0, |found| {
+        found.running_tasks_count().max(found.pending_tasks_count())
+    });
+    Ok(usize::try_from(counted).unwrap_or_default())
 }
 
 fn holds_a_gpu(task: &Task) -> bool {

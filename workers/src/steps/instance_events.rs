@@ -29,7 +29,7 @@ pub enum InstanceEventsOutcome {
 const RUN: [&str; 2] = ["Success", "Failed"];
 
 /// The cordon changes the instance too, and an agent comes and goes: what comes sooner than this after the wait began is no
-/// reason to look. The node is asked no more often than this.
+/// reason to look, unless a question waits for the node already.
 const LOOK_AFTER_SECONDS: i64 = 30;
 
 impl Step for InstanceEvents {

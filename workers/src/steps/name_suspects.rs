@@ -41,6 +41,9 @@ pub struct NameSuspectsInput {
     /// What became of the nodes that were rebooted under such a task: what was said of them is of another boot.
     #[serde(default)]
     pub recoveries: Vec<Recovery>,
+    /// When the nodes were asked, epoch seconds.
+    #[serde(default)]
+    pub asked_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,6 +86,12 @@ impl Step for NameSuspects {
             false => broken_under(&input.stuck, &answers),
         };
         to_check.retain(|suspect| !rebooted(&suspect.instance));
+        for suspect in &mut to_check {
+            let said = answers.get(&suspect.instance).zip(input.asked_at);
+            // A little early, by what the node took to answer.
+            suspect.booted_at =
+                said.and_then(|((_, answer), at)| at.checked_sub_unsigned(answer.uptime));
+        }
         // StopSiblings has prepared the others.
         let new: Vec<Suspect> = to_check
             .iter()

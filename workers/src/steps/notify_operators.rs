@@ -237,6 +237,7 @@ mod tests {
                 cause: None,
                 age: None,
                 boot_id: None,
+                booted_at: None,
                 gpus: None,
                 held: None,
             }],

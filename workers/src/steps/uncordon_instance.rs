@@ -1,5 +1,7 @@
-//! UncordonInstance: sets a rebooted instance ACTIVE again, still held, so that DCGM can be placed on it.
+//! UncordonInstance: sets a rebooted instance ACTIVE again, still held, so that DCGM can be placed on it. One whose agent is
+//! not back has to be waited for first.
 
+use super::reboot_wait::back;
 use crate::{
     Context, Step, WorkerError,
     ids::{ExecutionArn, InstanceId, JobId},
@@ -41,12 +43,16 @@ impl Step for UncordonInstance {
         if let Some(why) = held.as_ref().and_then(|r| r.keep_out.clone()) {
             return Err(WorkerError::KeptOut(why));
         }
-        let Some(arn) = held.and_then(|r| r.container_instance_arn) else {
+        let Some((record, arn)) = held.and_then(|r| Some((r.clone(), r.container_instance_arn?)))
+        else {
             return Err(WorkerError::ClaimLost(format!(
                 "execution {} does not hold instance {} any more",
                 input.execution, input.instance
             )));
         };
+        if let Some(why) = back(ctx, &record).await? {
+            return Err(WorkerError::AgentAway(why.to_owned()));
+        }
         ctx.fleet.activate(&arn).await?;
         ctx.instances
             .uncordoned(&input.instance, &input.execution)

@@ -190,8 +190,11 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         "RebootByEc2" => Said::new("EC2 was told to reboot {}"),
         // A look: the node is asked, and the wait goes on.
         "WaitForInstanceActive" if visit.output["back"] != true => None,
-        "WaitForInstanceActive" => {
-            Said::new("{} was back: its reboot is proven and its ECS agent connected")
+        "WaitForInstanceActive" => Said::new("{} was back: its ECS agent is connected"),
+        // It is asked for only after the proof.
+        "UncordonInstance" if !visit.unwell => {
+            let uncordoned = answered(visit)?.sentence;
+            Said::new(format!("{uncordoned}: its reboot is proven"))
         }
         "VerifyGpus" => Some(verified(visit)?.after(seconds)),
         "ReadVerdictAgain" => checked_again(&visit.output),

@@ -283,12 +283,12 @@ mod tests {
         );
         has(
             &lines,
-            "… WaitForInstanceActive (i-0f3a9c5d7e0000003): 1 min 15 s of at most 3 min 00 s",
+            "… WaitForInstanceActive (i-0f3a9c5d7e0000003): 1 min 15 s of at most 1 min 30 s",
         );
         let lines = plain(&path, 76.0, 100, None);
         has(
             &lines,
-            "… WaitForInstanceActive (i-0f3a9c5d7e0000003): 1 min 16 s of at most 3 min 00 s",
+            "… WaitForInstanceActive (i-0f3a9c5d7e0000003): 1 min 16 s of at most 1 min 30 s",
         );
     }
 
@@ -323,7 +323,7 @@ mod tests {
             lines[0],
             "RECOVERED llama-7b in 13 min: rebooted i-0f3a9c5d7e0000003 (rank 3)"
         );
-        assert_eq!(lines[1], "SUCCEEDED after 13 min 01 s; times are UTC");
+        assert_eq!(lines[1], "SUCCEEDED after 12 min 54 s; times are UTC");
         // Each look at the node is a visit of its own.
         let wait = row(&lines, "WaitForInstanceActive");
         assert!(
