@@ -154,3 +154,16 @@ fn promise_3_a_redrive_under_throttling_ends() {
     assert!(report.broken_promises.is_empty(), "{report}");
     assert!(report.counts.calls < 5_000, "{report}");
 }
+
+/// Seed 3188: an operator wanted a node out of service that a spare replaced then, and its hold was never ended.
+#[test]
+fn promise_3_a_node_that_an_operator_wants_out_is_let_go_when_a_spare_replaces_it() {
+    keeps_its_promises(3188);
+}
+
+/// Seed 2436: ReleaseSuspects was refused between its two writes of a mark; at the redrive the job had ended, and both nodes
+/// stayed marked.
+#[test]
+fn promise_8_a_mark_that_was_moved_half_way_is_one_mark_in_the_end() {
+    keeps_its_promises(2436);
+}

@@ -127,9 +127,6 @@ async fn move_mark(ctx: &Context, place: &Place, job: &JobId) -> Result<bool, Wo
     let works = spare.is_some_and(|spare| {
         spare.job_id.as_ref() == Some(job) && spare.status != InstanceStatus::Held
     });
-    if !works {
-        return Ok(false);
-    }
     let Some(marked) = ctx.fleet.container_instance(&place.arn).await? else {
         return Ok(false);
     };
@@ -137,6 +134,14 @@ async fn move_mark(ctx: &Context, place: &Place, job: &JobId) -> Result<bool, Wo
     let Some(arn) = suspect.and_then(|suspect| suspect.container_instance_arn) else {
         return Ok(false);
     };
+    if !works {
+        // An earlier call of ours may have died with half of it done: the spare keeps its mark, and nobody else has it.
+        let own = ctx.fleet.container_instance(&arn).await?;
+        if pool_of(&marked).is_some() && own.as_ref().and_then(pool_of) == pool_of(&marked) {
+            ctx.fleet.unmark(&arn).await?;
+        }
+        return Ok(false);
+    }
     // Without a mark an earlier call of ours has moved it, or an operator wants no spare here.
     let Some(pool) = pool_of(&marked) else {
         return Ok(false);

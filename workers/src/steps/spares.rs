@@ -67,7 +67,11 @@ pub(super) async fn leave_places(
             ctx.instances
                 .note_verdict(&place.instead, job, why, None)
                 .await?;
-            ctx.instances.release(&place.instead, job, by).await
+            if ctx.instances.release(&place.instead, job, by).await? {
+                return Ok(true);
+            }
+            // An operator may want it out of service: then the hold ends with that.
+            ctx.instances.keep_out(&place.instead, job, by).await
         })
         .await
         .into_iter()
