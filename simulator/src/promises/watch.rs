@@ -61,6 +61,8 @@ struct Inner {
     nodes: BTreeMap<String, String>,
     /// Node to how ECS sees it.
     seen: BTreeMap<String, nodes::Seen>,
+    /// Each node's holds: by whom, and when.
+    holds: BTreeMap<String, Vec<(String, SystemTime)>>,
     current: BTreeMap<String, u32>,
     /// When each attempt became the current one.
     began: BTreeMap<(String, u32), Duration>,
@@ -90,6 +92,7 @@ impl Watch {
             tasks: BTreeMap::new(),
             nodes: BTreeMap::new(),
             seen: BTreeMap::new(),
+            holds: BTreeMap::new(),
             current: BTreeMap::new(),
             began: BTreeMap::new(),
             pace: pace::Pace::default(),

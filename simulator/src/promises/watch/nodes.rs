@@ -76,8 +76,12 @@ impl Inner {
             .find(|e| e.arn == holder)
             .map(|e| e.started);
         let booted = self.fleet.instance(node).map(|view| view.booted_at);
+        // Where another recovery has held it since, nobody knows whether that has rebooted it: it is checked and not rebooted.
+        let mut holds = self.holds.get(node).into_iter().flatten();
+        let another = holds.any(|(by, at)| *by != holder && began.is_some_and(|began| *at > began));
         if let Some((began, booted)) = began.zip(booted)
             && booted < began
+            && !another
         {
             let what =
                 format!("{node} is checked after a reboot for {holder}, and has not rebooted");

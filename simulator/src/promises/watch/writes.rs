@@ -89,6 +89,8 @@ impl Watch {
         }
         let cordoned = before["cordoned"]["BOOL"] == true;
         self.with(|inner| {
+            let held = (holder, inner.clock.now());
+            inner.holds.entry(node.clone()).or_default().push(held);
             if !cordoned && inner.is_long_drained(&node) {
                 let what = format!("{node} is held for {job}, and an operator has drained it");
                 inner.breaks(2, &what);
