@@ -535,18 +535,25 @@ fn a_new_state_is_mocked_beside_the_real_workers() {
     assert_eq!(code(&free), 0, "{shown}{}", text(&free.stderr));
     assert!(shown.contains("AskScheduler"), "{shown}");
     assert!(shown.contains("✓ RECOVERED llama-7b in "), "{shown}");
-    assert!(
-        shown.contains(
-            "Note: path: after InstancesRecovered? expected RelaunchJob, found AskScheduler"
-        ),
-        "a built-in scenario names the built-in path: {shown}"
-    );
     let warned = text(&free.stderr);
     assert!(warned.contains("${AskSchedulerFunctionArn}"), "{warned}");
     let full = play(&["--test-case", "Full", "--json"]);
     assert_eq!(code(&full), 1);
     let failed = &json_of(&full)["executions"];
     assert!(failed.to_string().contains("NoRoom"), "{failed}");
+}
+
+#[test]
+fn that_a_changed_flow_has_another_path_than_the_built_in_one_is_a_note_and_no_failure() {
+    let mut flow: Value = serde_json::from_str(RECOVERY).expect("JSON");
+    flow["States"]["GpusHealthy?"]["Default"] = json!("LookTwice");
+    flow["States"]["LookTwice"] = json!({ "Type": "Pass", "Next": "FailJob" });
+    let flow = file("look-twice.asl.json", &flow.to_string());
+    let played = drill(&["application-fault", "--definition", &flow]);
+    let shown = text(&played.stdout);
+    assert_eq!(code(&played), 0, "{shown}{}", text(&played.stderr));
+    let note = "Note: path: after GpusHealthy? expected FailJob, found LookTwice";
+    assert!(shown.contains(note), "{shown}");
 }
 
 #[test]
