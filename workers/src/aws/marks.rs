@@ -4,6 +4,7 @@
 use crate::{
     WorkerError,
     aws::fleet::Fleet,
+    error::code_of,
     ids::{ContainerInstanceArn, Pool},
 };
 use aws_sdk_ecs::types::{Attribute, ContainerInstance};
@@ -61,30 +62,33 @@ impl Fleet {
         Ok(arns.into_iter().map(ContainerInstanceArn::new).collect())
     }
 
-    /// Marks an instance as a spare of this pool, and of no other.
+    /// Marks an instance as a spare of this pool, and of no other. One that has left the cluster takes no mark.
     pub async fn mark(&self, arn: &ContainerInstanceArn, pool: &Pool) -> Result<(), WorkerError> {
-        self.client
-            .put_attributes()
-            .cluster(&self.cluster)
-            .attributes(mark(arn, Some(pool))?)
-            .send()
-            .await
-            .map(drop)
-            .map_err(WorkerError::aws("ecs:PutAttributes"))
+        let put = self.client.put_attributes().cluster(&self.cluster);
+        let answer = put.attributes(mark(arn, Some(pool))?).send().await;
+        match answer {
+            Err(error) if code_of(&error) == TARGET_GONE => Ok(()),
+            answer => answer
+                .map(drop)
+                .map_err(WorkerError::aws("ecs:PutAttributes")),
+        }
     }
 
     /// Takes the mark from an instance, if it has one.
     pub async fn unmark(&self, arn: &ContainerInstanceArn) -> Result<(), WorkerError> {
-        self.client
-            .delete_attributes()
-            .cluster(&self.cluster)
-            .attributes(mark(arn, None)?)
-            .send()
-            .await
-            .map(drop)
-            .map_err(WorkerError::aws("ecs:DeleteAttributes"))
+        let delete = self.client.delete_attributes().cluster(&self.cluster);
+        let answer = delete.attributes(mark(arn, None)?).send().await;
+        match answer {
+            Err(error) if code_of(&error) == TARGET_GONE => Ok(()),
+            answer => answer
+                .map(drop)
+                .map_err(WorkerError::aws("ecs:DeleteAttributes")),
+        }
     }
 }
+
+/// "The specified target wasn't found" (ECS API reference, PutAttributes and DeleteAttributes).
+const TARGET_GONE: &str = "TargetNotFoundException";
 
 fn mark(arn: &ContainerInstanceArn, pool: Option<&Pool>) -> Result<Attribute, WorkerError> {
     Attribute::builder()

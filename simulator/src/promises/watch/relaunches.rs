@@ -149,8 +149,8 @@ impl Inner {
             .collect()
     }
 
-    /// Promise 3: no job gets a node whose last check found it bad. What an execution has checked that another one has taken the
-    /// job over from, that one may not know (docs/design.md, Limits).
+    /// Promise 3: no job gets a node whose last check found it bad. What another execution has checked, of another job on the same
+    /// node or before it lost this job, this one may not know (docs/design.md, Limits).
     fn on_good_nodes(&mut self, by: &str, job: &str, attempt: u32, recorded: &[String]) {
         // What the codes of a check of the user's mean, the settings say.
         if !self.settings.own_health_check {
@@ -160,10 +160,12 @@ impl Inner {
         let Some(began) = executions.iter().find(|e| e.arn == by).map(|e| e.started) else {
             return;
         };
+        let others = || executions.iter().filter(|e| e.arn != by);
+        let alone = |at| others().all(|e| e.started > at || e.stopped.is_some_and(|end| end < at));
         let lives = recorded.iter().filter_map(|arn| self.tasks.get(arn));
         let bad = lives.map(|life| &life.instance).find(|node| {
             let last = self.last_checks.get(*node);
-            last.is_some_and(|(code, at)| matches!(code, Some(1 | 2)) && *at > began)
+            last.is_some_and(|(code, at)| matches!(code, Some(1 | 2)) && *at > began && alone(*at))
         });
         if let Some(node) = bad {
             let what =
