@@ -167,3 +167,8 @@ fn promise_3_a_node_that_an_operator_wants_out_is_let_go_when_a_spare_replaces_i
 fn promise_8_a_mark_that_was_moved_half_way_is_one_mark_in_the_end() {
     keeps_its_promises(2436);
 }
+
+#[test]
+fn promise_3_a_node_that_a_lost_execution_named_under_a_task_that_never_stops_is_quarantined() {
+    keeps_its_promises(1_680_304_727_771);
+}

@@ -4,6 +4,7 @@ use super::{
     partial_launch::{Launch, undo},
     quarantine_instance::{Order, quarantine},
     release, spares,
+    take_back::{lost_hold, take_back},
 };
 use crate::{
     Context, Step, WorkerError,
@@ -69,6 +70,10 @@ impl Step for FailJob {
                 let Some(instance) = &rank.instance_id else {
                     continue;
                 };
+                // An execution that has lost the job may have named it for a repair under its task.
+                if let Some(left) = lost_hold(ctx, instance, job_id, execution).await? {
+                    take_back(ctx, &left).await?;
+                }
                 let order = Order {
                     instance,
                     job: job_id,
