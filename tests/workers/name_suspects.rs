@@ -32,7 +32,11 @@ fn input(recovery: &Recovery, answers: &[String]) -> Value {
 }
 
 async fn named(w: &World, recovery: &Recovery, answers: &[String]) -> Vec<String> {
-    let answer = w.outcome(NAME, input(recovery, answers), "Named").await;
+    named_of(w, input(recovery, answers)).await
+}
+
+async fn named_of(w: &World, input: Value) -> Vec<String> {
+    let answer = w.outcome(NAME, input, "Named").await;
     let suspects = answer["toCheck"].as_array().unwrap();
     suspects
         .iter()
@@ -135,14 +139,7 @@ async fn beside_a_task_that_does_not_stop_only_a_hardware_word_of_its_own_node_c
     ];
     let mut input = input(&recovery, &answers);
     input["stuck"] = json!(stuck);
-    let outcome = w.outcome(NAME, input, "Named").await;
-    let named: Vec<_> = outcome["toCheck"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|s| &s["instance"])
-        .collect();
-    assert_eq!(named, [&json!(instance_id(1))]);
+    assert_eq!(named_of(&w, input).await, ids(&[1]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,14 +148,7 @@ async fn a_node_that_was_rebooted_under_its_task_is_not_named_by_what_it_said_be
     let answers = [well(0), answer(1, "reboot xid79 12"), well(2)];
     let mut input = input(&recovery, &answers);
     input["recoveries"] = json!([{ "instance": instance_id(1), "rank": 1, "recovered": true, "detail": "rebooted, DCGM healthy" }]);
-    let outcome = w.outcome(NAME, input, "Named").await;
-    let named: Vec<_> = outcome["toCheck"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|s| &s["instance"])
-        .collect();
-    assert_eq!(named, [&json!(instance_id(2))]);
+    assert_eq!(named_of(&w, input).await, ids(&[2]));
 }
 
 #[tokio::test(start_paused = true)]

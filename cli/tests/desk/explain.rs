@@ -33,18 +33,7 @@ async fn explain_tells_what_the_records_say_now_apart_from_what_happened() {
 
     // The story is told when the tables cannot be read.
     let line = ["explain", &execution, "--json"];
-    world
-        .cloud
-        .wire
-        .faults()
-        .set_plan(|call| match call.action {
-            "GetItem" => Fault::Fail {
-                code: "AccessDeniedException".to_owned(),
-                status: 400,
-                message: "not authorized".to_owned(),
-            },
-            _ => Fault::Proceed,
-        });
+    world.refuse("GetItem", "AccessDeniedException", 400);
     let json = world.json(&line).await;
     assert!(
         json["now"].is_null() && json["moments"].is_array(),

@@ -54,18 +54,7 @@ async fn an_instance_is_quarantined_and_released_by_hand_with_who_and_why() {
 async fn a_quarantine_by_hand_is_told_once_also_when_the_topic_was_away_at_first() {
     let world = World::new().await;
     let line = ["quarantine", BAD, "--reason", "ECC errors", "--by", "ada"];
-    world
-        .cloud
-        .wire
-        .faults()
-        .set_plan(|call| match call.action {
-            "Publish" => Fault::Fail {
-                code: "AuthorizationError".to_owned(),
-                status: 403,
-                message: "not authorized".to_owned(),
-            },
-            _ => Fault::Proceed,
-        });
+    world.refuse("Publish", "AuthorizationError", 403);
     has(
         &world.gives(1, &line).await,
         &["the operators were not told", "--topic"],

@@ -147,17 +147,23 @@ impl World {
         (world, execution)
     }
 
+    /// AWS does not allow this action from now on.
+    fn refuse(&self, action: &'static str, code: &'static str, status: u16) {
+        self.cloud.wire.faults().set_plan(move |call| {
+            if call.action != action {
+                return Fault::Proceed;
+            }
+            Fault::Fail {
+                code: code.to_owned(),
+                status,
+                message: "not authorized".to_owned(),
+            }
+        });
+    }
+
     /// Until the recovery has FAILED because ClaimJob may not look the task up.
     async fn broken_before_its_claim(&self) {
-        let faults = self.cloud.wire.faults();
-        faults.set_plan(|call| match call.action {
-            "Query" => Fault::Fail {
-                code: "AccessDeniedException".to_owned(),
-                status: 400,
-                message: "not authorized".to_owned(),
-            },
-            _ => Fault::Proceed,
-        });
+        self.refuse("Query", "AccessDeniedException", 400);
         self.until(|_| {
             let executions = self.cloud.stepfunctions.executions();
             executions
@@ -165,7 +171,7 @@ impl World {
                 .is_some_and(|execution| execution.status == ExecutionStatus::Failed)
         })
         .await;
-        faults.set_plan(|_| Fault::Proceed);
+        self.cloud.wire.faults().set_plan(|_| Fault::Proceed);
     }
 
     async fn pass(&self, seconds: u64) {

@@ -128,18 +128,7 @@ async fn what_cannot_be_redriven_is_started_anew_from_its_event() {
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_failed_executions_is_replayed_at_once() {
     let world = World::new().await;
-    world
-        .cloud
-        .wire
-        .faults()
-        .set_plan(|call| match call.action {
-            "Publish" => Fault::Fail {
-                code: "AuthorizationError".to_owned(),
-                status: 403,
-                message: "not authorized to perform SNS:Publish".to_owned(),
-            },
-            _ => Fault::Proceed,
-        });
+    world.refuse("Publish", "AuthorizationError", 403);
     world
         .until(|world| world.history_has("NotifyOperators"))
         .await;

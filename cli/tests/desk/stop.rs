@@ -50,18 +50,7 @@ async fn a_job_is_stopped_for_good_and_its_instances_are_freed() {
 async fn that_nobody_could_be_told_of_a_stop_is_no_success_and_is_made_good_by_repeating_it() {
     let world = World::new().await;
     world.pass(300).await;
-    world
-        .cloud
-        .wire
-        .faults()
-        .set_plan(|call| match call.action {
-            "Publish" => Fault::Fail {
-                code: "AuthorizationError".to_owned(),
-                status: 403,
-                message: "not authorized".to_owned(),
-            },
-            _ => Fault::Proceed,
-        });
+    world.refuse("Publish", "AuthorizationError", 403);
     let line = ["stop", JOB, "--by", "ada"];
     has(
         &world.gives(1, &line).await,
