@@ -163,8 +163,13 @@ async fn add(arguments: &Add, desk: &Desk, output: &Output) -> Result<u8, Failur
             "without --task-definition no image was pulled: the first job that moves here waits for that",
         ),
     }
-    desk.context.fleet.mark(&arn, pool).await?;
+    let marked = desk.context.fleet.mark(&arn, pool).await?;
     output.still();
+    if !marked {
+        return Err(Failure::Broken(format!(
+            "{id} has left the cluster, so it was not marked"
+        )));
+    }
     let text = format!("{id} is a spare of pool {pool}");
     output.text("", &paint(GOOD, text));
     Ok(0)

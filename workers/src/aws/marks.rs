@@ -62,32 +62,30 @@ impl Fleet {
         Ok(arns.into_iter().map(ContainerInstanceArn::new).collect())
     }
 
-    /// Marks an instance as a spare of this pool, and of no other. One that has left the cluster takes no mark.
-    pub async fn mark(&self, arn: &ContainerInstanceArn, pool: &Pool) -> Result<(), WorkerError> {
+    /// Marks an instance as a spare of this pool, and of no other. Answers false for one that has left the cluster.
+    pub async fn mark(&self, arn: &ContainerInstanceArn, pool: &Pool) -> Result<bool, WorkerError> {
         let put = self.client.put_attributes().cluster(&self.cluster);
-        let answer = put.attributes(mark(arn, Some(pool))?).send().await;
-        match answer {
-            Err(error) if code_of(&error) == TARGET_GONE => Ok(()),
-            answer => answer
-                .map(drop)
-                .map_err(WorkerError::aws("ecs:PutAttributes")),
+        match put.attributes(mark(arn, Some(pool))?).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if code_of(&error) == TARGET_GONE => Ok(false),
+            Err(error) => Err(WorkerError::aws("ecs:PutAttributes")(error)),
         }
     }
 
     /// Takes the mark from an instance, if it has one.
     pub async fn unmark(&self, arn: &ContainerInstanceArn) -> Result<(), WorkerError> {
-        let delete = self.client.delete_attributes().cluster(&self.cluster);
-        let answer = delete.attributes(mark(arn, None)?).send().await;
-        match answer {
-            Err(error) if code_of(&error) == TARGET_GONE => Ok(()),
-            answer => answer
-                .map(drop)
-                .map_err(WorkerError::aws("ecs:DeleteAttributes")),
-        }
+        self.client
+            .delete_attributes()
+            .cluster(&self.cluster)
+            .attributes(mark(arn, None)?)
+            .send()
+            .await
+            .map(drop)
+            .map_err(WorkerError::aws("ecs:DeleteAttributes"))
     }
 }
 
-/// "The specified target wasn't found" (ECS API reference, PutAttributes and DeleteAttributes).
+/// "The specified target wasn't found" (ECS API reference, PutAttributes).
 const TARGET_GONE: &str = "TargetNotFoundException";
 
 fn mark(arn: &ContainerInstanceArn, pool: Option<&Pool>) -> Result<Attribute, WorkerError> {

@@ -146,7 +146,10 @@ async fn move_mark(ctx: &Context, place: &Place, job: &JobId) -> Result<bool, Wo
     let Some(pool) = pool_of(&marked) else {
         return Ok(false);
     };
-    ctx.fleet.mark(&arn, &pool).await?;
-    ctx.fleet.unmark(&place.arn).await?;
-    Ok(true)
+    // A node that has left the cluster takes no mark, and the spare keeps its own.
+    let moves = ctx.fleet.mark(&arn, &pool).await?;
+    if moves {
+        ctx.fleet.unmark(&place.arn).await?;
+    }
+    Ok(moves)
 }
