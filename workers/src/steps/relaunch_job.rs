@@ -165,7 +165,7 @@ async fn relaunch(
                 });
             }
             note_verdicts(ctx, job_id, &input.healthy, "healthy (exit 0)").await?;
-            note_verdicts(ctx, job_id, &input.instances, "healthy after its reboot").await?;
+            note_verdicts(ctx, job_id, &input.instances, REPAIRED).await?;
             all_held(ctx, input).await?;
             let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
             (job, BTreeMap::new())
@@ -193,8 +193,11 @@ async fn relaunch(
     }
 }
 
+/// What the last check said of an instance that was rebooted.
+pub(super) const REPAIRED: &str = "healthy after its reboot";
+
 /// Keeps what the last check said: an earlier word may have been a bad one.
-async fn note_verdicts(
+pub(super) async fn note_verdicts(
     ctx: &Context,
     job: &JobId,
     instances: &[InstanceId],

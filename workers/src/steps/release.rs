@@ -72,7 +72,7 @@ pub(super) async fn all(
 }
 
 /// Frees one, unless an operator wants it out of service: then it is quarantined.
-async fn free(
+pub(super) async fn free(
     ctx: &Context,
     instance: &InstanceId,
     job: &JobId,

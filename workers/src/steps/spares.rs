@@ -1,6 +1,9 @@
 //! Holds on spares: kept, or let go on every way out.
 
-use super::take_back::{break_off, lost_hold, take_back};
+use super::{
+    release,
+    take_back::{break_off, lost_hold, take_back},
+};
 use crate::{
     Context, WorkerError,
     aws::pace,
@@ -67,11 +70,7 @@ pub(super) async fn leave_places(
             ctx.instances
                 .note_verdict(&place.instead, job, why, None)
                 .await?;
-            if ctx.instances.release(&place.instead, job, by).await? {
-                return Ok(true);
-            }
-            // An operator may want it out of service: then the hold ends with that.
-            ctx.instances.keep_out(&place.instead, job, by).await
+            release::free(ctx, &place.instead, job, by).await
         })
         .await
         .into_iter()

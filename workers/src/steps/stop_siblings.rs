@@ -4,6 +4,7 @@ use super::{
     claim_job::Failure,
     partial_launch::{Launch, undo},
     prepare_checks::{Holder, prepare},
+    relaunch_job::{REPAIRED, note_verdicts},
     spares, user_stop,
 };
 use crate::{
@@ -100,12 +101,9 @@ impl Step for StopSiblings {
         let job = undo(ctx, job, &input.execution, Launch::Unknown, until).await?;
         let job = spares::let_go(ctx, job, by).await?;
         // Whoever ends the job from here on must not find the word of before the reboot.
-        for repaired in input.recoveries.iter().filter(|r| r.recovered) {
-            let (job, verdict) = (&input.job_id, "healthy after its reboot");
-            ctx.instances
-                .note_verdict(&repaired.instance, job, verdict, None)
-                .await?;
-        }
+        let repaired = input.recoveries.iter().filter(|r| r.recovered);
+        let repaired: Vec<InstanceId> = repaired.map(|r| r.instance.clone()).collect();
+        note_verdicts(ctx, &input.job_id, &repaired, REPAIRED).await?;
         let mut ranks = ctx.jobs.ranks(&input.job_id, input.attempt).await?;
         let settings = ctx.settings.of_job(&job.policies);
         let running = stop(ctx, &settings, &mut ranks, until).await?;

@@ -43,17 +43,19 @@ impl Step for UncordonInstance {
         if let Some(why) = held.as_ref().and_then(|r| r.keep_out.clone()) {
             return Err(WorkerError::KeptOut(why));
         }
-        let Some((record, arn)) = held.and_then(|r| Some((r.clone(), r.container_instance_arn?)))
-        else {
+        let arn = held
+            .as_ref()
+            .and_then(|r| r.container_instance_arn.as_ref());
+        let Some((record, arn)) = held.as_ref().zip(arn) else {
             return Err(WorkerError::ClaimLost(format!(
                 "execution {} does not hold instance {} any more",
                 input.execution, input.instance
             )));
         };
-        if let Some(why) = back(ctx, &record).await? {
+        if let Some(why) = back(ctx, record).await? {
             return Err(WorkerError::AgentAway(why.to_owned()));
         }
-        ctx.fleet.activate(&arn).await?;
+        ctx.fleet.activate(arn).await?;
         ctx.instances
             .uncordoned(&input.instance, &input.execution)
             .await?;
