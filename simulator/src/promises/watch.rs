@@ -36,6 +36,8 @@ pub(crate) struct Life {
     pub stopped: bool,
     /// It was told to stop.
     pub told_to_stop: bool,
+    /// Its node was rebooted under it: it has ended, and ECS hears of that when the agent is back.
+    pub gone: bool,
     /// When.
     pub ended: Option<Duration>,
     /// How it ended, as ECS tells.
@@ -227,6 +229,7 @@ impl Inner {
             ran: text("lastStatus") == "RUNNING",
             stopped,
             told_to_stop,
+            gone: false,
             ended: None,
             end: TaskEnd::default(),
         };

@@ -96,8 +96,6 @@ impl Inner {
         self.reboots
             .push((self.clock.elapsed(), node.to_owned(), order.to_owned()));
         let now = self.clock.now();
-        let known = self.reboots.iter().filter(|(_, known, _)| known == node);
-        let again = known.count() > 1;
         let says_so = view.is_some_and(|view| Node::of(view, now).has_hardware_word());
         // A bare dcgmi does not tell a fault that no reboot helps from others.
         let own_check = self.settings.own_health_check;
@@ -128,8 +126,7 @@ impl Inner {
             .tasks
             .values()
             .filter(|life| life.instance == node && !life.stopped)
-            // After the first reboot it has ended, but ECS hears of that when the agent is back.
-            .filter(|life| !(life.told_to_stop && (says_so || again)))
+            .filter(|life| !(life.gone || life.told_to_stop && says_so))
             .map(|life| {
                 format!(
                     "rank {} of attempt {} of {}",
@@ -142,6 +139,10 @@ impl Inner {
                 2,
                 &format!("{node} is rebooted (order {order}) under {first}"),
             );
+        }
+        let here = self.tasks.values_mut();
+        for life in here.filter(|life| life.instance == node && !life.stopped) {
+            life.gone = true;
         }
         let item = self.node_item(node);
         let holder = item["holder"]["S"].as_str();
