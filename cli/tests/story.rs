@@ -257,7 +257,7 @@ fn the_format_of_a_picture_is_what_is_asked_for_and_else_what_the_file_is_called
 }
 
 #[test]
-fn an_execution_of_another_version_is_named_with_the_mend() {
+fn an_execution_of_another_version_is_named_with_the_fix() {
     let file = history("user-stop", "version");
     let definition = path("small.asl.json");
     let small = r#"{ "StartAt": "Done", "States": { "Done": { "Type": "Succeed" } } }"#;
@@ -358,7 +358,7 @@ fn the_same_of_many_instances_is_told_once() {
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_with_the_mend() {
+fn what_cannot_be_used_is_refused_with_the_fix() {
     refused(
         &["explain"],
         "give a job, the ARN of an execution, or --history FILE",

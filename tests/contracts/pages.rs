@@ -40,8 +40,13 @@ fn prose(page: &str) -> String {
 /// Its words, one space between them, without what stands between backticks: names are code's.
 fn words(prose: &str) -> String {
     let spoken: Vec<&str> = prose.split('`').step_by(2).collect();
-    let spoken = spoken.join(" code ").to_lowercase();
-    let words: Vec<&str> = spoken
+    spaced(&spoken.join(" code "))
+}
+
+/// Words in small letters, one space around each.
+fn spaced(text: &str) -> String {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
@@ -119,12 +124,7 @@ fn the_code_and_its_messages_say_fix_and_operator() {
         .filter(|path| !path.ends_with(file!().rsplit('/').next().unwrap()))
     {
         // A comment goes on after the slashes of its next line.
-        let text = fs::read_to_string(path).unwrap().to_lowercase();
-        let words: Vec<&str> = text
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .filter(|word| !word.is_empty())
-            .collect();
-        let text = format!(" {} ", words.join(" ")).replace(" without a person ", " ");
+        let text = spaced(&fs::read_to_string(path).unwrap()).replace(" without a person ", " ");
         for (word, better) in &FORBIDDEN[..6] {
             assert!(
                 !text.contains(&format!(" {word} ")),

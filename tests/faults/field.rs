@@ -172,7 +172,7 @@ fn a_blocked_reboot_leaves_no_hold_behind() {
 
 /// NVIDIA/NVSentinel #1534: a replayed event marks a node that was fixed long ago as failed.
 #[test]
-fn a_replayed_event_quarantines_no_mended_node() {
+fn a_replayed_event_quarantines_no_fixed_node() {
     let mut plan = gpu_fault();
     plan.deeds = vec![
         at(2000, Deed::Replay),

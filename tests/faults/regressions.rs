@@ -67,7 +67,7 @@ fn promise_2_a_node_whose_ssm_agent_stays_away_is_rebooted_by_ec2_and_quarantine
 /// An execution failed at RebootInstance; another recovered the job; redriven, the first one ordered its reboot all the
 /// same, of a healthy node that it did not hold any more.
 #[test]
-fn promise_2_a_redrive_reboots_no_node_that_another_recovery_has_mended() {
+fn promise_2_a_redrive_reboots_no_node_that_another_recovery_has_fixed() {
     let mut plan = gpu_fault();
     plan.storm.at = vec![send_command(3, FaultKind::Final)];
     plan.jobs[0].later = Later::Completes(Duration::from_secs(60));

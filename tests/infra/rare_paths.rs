@@ -15,7 +15,7 @@ pub fn calls() -> Vec<CallRecord> {
         played(a_half_started_relaunch_is_undone_by_the_recovery_that_takes_over()),
         played(an_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
         played(an_accused_instance_that_an_ended_recovery_left_cordoned_is_checked_again()),
-        played(an_instance_of_a_lost_job_is_quarantined_when_a_person_has_stopped_it()),
+        played(an_instance_of_a_lost_job_is_quarantined_when_an_operator_has_stopped_it()),
         played(an_instance_of_a_lost_job_is_quarantined_when_it_is_complete()),
         played(an_instance_of_a_lost_job_is_quarantined_when_it_has_failed()),
         played(the_instance_of_a_task_that_does_not_stop_is_quarantined()),
@@ -183,7 +183,7 @@ async fn an_accused_instance_that_an_ended_recovery_left_cordoned_is_checked_aga
     w
 }
 
-async fn an_instance_of_a_lost_job_is_quarantined_when_a_person_has_stopped_it() -> World {
+async fn an_instance_of_a_lost_job_is_quarantined_when_an_operator_has_stopped_it() -> World {
     let w = World::with_job(2).await;
     let first = w.claim_and_cordon(1).await;
     w.end(&first.execution);

@@ -247,7 +247,7 @@ async fn daemons_and_tasks_without_a_gpu_do_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_a_person_cordoned_is_refused() {
+async fn an_instance_that_an_operator_cordoned_is_refused() {
     let (w, recovery) = stopped_job().await;
     w.set_ecs_status(1, "DRAINING");
     refused(&w, recovery.cordon(1), "CordonedByOperator").await;

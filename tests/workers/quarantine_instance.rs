@@ -102,7 +102,7 @@ async fn an_instance_without_an_item_is_found_by_its_rank() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_is_recorded_nowhere_is_a_persons_to_drain() {
+async fn an_instance_that_is_recorded_nowhere_is_an_operators_to_drain() {
     let (w, recovery) = cordoned().await;
     w.delete_instance_record(&instance_id(1)).await;
     w.edit_job(

@@ -20,7 +20,7 @@ fn input(execution: &str, event: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_a_person_stops_is_user_stopped_and_its_instances_are_free() {
+async fn a_job_that_an_operator_stops_is_user_stopped_and_its_instances_are_free() {
     let w = World::with_job(2).await;
     let event = stopped_by_person(&w, 1).await;
     let execution = w.running_execution();

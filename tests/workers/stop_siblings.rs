@@ -196,7 +196,7 @@ async fn tasks_that_ecs_has_forgotten_count_as_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_person_who_stops_a_task_meanwhile_gets_the_job() {
+async fn an_operator_who_stops_a_task_meanwhile_gets_the_job() {
     let w = World::with_job(3).await;
     let recovery = w.claim(0).await;
     w.cloud.fleet.stop(&w.task(2).await, "Task stopped by user");

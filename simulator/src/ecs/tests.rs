@@ -475,7 +475,7 @@ async fn a_task_with_its_own_network_goes_through_every_status() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reboot_kills_the_tasks_mends_the_gpu_and_leaves_the_instance_draining() {
+async fn a_reboot_kills_the_tasks_fixes_the_gpu_and_leaves_the_instance_draining() {
     let w = world();
     w.fleet.set_gpu_health(I1, GpuHealth::FaultUntilReboot);
     let arn = w.running(I1).await;
