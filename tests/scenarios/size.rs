@@ -79,8 +79,9 @@ fn of_1024_aborted_ranks_only_the_one_that_its_kernel_accuses_is_checked() {
     assert_eq!(checked.count(), 1);
 }
 
-/// AWS ends an execution at 25,000 events and a payload at 256 KiB; some is left for redrives.
+/// AWS ends an execution at 25,000 events and a payload at 256 KiB; some is left for redrives, and for longer names.
 const EVENTS: usize = 20_000;
+const PAYLOAD: usize = 240 * 1024;
 
 /// Every rank of a job of 1,024 fails at once, as all do after a collective's abort, and every check ends alike.
 fn all_are_suspects(gpu: GpuHealth, reason: &str) {
@@ -110,6 +111,10 @@ fn all_are_suspects(gpu: GpuHealth, reason: &str) {
         "{} events",
         report.history.len()
     );
+    let exits = report.history.iter();
+    let outputs = exits.filter_map(|event| event["stateExitedEventDetails"]["output"].as_str());
+    let largest = outputs.map(str::len).max().unwrap_or_default();
+    assert!(largest < PAYLOAD, "{largest} bytes");
     let rebooted = report.instances.iter().filter(|i| i.reboots > 0).count();
     assert_eq!(rebooted, 0);
 }
