@@ -63,8 +63,8 @@ struct Inner {
     nodes: BTreeMap<String, String>,
     /// Node to how ECS sees it.
     seen: BTreeMap<String, nodes::Seen>,
-    /// Each node's holds: by whom, and when.
-    holds: BTreeMap<String, Vec<(String, SystemTime)>>,
+    /// Each node's holds, the first one first.
+    holds: BTreeMap<String, Vec<nodes::Hold>>,
     current: BTreeMap<String, u32>,
     /// When each attempt became the current one.
     began: BTreeMap<(String, u32), Duration>,

@@ -6,7 +6,7 @@ use crate::{
     node::Node,
 };
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A node that booted so little time ago may have come back between the last question and EC2's reboot.
 const JUST_BOOTED: Duration = Duration::from_secs(180);
@@ -19,6 +19,13 @@ pub(super) struct Seen {
     draining_since: Option<Duration>,
     /// Its agent has not connected since the node went down for a reboot.
     is_away: bool,
+}
+
+/// A recovery's hold on a node.
+pub(super) struct Hold {
+    pub by: String,
+    pub job: String,
+    pub at: SystemTime,
 }
 
 impl Inner {
@@ -78,7 +85,8 @@ impl Inner {
         let booted = self.fleet.instance(node).map(|view| view.booted_at);
         // Where another recovery has held it since, nobody knows whether that has rebooted it: it is checked and not rebooted.
         let mut holds = self.holds.get(node).into_iter().flatten();
-        let another = holds.any(|(by, at)| *by != holder && began.is_some_and(|began| *at > began));
+        let another =
+            holds.any(|hold| hold.by != holder && began.is_some_and(|began| hold.at > began));
         if let Some((began, booted)) = began.zip(booted)
             && booted < began
             && !another
@@ -154,7 +162,7 @@ impl Inner {
                     &format!("{node} is rebooted by EC2, and nobody holds it"),
                 );
             }
-            Some(holder) if order != "ec2" && !holder.ends_with(&format!(":{order}")) => {
+            Some(holder) if order != "ec2" && !self.ordered_for_its_job(node, order) => {
                 let what = format!("{node} is rebooted (order {order}), and {holder} holds it");
                 self.breaks(2, &what);
             }
@@ -170,5 +178,14 @@ impl Inner {
         self.seen.entry(node.to_owned()).or_default().is_away = true;
         let now = self.clock.elapsed();
         self.pace.begins(node, now);
+    }
+
+    /// Who ordered a node's reboot held it, for the job that it is held for now. SSM delivers an order minutes later; an
+    /// execution that has taken the job over holds the node by then, to reboot it in the same boot.
+    fn ordered_for_its_job(&self, node: &str, order: &str) -> bool {
+        let job = text(&self.node_item(node), "job_id");
+        let holds = self.holds.get(node).into_iter().flatten();
+        let mut ordered = holds.filter(|hold| hold.by.ends_with(&format!(":{order}")));
+        ordered.any(|hold| hold.job == job)
     }
 }

@@ -1,6 +1,6 @@
 //! The writes that take something: a job, an attempt, a node, a spare. Each is told by its expression.
 
-use super::{Inner, Watch};
+use super::{Inner, Watch, nodes::Hold};
 use crate::{
     stepfunctions::{ExecutionStatus, StepFunctions},
     wire::Handler,
@@ -89,7 +89,11 @@ impl Watch {
         }
         let cordoned = before["cordoned"]["BOOL"] == true;
         self.with(|inner| {
-            let held = (holder, inner.clock.now());
+            let held = Hold {
+                by: holder,
+                job: job.clone(),
+                at: inner.clock.now(),
+            };
             inner.holds.entry(node.clone()).or_default().push(held);
             if !cordoned && inner.is_long_drained(&node) {
                 let what = format!("{node} is held for {job}, and an operator has drained it");
