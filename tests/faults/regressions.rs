@@ -138,11 +138,45 @@ fn promise_3_a_cluster_without_instances_fails_the_job_and_stops_no_recovery() {
     keeps_its_promises(2014);
 }
 
-/// Seed 2587: FailJob died between the mark and the drain; the recovery that took over saw the mark and left the node as it
-/// was, open to tasks.
+/// FailJob died between the mark and the drain; the recovery that took over saw the mark and left the node as it was, open to
+/// tasks (2587), relaunched the job on it (8960), or failed the job for another reason (5107).
 #[test]
 fn promise_3_what_is_marked_quarantined_is_drained_by_whoever_finds_it() {
-    keeps_its_promises(2587);
+    [2587, 8960, 5107].into_iter().for_each(keeps_its_promises);
+}
+
+/// An execution that had lost the job, redriven amid its repair, held its node to the end of it; the job was relaunched there,
+/// and the hold stayed.
+#[test]
+fn promise_3_a_relaunch_ends_the_holds_of_a_recovery_that_has_lost_the_job() {
+    [5_000_228, 5_002_521, 3_404_351_976_540]
+        .into_iter()
+        .for_each(keeps_its_promises);
+}
+
+/// Seed 5000187: two jobs share an instance; one's recovery failed between the reboot and the check of it, and the other job
+/// was relaunched on it.
+#[test]
+fn promise_3_no_job_is_relaunched_on_a_node_that_another_recovery_repairs() {
+    keeps_its_promises(5_000_187);
+}
+
+/// The execution that held a spare had ended, or was shown as ended, with its launch begun: another job's took the spare over,
+/// with a rank on it.
+#[test]
+fn promise_8_a_spare_is_not_taken_from_a_launch_that_has_begun() {
+    [5_001_105, 3_404_351_976_915]
+        .into_iter()
+        .for_each(keeps_its_promises);
+}
+
+/// A reboot order was out when another execution took the job over: it runs, bound to the boot that both found bad, and the
+/// order of the other does nothing then.
+#[test]
+fn promise_2_an_order_that_was_out_when_the_job_was_taken_over_reboots_once() {
+    [8522, 5_001_157, 5_003_463]
+        .into_iter()
+        .for_each(keeps_its_promises);
 }
 
 /// Seed 5001819: a recovery redriven after an hour, while others leave 0.3 StopTask and RunTask a second. Stopping asked for

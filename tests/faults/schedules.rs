@@ -12,19 +12,13 @@ const SCHEDULES: u64 = 10_000;
 /// So many are played without optimized code.
 const SAMPLE: u64 = 200;
 
-/// These break a promise still; docs/faults.md ("Known to break") says how. One that does not any more has to leave the list.
-const KNOWN: [u64; 2] = [8522, 8960];
-
 #[test]
 fn ten_thousand_schedules_break_no_promise() {
     let default = if optimized() { SCHEDULES } else { SAMPLE };
     let count = std::env::var("CHAOS_SCHEDULES")
         .map_or(default, |n| n.parse().expect("CHAOS_SCHEDULES is a number"));
-    let mut totals = sweep(0..count, 2, usize::MAX);
+    let totals = sweep(0..count, 2, usize::MAX);
     println!("{totals}");
-    for known in KNOWN.into_iter().filter(|seed| *seed < count) {
-        assert!(totals.broken.remove(&known).is_some(), "{known} is fixed");
-    }
     assert!(totals.broken.is_empty(), "{totals}");
     // Schedules in which nothing is repaired or started again try few promises.
     let (relaunch, repair) = totals.shares();

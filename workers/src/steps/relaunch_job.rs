@@ -9,6 +9,7 @@ use super::{
     partial_launch::{Launch, asked_for_none, undo},
     relaunch_history, release, spares,
     starting::{Started, all_running},
+    take_back::{drain_quarantined, lost_hold, take_back},
     user_stop,
 };
 use crate::{
@@ -166,7 +167,6 @@ async fn relaunch(
             }
             note_verdicts(ctx, job_id, &input.healthy, "healthy (exit 0)").await?;
             note_verdicts(ctx, job_id, &input.instances, REPAIRED).await?;
-            all_held(ctx, input).await?;
             let job = ctx.jobs.begin_launch(job_id, *attempt, execution).await?;
             (job, BTreeMap::new())
         }
@@ -229,6 +229,70 @@ async fn all_held(ctx: &Context, input: &RelaunchJobInput) -> Result<(), WorkerE
         }
     }
     Ok(())
+}
+
+/// Makes every place the job's before anything starts on it, and ends our own holds: once the attempt is current, its next
+/// failure must find none. Nothing starts on a node that another recovery holds, or that is quarantined.
+async fn take_places(
+    ctx: &Context,
+    job: &JobRecord,
+    plan: &[Start],
+    input: &RelaunchJobInput,
+) -> Result<(), WorkerError> {
+    all_held(ctx, input).await?;
+    let refusals = pace::DYNAMODB
+        .each(plan, |start| {
+            take(ctx, &job.job_id, start, &input.execution)
+        })
+        .await;
+    let (mut not_placed, mut refused) = (Vec::new(), Vec::new());
+    for (start, refusal) in plan.iter().zip(refusals) {
+        if let Some(why) = refusal? {
+            not_placed.push(format!(
+                "rank {} on {}: {why}",
+                start.old.rank, start.instance
+            ));
+            refused.push(start.instance.clone());
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(WorkerError::NotPlaced(Unplaced {
+        why: in_short(&not_placed),
+        instances: refused,
+    }))
+}
+
+/// Answers why not. A hold that an execution has left which has lost this job is void, unless it reboots the node just now.
+async fn take(
+    ctx: &Context,
+    job: &JobId,
+    start: &Start,
+    by: &ExecutionArn,
+) -> Result<Option<String>, WorkerError> {
+    let instance = &start.instance;
+    let arn = start.old.container_instance_arn.as_ref();
+    let assign = || {
+        let status = InstanceStatus::InProgress;
+        ctx.instances.assign(instance, arn, job, Some(by), status)
+    };
+    if assign().await? {
+        return Ok(None);
+    }
+    if let Some(left) = lost_hold(ctx, instance, job, by).await?
+        && left.status != InstanceStatus::Rebooting
+    {
+        take_back(ctx, &left).await?;
+        if assign().await? {
+            return Ok(None);
+        }
+    }
+    let quarantined = drain_quarantined(ctx, instance).await?;
+    Ok(Some(match quarantined {
+        true => "it is quarantined".to_owned(),
+        false => "another recovery holds it".to_owned(),
+    }))
 }
 
 /// Notes the places that did not take their rank: another one is looked for. A launch on spares that fails is not tried
@@ -460,6 +524,11 @@ async fn launch(
 ) -> Result<Ended, (WorkerError, Launched)> {
     let next = job.attempt + 1;
     let started_by = started_by(&job.job_id, next);
+    if let Err(error) = take_places(ctx, job, plan, input).await {
+        let tasks = running.values().map(|rank| rank.task_arn.clone()).collect();
+        let answered = true;
+        return Err((error, Launched { tasks, answered }));
+    }
     let to_start: Vec<&Start> = plan
         .iter()
         .filter(|start| !running.contains_key(&start.old.rank))
@@ -576,23 +645,6 @@ async fn commit(
             ctx.jobs.put_rank_of_task(&record).await?;
         }
     }
-    // Before the commit: once the attempt is current, its next failure must find no hold of ours.
-    pace::DYNAMODB
-        .each(ranks.values(), |rank| async {
-            match &rank.instance_id {
-                Some(instance) => {
-                    let arn = rank.container_instance_arn.as_ref();
-                    let status = InstanceStatus::InProgress;
-                    ctx.instances
-                        .assign(instance, arn, &job.job_id, Some(by), status)
-                        .await
-                }
-                None => Ok(false),
-            }
-        })
-        .await
-        .into_iter()
-        .collect::<Result<Vec<bool>, WorkerError>>()?;
     spares::leave_places(ctx, &job.job_id, &input.places, by).await?;
     spares::let_go_all_but(ctx, job, &input.places).await?;
     let done: Vec<u32> = done.keys().copied().collect();

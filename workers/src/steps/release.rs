@@ -1,6 +1,6 @@
 //! Freeing the instances of a job that has ended.
 
-use super::take_back::{break_off, lost_hold};
+use super::take_back::{break_off, drain_quarantined, lost_hold};
 use crate::{
     Context, WorkerError,
     aws::{jobs::RankKey, pace},
@@ -64,7 +64,11 @@ pub(super) async fn all(
             {
                 return Ok(false);
             }
-            free(ctx, instance, job, by).await
+            let freed = free(ctx, instance, job, by).await?;
+            if !freed {
+                drain_quarantined(ctx, instance).await?;
+            }
+            Ok(freed)
         })
         .await;
     ctx.jobs.let_expire(&ranks).await?;

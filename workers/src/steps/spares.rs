@@ -2,7 +2,7 @@
 
 use super::{
     release,
-    take_back::{break_off, lost_hold, take_back},
+    take_back::{break_off, drain_quarantined, lost_hold, take_back},
 };
 use crate::{
     Context, WorkerError,
@@ -70,7 +70,11 @@ pub(super) async fn leave_places(
             ctx.instances
                 .note_verdict(&place.instead, job, why, None)
                 .await?;
-            release::free(ctx, &place.instead, job, by).await
+            let freed = release::free(ctx, &place.instead, job, by).await?;
+            if !freed {
+                drain_quarantined(ctx, &place.instead).await?;
+            }
+            Ok(freed)
         })
         .await
         .into_iter()

@@ -8,7 +8,7 @@ use crate::{
     aws::{history::Event, instances::Quarantine},
     ids::{ExecutionArn, InstanceId, JobId},
     records::{
-        InstanceRecord,
+        InstanceRecord, InstanceStatus,
         event::{About, What},
     },
 };
@@ -41,6 +41,22 @@ pub(super) async fn take_back(ctx: &Context, left: &InstanceRecord) -> Result<()
     ctx.instances
         .let_go(&left.instance_id, holder, &left.faults)
         .await
+}
+
+/// Drains an instance that is marked as quarantined: whoever marked it may have died before the drain. Answers false, and does
+/// nothing, for any other.
+pub(super) async fn drain_quarantined(
+    ctx: &Context,
+    instance: &InstanceId,
+) -> Result<bool, WorkerError> {
+    let record = ctx.instances.get(instance).await?;
+    let Some(left) = record.filter(|left| left.status == InstanceStatus::Quarantined) else {
+        return Ok(false);
+    };
+    if let Some(arn) = &left.container_instance_arn {
+        ctx.fleet.keep_drained(arn).await?;
+    }
+    Ok(true)
 }
 
 /// Ends such a hold on an instance that is not checked again: it is quarantined where nothing proves that it is healthy, else

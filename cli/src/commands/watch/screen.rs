@@ -323,7 +323,7 @@ mod tests {
             lines[0],
             "RECOVERED llama-7b in 13 min: rebooted i-0f3a9c5d7e0000003 (rank 3)"
         );
-        assert_eq!(lines[1], "SUCCEEDED after 12 min 54 s; times are UTC");
+        assert_eq!(lines[1], "SUCCEEDED after 12 min 55 s; times are UTC");
         // Each look at the node is a visit of its own.
         let wait = row(&lines, "WaitForInstanceActive");
         assert!(
