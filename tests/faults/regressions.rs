@@ -146,10 +146,10 @@ fn promise_3_what_is_marked_quarantined_is_drained_by_whoever_finds_it() {
 }
 
 /// An execution that had lost the job, redriven amid its repair, held its node to the end of it; the job was relaunched there,
-/// and the hold stayed.
+/// and the hold stayed, or the repair ended with the node faulty still (7007916).
 #[test]
-fn promise_3_a_relaunch_ends_the_holds_of_a_recovery_that_has_lost_the_job() {
-    [5_000_228, 5_002_521, 3_404_351_976_540]
+fn promise_3_no_job_is_relaunched_on_a_node_whose_repair_another_execution_has_not_ended() {
+    [5_000_228, 5_002_521, 3_404_351_976_540, 7_007_916]
         .into_iter()
         .for_each(keeps_its_promises);
 }

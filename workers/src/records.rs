@@ -531,6 +531,11 @@ impl InstanceRecord {
         said.is_some_and(|said| said.starts_with(&faulty))
     }
 
+    /// True when a check has said something of the instance, and nothing since that it is healthy.
+    pub fn is_accused(&self) -> bool {
+        self.last_verdict.is_some() && !self.last_check_passed()
+    }
+
     /// True when the last word on the instance is a health check that it passed: a quarantine is a later word.
     pub fn last_check_passed(&self) -> bool {
         let healthy = Verdict::Healthy.to_string();

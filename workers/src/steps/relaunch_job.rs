@@ -264,7 +264,8 @@ async fn take_places(
     }))
 }
 
-/// Answers why not. A hold that an execution has left which has lost this job is void, unless it reboots the node just now.
+/// Answers why not. A hold that an execution has left which has lost this job is void, but for one on a node that a check
+/// accuses: its repair goes on, or was broken off, and nothing shows that the node is healthy.
 async fn take(
     ctx: &Context,
     job: &JobId,
@@ -281,7 +282,7 @@ async fn take(
         return Ok(None);
     }
     if let Some(left) = lost_hold(ctx, instance, job, by).await?
-        && left.status != InstanceStatus::Rebooting
+        && !left.is_accused()
     {
         take_back(ctx, &left).await?;
         if assign().await? {

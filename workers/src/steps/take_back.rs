@@ -67,8 +67,7 @@ pub(super) async fn break_off(
     by: &ExecutionArn,
 ) -> Result<bool, WorkerError> {
     const REASON: &str = "unchecked: its repair was broken off";
-    let proven = left.last_check_passed() || left.last_verdict.is_none();
-    if !proven
+    if left.is_accused()
         && left.keep_out.is_none()
         && let (Some(holder), Some(arn)) = (&left.holder, &left.container_instance_arn)
     {
