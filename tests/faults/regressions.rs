@@ -206,3 +206,10 @@ fn promise_8_a_mark_that_was_moved_half_way_is_one_mark_in_the_end() {
 fn promise_3_a_node_that_a_lost_execution_named_under_a_task_that_never_stops_is_quarantined() {
     keeps_its_promises(1_680_304_727_771);
 }
+
+/// Seed 7008732: two jobs share an instance. One's recovery repaired it, and the job ran on it; the other's quarantined it by a
+/// word of the boot before, and the message of the first was taken for untrue.
+#[test]
+fn promise_4_a_node_on_which_the_job_works_is_in_service() {
+    keeps_its_promises(7_008_732);
+}

@@ -34,8 +34,12 @@ impl Inner {
                 wrong.push(format!("{node} was rebooted: it was not"));
             }
             let item = self.node_item(node);
+            // Another job's recovery may quarantine it while the job works on it.
+            let mut lives = self.tasks.values();
+            let works = lives.any(|life| life.instance == node && !life.stopped);
             // An operator may have taken it out again, and knows.
-            let out = text(&item, "status") == "QUARANTINED" && item["by_hand"].is_null();
+            let by_hand = !item["by_hand"].is_null();
+            let out = text(&item, "status") == "QUARANTINED" && !works && !by_hand;
             if what.ends_with("; back in service") {
                 back += 1;
                 if out {
