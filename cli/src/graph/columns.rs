@@ -14,6 +14,17 @@ pub(super) struct Apart {
     pub by: i64,
 }
 
+impl Apart {
+    /// The same for the columns that they are in.
+    pub fn of(self, column_of: &[usize]) -> Self {
+        Self {
+            left: column_of[self.left],
+            right: column_of[self.right],
+            by: self.by,
+        }
+    }
+}
+
 /// Two that should stand in one line, and how much that is worth.
 #[derive(Clone, Copy)]
 pub(super) struct Together {
@@ -26,10 +37,7 @@ pub(super) struct Together {
 ///
 /// Where several are equally good, the answer is the middle between the leftmost and the rightmost of them.
 pub(super) fn positions(count: usize, apart: &[Apart], together: &[Together]) -> Vec<f64> {
-    let mut arcs: Vec<Arc> = vec![];
-    for Apart { left, right, by } in apart {
-        Arc::pair(&mut arcs, *left, *right, *by, i64::MAX / 4, 0);
-    }
+    let mut arcs = arcs(apart);
     for Together { one, other, weight } in together {
         Arc::pair(&mut arcs, *one, *other, 0, *weight, *weight);
     }
@@ -51,6 +59,19 @@ pub(super) fn positions(count: usize, apart: &[Apart], together: &[Together]) ->
         .zip(from_right)
         .map(|(left, right)| (left + widest - right) as f64 / 2.0)
         .collect()
+}
+
+/// How far left each thing can stand, from the first one at 0; none if the pairs contradict each other.
+pub(super) fn leftmost(count: usize, apart: &[Apart]) -> Option<Vec<i64>> {
+    longest_paths(count, &arcs(apart)).ok()
+}
+
+fn arcs(apart: &[Apart]) -> Vec<Arc> {
+    let mut arcs = vec![];
+    for Apart { left, right, by } in apart {
+        Arc::pair(&mut arcs, *left, *right, *by, i64::MAX / 4, 0);
+    }
+    arcs
 }
 
 /// What more can flow from one to another, and what a unit of it gains. An arc and its opposite stand side by side.

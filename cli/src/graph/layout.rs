@@ -76,6 +76,8 @@ pub(super) struct Run {
     pub x: f64,
     pub enter: f64,
     pub leave: f64,
+    /// Where the curve at its lower end is level.
+    pub turn: f64,
     /// Whether the edge leads up here.
     pub up: bool,
 }

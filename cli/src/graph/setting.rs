@@ -1,14 +1,20 @@
 //! Columns, rows, ports and edges in pixels: an arrangement becomes a picture.
 
-use super::columns::{Apart, Together, positions};
+use super::columns::{Apart, Together, leftmost, positions};
+use super::lanes::{Lane, lanes};
 use super::layout::{Edge, EdgeOf, Label, Picture, Placed, Rough, RoughEdge, Run, Vertex, What};
 use super::rows::Arrangement;
+use super::straight::merged;
 
 const PORT_MARGIN: f64 = 14.0;
 const LEAST_GAP: f64 = 8.0;
 const MOST_GAP: f64 = 30.0;
 const BETWEEN_PORTS: f64 = 16.0;
+const BETWEEN_LANES: f64 = 8.0;
 const ARROW_ROOM: f64 = 9.0;
+/// How much wider than its widest row a level may become, so that more of its lines are straight.
+const LEEWAY: i64 = 80;
+
 /// An arrangement on its way to a picture.
 pub(super) struct Setting<'a> {
     rough: Rough<'a>,
@@ -44,19 +50,56 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// Keeps the order in each row, and makes the edges as short and as straight as that allows.
-    fn set_columns(&mut self) {
+    /// The order in each row and the distances in it, and how wide all may be. Of two things more than there are the
+    /// first stands for the left side of the picture and the second for the right.
+    fn distances(&self) -> Vec<Apart> {
+        let (left_side, right_side) = (self.at.count, self.at.count + 1);
         let mut apart = vec![];
+        let mut add = |left, right, by: f64| {
+            let by = by.ceil() as i64;
+            apart.push(Apart { left, right, by });
+        };
         for pair in self.at.order.iter().flat_map(|row| row.windows(2)) {
             let ((left_width, left), (right_width, right)) =
                 (self.size_of(pair[0]), self.size_of(pair[1]));
             let by = (left_width + right_width) / 2.0 + Thing::gap(left, right);
+            add(pair[0], pair[1], by);
+        }
+        for thing in 0..self.at.count {
+            let half = self.size_of(thing).0 / 2.0;
+            add(left_side, thing, half);
+            add(thing, right_side, half);
+        }
+        let least = leftmost(self.at.count + 2, &apart).map(|places| places[right_side]);
+        if let Some(least) = least {
             apart.push(Apart {
-                left: pair[0],
-                right: pair[1],
-                by: by.ceil() as i64,
+                left: right_side,
+                right: left_side,
+                by: -(least + LEEWAY),
             });
         }
+        apart
+    }
+
+    /// What stands for each edge between its two states; the edges that lead on come first, to be straight before those
+    /// that lead back.
+    fn lines(&self) -> Vec<Vec<usize>> {
+        let is_box = |thing: usize| self.size_of(thing).1 == Thing::Box;
+        let ways = self.rough.edges.iter().zip(&self.at.ways);
+        let (back, on): (Vec<_>, Vec<_>) = ways.partition(|(edge, _)| edge.turned);
+        let things = |way: &[(usize, usize)]| {
+            let things = way.iter().map(|(_, thing)| *thing);
+            things.filter(|thing| !is_box(*thing)).collect()
+        };
+        on.into_iter()
+            .chain(back)
+            .map(|(_, way)| things(way))
+            .collect()
+    }
+
+    /// Keeps the order in each row, and makes the edges as short and as straight as that allows.
+    fn set_columns(&mut self) {
+        let is_box = |thing: usize| self.size_of(thing).1 == Thing::Box;
         let meeting = |thing: usize, at: fn(&[(usize, usize)]) -> usize| {
             self.at.ways.iter().filter(|way| at(way) == thing).count()
         };
@@ -70,12 +113,8 @@ impl<'a> Setting<'a> {
                     meeting(other, |way| way[way.len() - 1].1),
                 ];
                 let weight = match fixed.into_iter().filter(|edges| *edges > 1).count() {
-                    _ if [one, other]
-                        .iter()
-                        .all(|thing| self.size_of(*thing).1 != Thing::Box) =>
-                    {
-                        8
-                    }
+                    // A line that is not straight here bends once, be it near or far.
+                    _ if !is_box(one) && !is_box(other) => 2,
                     0 => 6,
                     1 => 3,
                     _ => 2,
@@ -89,24 +128,16 @@ impl<'a> Setting<'a> {
                 together.push(Together { one, other, weight });
             }
         }
-        let straight = self.at.ways.iter().map(|way| {
-            way.iter()
-                .map(|(_, thing)| *thing)
-                .filter(|thing| self.size_of(*thing).1 != Thing::Box)
-                .collect()
-        });
-        let column_of = merged(self.at.count, &apart, straight);
-        for pair in &mut apart {
-            (pair.left, pair.right) = (column_of[pair.left], column_of[pair.right]);
-        }
+        let apart = self.distances();
+        let count = self.at.count + 2;
+        let column_of = merged(count, &apart, &self.lines());
+        let apart: Vec<_> = apart.iter().map(|pair| pair.of(&column_of)).collect();
         for pair in &mut together {
             (pair.one, pair.other) = (column_of[pair.one], column_of[pair.other]);
         }
-        let columns = positions(self.at.count, &apart, &together);
-        self.xs = column_of
-            .into_iter()
-            .map(|column| columns[column])
-            .collect();
+        let columns = positions(count, &apart, &together);
+        let things = &column_of[..self.at.count];
+        self.xs = things.iter().map(|column| columns[*column]).collect();
     }
 
     /// Gives each edge its own place at the upper and at the lower side of a vertex, in the order in which the edges
@@ -151,8 +182,26 @@ impl<'a> Setting<'a> {
         track
     }
 
-    /// The gap below each row: as high as the widest sideways move in it needs, and an arrow where one ends.
-    fn gaps(&self) -> Vec<f64> {
+    /// For each edge the lane that it takes in each gap.
+    fn lanes(&self) -> Vec<Vec<Lane>> {
+        let mut moves: Vec<Vec<(f64, f64)>> = vec![vec![]; self.at.heights.len()];
+        for edge in 0..self.rough.edges.len() {
+            for pair in self.track(edge).windows(2) {
+                moves[pair[0].0].push((pair[0].1, pair[1].1));
+            }
+        }
+        let mut lanes: Vec<_> = moves.iter().map(|row| lanes(row).into_iter()).collect();
+        let mut in_row = |row: usize| lanes[row].next().expect("a lane for each move");
+        let mut gaps = |way: &[(usize, usize)]| {
+            let above = &way[..way.len() - 1];
+            above.iter().map(|(row, _)| in_row(*row)).collect()
+        };
+        self.at.ways.iter().map(|way| gaps(way)).collect()
+    }
+
+    /// The gap below each row: as high as the widest sideways move and the lanes in it need, and an arrow where one
+    /// ends.
+    fn gaps(&self, lanes: &[Vec<Lane>]) -> Vec<f64> {
         let mut gaps = vec![LEAST_GAP; self.at.heights.len()];
         for (index, edge) in self.rough.edges.iter().enumerate() {
             let track = self.track(index);
@@ -169,6 +218,7 @@ impl<'a> Setting<'a> {
                     (12.0 + sideways * 0.06).min(MOST_GAP)
                 };
                 let gap = &mut gaps[pair[0].0];
+                let curve = curve.max(lanes[index][place].of as f64 * BETWEEN_LANES);
                 *gap = gap.max(curve + if arrow { ARROW_ROOM } else { 0.0 });
             }
         }
@@ -198,18 +248,21 @@ impl<'a> Setting<'a> {
     }
 
     /// The way of an edge, from the state that it leaves.
-    fn runs(&self, edge: usize, tops: &[f64], ys: &[f64], left: f64) -> Vec<Run> {
+    fn runs(&self, edge: usize, lanes: &[Lane], tops: &[f64], ys: &[f64], left: f64) -> Vec<Run> {
         let RoughEdge { down, turned, .. } = &self.rough.edges[edge];
         let (first, last) = (down[0], down[down.len() - 1]);
         let mut runs = vec![];
-        for (row, x) in self.track(edge) {
+        for (place, (row, x)) in self.track(edge).into_iter().enumerate() {
+            let foot = tops[row] + self.at.heights[row];
+            let level = |lane: &Lane| foot + (tops[row + 1] - foot) * lane.part();
             // An end that was drawn up ends the way above the foot of its row.
             let enter = tops[row].min(ys[last]);
-            let leave = (tops[row] + self.at.heights[row]).min(ys[last]);
+            let leave = foot.min(ys[last]);
             runs.push(Run {
                 x: x - left,
                 enter,
                 leave,
+                turn: lanes.get(place).map_or(leave, level),
                 up: false,
             });
         }
@@ -231,7 +284,8 @@ impl<'a> Setting<'a> {
     pub fn picture(mut self) -> Picture<'a> {
         self.set_columns();
         self.set_ports();
-        let gaps = self.gaps();
+        let lanes = self.lanes();
+        let gaps = self.gaps(&lanes);
         let mut tops = vec![0.0];
         for (row, height) in self.at.heights.iter().enumerate() {
             tops.push(tops[row] + height + gaps[row]);
@@ -246,7 +300,7 @@ impl<'a> Setting<'a> {
         }
 
         let runs: Vec<_> = (0..self.at.ways.len())
-            .map(|edge| self.runs(edge, &tops, &ys, left))
+            .map(|edge| self.runs(edge, &lanes[edge], &tops, &ys, left))
             .collect();
         let Self {
             rough: Rough { vertices, edges },
@@ -331,45 +385,6 @@ impl Thing {
             _ => 16.0,
         }
     }
-}
-
-/// Makes one column of each long line, so that it is straight from end to end, unless two lines that cross would then
-/// have to stand left of each other. Says for each thing which one stands for its column.
-fn merged(count: usize, apart: &[Apart], lines: impl Iterator<Item = Vec<usize>>) -> Vec<usize> {
-    let mut column_of: Vec<_> = (0..count).collect();
-    for line in lines.filter(|line| line.len() > 1) {
-        let mut attempt = column_of.clone();
-        for thing in &line {
-            attempt[*thing] = attempt[line[0]];
-        }
-        if is_possible(&attempt, apart) {
-            column_of = attempt;
-        }
-    }
-    column_of
-}
-
-/// Whether no column would have to stand left of itself.
-fn is_possible(column_of: &[usize], apart: &[Apart]) -> bool {
-    let mut left_of = vec![0_usize; column_of.len()];
-    for pair in apart {
-        left_of[column_of[pair.right]] += 1;
-    }
-    let mut free: Vec<_> = (0..column_of.len())
-        .filter(|column| left_of[*column] == 0)
-        .collect();
-    let mut done = 0;
-    while let Some(column) = free.pop() {
-        done += 1;
-        for pair in apart.iter().filter(|pair| column_of[pair.left] == column) {
-            let right = column_of[pair.right];
-            left_of[right] -= 1;
-            if left_of[right] == 0 {
-                free.push(right);
-            }
-        }
-    }
-    done == column_of.len()
 }
 
 /// Each edge is where it comes from or goes to, as far as `room` reaches around the centre, and they keep their order.

@@ -498,13 +498,14 @@ fn path(runs: &[Run]) -> String {
                 let _ = write!(d, "V{}", n(enter));
             }
             Some(before) => {
-                let middle = (before.leave + enter) / 2.0;
+                let turn = if run.up { run.turn } else { before.turn };
+                let (high, low) = (before.leave.min(enter), before.leave.max(enter));
                 let _ = write!(
                     d,
                     "C{} {m} {x} {m} {x} {}",
                     n(before.x),
                     n(enter),
-                    m = n(middle),
+                    m = n(turn.clamp(high, low)),
                     x = n(run.x)
                 );
             }
