@@ -15,10 +15,11 @@ mod substitute;
 mod syntax;
 pub(super) mod template;
 
-pub(super) use analysis::{HostFunction, Reads};
+pub(super) use analysis::{HostFunction, Reads, is_function};
 pub(super) use error::join;
 pub use error::{DefinitionError, DefinitionErrors};
 pub(super) use locate::Places;
+pub(super) use syntax::tokens;
 
 use fields::{Fields, MAX_SECONDS, Notes};
 use model::Machine;

@@ -112,7 +112,7 @@ impl<'a> Query<'a> {
         .map_err(|error| {
             said(format!(
                 "threw an error during evaluation. {}",
-                words::in_jsonata_js(error.message())
+                words::in_jsonata_js(error.message(), source)
             ))
         })
         .and_then(|result| match result {

@@ -16,12 +16,16 @@ use tokens::{Token, scan};
 /// # Errors
 /// What is wrong, and where: the code, the position and the words of jsonata-js.
 pub(super) fn parse(source: &str) -> Result<AstNode, String> {
+    let chars: Vec<char> = source.chars().collect();
+    let scanned = scan(&chars);
     let error = match parser::parse(source) {
-        Ok(ast) => return Ok(ast),
+        Ok(ast) => {
+            let new = scanned.ok().and_then(|tokens| Fault::too_new(&tokens));
+            return new.map_or(Ok(ast), |fault| Err(fault.told()));
+        }
         Err(error) => error,
     };
-    let chars: Vec<char> = source.chars().collect();
-    let fault = match scan(&chars) {
+    let fault = match scanned {
         // Strings, names, comments and regular expressions without an end.
         Err(open) => Fault {
             code: open.code.to_owned(),
@@ -31,17 +35,14 @@ pub(super) fn parse(source: &str) -> Result<AstNode, String> {
         },
         Ok(tokens) => Fault::find(&chars, &tokens, error),
     };
-    let Fault {
-        code,
-        position,
-        words,
-        hint,
-    } = fault;
-    let mut message = format!("{code} at position {position}: {words}");
-    if let Some(hint) = hint {
-        message = format!("{message}; {hint}");
-    }
-    Err(message)
+    Err(fault.told())
+}
+
+/// What the expression is written with, for the words of errors: names, symbols, literals.
+pub(crate) fn tokens(source: &str) -> Vec<String> {
+    let chars: Vec<char> = source.chars().collect();
+    let tokens = scan(&chars).unwrap_or_default().into_iter();
+    tokens.map(|token| token.text).collect()
 }
 
 struct Fault {
@@ -53,6 +54,40 @@ struct Fault {
 }
 
 impl Fault {
+    fn told(self) -> String {
+        let Self {
+            code,
+            position,
+            words,
+            hint,
+        } = self;
+        let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+        format!("{code} at position {position}: {words}{hint}")
+    }
+
+    /// `??` and `?:`, which the parser knows and AWS does not: no `?` of 2.0.6 stands before another one or a colon.
+    fn too_new(tokens: &[Token]) -> Option<Self> {
+        let pairs = tokens.windows(2);
+        let mut new = pairs.filter(|pair| {
+            pair[0].text == "?"
+                && ["?", ":"].contains(&&*pair[1].text)
+                && pair[0].end == pair[1].start
+        });
+        let second = &new.next()?[1];
+        Some(Self {
+            code: "S0211".to_owned(),
+            position: second.end,
+            words: format!(
+                "The symbol {} cannot be used as a unary operator",
+                second.shown()
+            ),
+            hint: Some(match second.text.as_str() {
+                ":" => "?: came with JSONata 2.1, AWS has 2.0.6: write a ? a : b",
+                _ => "?? came with JSONata 2.1, AWS has 2.0.6: write $exists(a) ? a : b",
+            }),
+        })
+    }
+
     /// The parser names no position. The shortest beginning of the expression that cannot be gone on with ends with the
     /// token that is wrong.
     fn find(chars: &[char], tokens: &[Token], whole: ParserError) -> Self {
@@ -202,7 +237,7 @@ fn hint(token: &Token, before: Option<&Token>) -> Option<&'static str> {
         "&" if twice => Some("write `and`; & joins strings"),
         "|" => Some("write `or`"),
         "!" => Some("write $not(…), or != to compare"),
-        "?" if twice => Some("?? came with JSONata 2.1; AWS has 2.0.6"),
+        ">" if before.is_some_and(|b| b.text == "<") => Some("JSONata compares with !="),
         _ => None,
     }
 }

@@ -198,13 +198,10 @@ impl Analysis {
     }
 
     fn binary(&mut self, op: BinaryOp, lhs: &AstNode, rhs: &AstNode) {
-        match op {
-            BinaryOp::Coalesce => self.too_new("??", "$exists(a) ? a : b"),
-            BinaryOp::Default => self.too_new("?:", "a ? a : b"),
-            BinaryOp::ColonEqual if !matches!(lhs, AstNode::Variable(_)) => self.problem(
+        if op == BinaryOp::ColonEqual && !matches!(lhs, AstNode::Variable(_)) {
+            self.problem(
                 "S0212: The left side of := must be a variable name (start with $)".to_owned(),
-            ),
-            _ => {}
+            );
         }
         if op == BinaryOp::ColonEqual
             && let AstNode::Variable(name) = lhs
@@ -221,14 +218,6 @@ impl Analysis {
         }
         self.node(lhs);
         self.node(rhs);
-    }
-
-    fn too_new(&mut self, operator: &str, instead: &str) {
-        let symbol = &operator[1..];
-        self.problem(format!(
-            "JSONata does not parse: S0211: The symbol \"{symbol}\" cannot be used as a unary operator; {operator} came \
-             with JSONata 2.1, AWS has 2.0.6: write {instead}"
-        ));
     }
 
     /// JavaScript has look-around and back references, which the engine's regular expressions lack.

@@ -16,6 +16,18 @@ fn syntax_errors_are_told_in_the_words_of_jsonata_js() {
             4,
             "The symbol \"&\" cannot be used as a unary operator",
         ),
+        (
+            "$x ?? 1",
+            "S0211",
+            5,
+            "The symbol \"?\" cannot be used as a unary operator",
+        ),
+        (
+            "$x ?: 1",
+            "S0211",
+            5,
+            "The symbol \":\" cannot be used as a unary operator",
+        ),
         ("1 || 2", "S0201", 3, "Syntax error: \"|\""),
         ("!true", "S0204", 1, "Unknown operator: \"!\""),
         (
@@ -121,6 +133,9 @@ fn the_usual_slips_get_a_hint() {
         ("$a && $b", "write `and`"),
         ("$a || $b", "write `or`"),
         ("!$a", "$not("),
+        ("$a === $b", "compares with a single ="),
+        ("$a <> $b", "compares with !="),
+        ("$a ?? $b", "write $exists(a) ? a : b"),
     ] {
         let said = parse(source).unwrap_err();
         assert!(said.contains(hint), "{source}: {said}");
