@@ -9,7 +9,7 @@ use crate::{
 };
 use hyper::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
-use simulator::{clock, scenario::Scenario, seeded::Seeded, ssm::PROBE};
+use simulator::{clock, dice::Dice, scenario::Scenario, ssm::PROBE};
 use std::{
     panic,
     sync::{
@@ -137,7 +137,7 @@ const TEXTS: [&str; 40] = [
     "99999999999999999999999999999999",
 ];
 
-struct Fuzz(Seeded);
+struct Fuzz(Dice);
 
 impl Fuzz {
     fn below(&self, most: usize) -> usize {
@@ -377,7 +377,7 @@ fn whatever_is_asked_is_answered_as_aws_answers_and_nothing_panics() {
     }));
     let answered = clock::in_virtual_time(async {
         let account = account().await;
-        let fuzz = Fuzz(Seeded::new(7, "fuzz"));
+        let fuzz = Fuzz(Dice::new(7, "fuzz"));
         let (mut answered, mut well) = (0_u64, 0_u64);
         while Instant::now() < end {
             let asked = asked(&fuzz);

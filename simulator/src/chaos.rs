@@ -4,7 +4,6 @@
 //! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `crate::promises`.
 
 mod contest;
-mod dice;
 mod errors;
 mod field;
 mod large;
@@ -18,8 +17,8 @@ mod storm;
 mod trace;
 mod words;
 
+use crate::dice;
 pub use crate::plan::{Again, Deed, Job, Later, Node, Plan, Storm, Strike};
-pub(crate) use dice::Dice;
 pub use errors::FaultKind;
 pub use play::{ChaosOptions, calls_of, play_chaos, play_plan};
 pub use report::{ChaosReport, Counts};

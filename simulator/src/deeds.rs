@@ -1,8 +1,8 @@
 //! What operators do, and what befalls nodes and ranks from outside.
 
 use crate::{
-    chaos::Dice,
     cloud::Cloud,
+    dice::Dice,
     ecs::{GpuHealth, Run},
     launcher::{self, GPUS},
     operator,

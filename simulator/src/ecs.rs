@@ -33,8 +33,8 @@ pub use view::{InstanceView, NewInstance};
 
 use crate::{
     clock::Clock,
+    dice::Dice,
     eventbridge::Bus,
-    seeded::Seeded,
     wire::{ApiError, Handler},
 };
 use model::{Instance, Power, Process};
@@ -80,7 +80,7 @@ impl Fleet {
         let state = State {
             settings,
             clock,
-            seeded: Seeded::new(seed, "ecs"),
+            dice: Dice::new(seed, "ecs"),
             behaviour_of: Arc::new(|_| Behaviour::default()),
             instances: BTreeMap::new(),
             instance_ids: BTreeMap::new(),
@@ -162,9 +162,9 @@ impl Fleet {
     pub fn add_instance(&self, new: NewInstance) -> String {
         self.with(|state| {
             let id = new.id;
-            let arn = state.instance_arn(&state.seeded.hex(32));
+            let arn = state.instance_arn(&state.dice.hex(32));
             let gpus: Vec<(String, Option<String>)> = (0..new.gpus)
-                .map(|_| (format!("GPU-{}", state.seeded.uuid()), None))
+                .map(|_| (format!("GPU-{}", state.dice.uuid()), None))
                 .collect();
             let host = Host {
                 gpus: gpus.iter().map(|(id, _)| id.clone()).collect(),
@@ -192,7 +192,7 @@ impl Fleet {
                 reboot_outcome: RebootOutcome::default(),
                 host,
                 power: Power::Up,
-                boot_id: state.seeded.uuid(),
+                boot_id: state.dice.uuid(),
                 booted_at: state.clock.now() - Duration::from_secs(24 * 3600),
                 reboots: 0,
                 ssm: SsmAgent::default(),

@@ -7,8 +7,8 @@ pub use pattern::{Pattern, PatternError};
 use crate::{
     ACCOUNT, REGION,
     clock::{Clock, rfc3339_seconds},
+    dice::Dice,
     object::object,
-    seeded::Seeded,
     tap::{self, Seen},
 };
 use futures::future::BoxFuture;
@@ -77,7 +77,7 @@ pub struct Bus(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
-    seeded: Seeded,
+    dice: Dice,
     state: Mutex<State>,
 }
 
@@ -103,7 +103,7 @@ impl Bus {
     pub fn new(clock: Clock, seed: u64) -> Self {
         Self(Arc::new(Inner {
             clock,
-            seeded: Seeded::new(seed, "eventbridge"),
+            dice: Dice::new(seed, "eventbridge"),
             state: Mutex::default(),
         }))
     }
@@ -160,7 +160,7 @@ impl Bus {
     pub fn put(&self, source: &str, detail_type: &str, resources: &[&str], detail: Value) {
         let event = object!({
             "version": "0",
-            "id": self.0.seeded.uuid(),
+            "id": self.0.dice.uuid(),
             "detail-type": detail_type,
             "source": source,
             "account": ACCOUNT,
@@ -204,21 +204,21 @@ impl Bus {
         // (the alarm on its metrics does, which are not simulated).
         let may_be_lost = event["source"] != "aws.states";
         for rule in rules {
-            if !(may_be_lost && self.0.seeded.chance(delivery.lost)) {
+            if !(may_be_lost && self.0.dice.chance(delivery.lost)) {
                 self.send(rule, event.clone(), &delivery);
             }
         }
     }
 
     fn send(&self, rule: Arc<Rule>, event: Arc<Value>, delivery: &Delivery) {
-        let seeded = &self.0.seeded;
-        let due = |extra| Instant::now() + seeded.within(&delivery.latency) + extra;
-        if seeded.chance(delivery.duplicates) {
-            let at = due(seeded.within(&delivery.late_by));
+        let dice = &self.0.dice;
+        let due = |extra| Instant::now() + dice.within(&delivery.latency) + extra;
+        if dice.chance(delivery.duplicates) {
+            let at = due(dice.within(&delivery.late_by));
             self.send_alone(rule.clone(), event.clone(), at);
         }
-        if seeded.chance(delivery.late) {
-            let at = due(seeded.within(&delivery.late_by));
+        if dice.chance(delivery.late) {
+            let at = due(dice.within(&delivery.late_by));
             self.send_alone(rule, event, at);
         } else if delivery.in_order {
             self.send_in_order(rule, event, due(Duration::ZERO));
@@ -271,7 +271,7 @@ impl Bus {
         let mut retries = 0;
         while let Err(error) = (rule.target)((*event).clone()).await {
             let half = pause / 2;
-            let wait = self.0.seeded.within(&(half..pause));
+            let wait = self.0.dice.within(&(half..pause));
             if retries >= delivery.retries || start.elapsed() + wait > delivery.retry_for {
                 self.state().dead_letters.push(DeadLetter {
                     rule: rule.name.clone(),

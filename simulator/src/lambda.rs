@@ -3,8 +3,8 @@
 use crate::{
     ACCOUNT, REGION,
     clock::Clock,
+    dice::Dice,
     faults::Fault,
-    seeded::Seeded,
     wire::{IntegrationFailure, Wire},
 };
 use aws_smithy_async::time::SharedTimeSource;
@@ -40,7 +40,7 @@ pub struct Lambda(Arc<Inner>);
 struct Inner {
     clock: Clock,
     wire: Wire,
-    seeded: Seeded,
+    dice: Dice,
     settings: Settings,
     state: Mutex<State>,
 }
@@ -81,7 +81,7 @@ impl Lambda {
         Self(Arc::new(Inner {
             clock,
             wire,
-            seeded: Seeded::new(seed, "lambda"),
+            dice: Dice::new(seed, "lambda"),
             settings,
             state: Mutex::default(),
         }))
@@ -181,7 +181,7 @@ impl Lambda {
         let (sandbox, cold) = self.sandbox(name);
         let killed = self.0.wire.faults().killed(&sandbox.caller);
         let pause = if cold { COLD_START } else { WARM_START };
-        sleep(self.0.seeded.within(&pause)).await;
+        sleep(self.0.dice.within(&pause)).await;
         let at = self.0.clock.now();
         let begin = Instant::now();
         let worker = &WORKERS[name];

@@ -38,4 +38,4 @@ pub mod throttle;
 pub mod wire;
 
 pub use ::stepfunctions;
-pub use ::stepfunctions::seeded;
+pub use ::stepfunctions::dice;

@@ -3,7 +3,7 @@
 use crate::{
     ACCOUNT, REGION,
     clock::Clock,
-    seeded::Seeded,
+    dice::Dice,
     wire::{ApiError, Handler, form_entries},
 };
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub struct Sns(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
-    seeded: Seeded,
+    dice: Dice,
     state: Mutex<State>,
 }
 
@@ -63,7 +63,7 @@ impl Sns {
     pub fn new(clock: Clock, seed: u64) -> Self {
         Self(Arc::new(Inner {
             clock,
-            seeded: Seeded::new(seed, "sns"),
+            dice: Dice::new(seed, "sns"),
             state: Mutex::default(),
         }))
     }
@@ -175,7 +175,7 @@ impl Sns {
             message: message.to_owned(),
             attributes,
         });
-        Ok(json!({ "MessageId": self.0.seeded.uuid() }))
+        Ok(json!({ "MessageId": self.0.dice.uuid() }))
     }
 
     /// For [`Wire::register`](crate::wire::Wire::register).

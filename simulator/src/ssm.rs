@@ -8,11 +8,11 @@ pub use document::{PROBE, REBOOT};
 use crate::{
     ACCOUNT, REGION,
     clock::{Clock, rfc3339},
+    dice::Dice,
     duration,
     ecs::Fleet,
     eventbridge::Bus,
     node::Node,
-    seeded::Seeded,
     wire::{ApiError, Handler},
 };
 use command::{Command, Invocation};
@@ -64,7 +64,7 @@ pub struct Ssm(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
-    seeded: Seeded,
+    dice: Dice,
     bus: Bus,
     fleet: Fleet,
     state: Arc<Mutex<State>>,
@@ -95,7 +95,7 @@ impl Ssm {
         fleet.on_ssm_online(move |node| lock(&nodes).online(node).notify_waiters());
         Self(Arc::new(Inner {
             clock,
-            seeded: Seeded::new(seed, "ssm"),
+            dice: Dice::new(seed, "ssm"),
             bus,
             fleet,
             state,
@@ -143,7 +143,7 @@ impl Ssm {
                 "Value at 'timeoutSeconds' failed to satisfy constraint: between 30 and 2592000",
             )
         })?;
-        let id = self.0.seeded.uuid();
+        let id = self.0.dice.uuid();
         let now = self.0.clock.now();
         // "Total timeout": delivery and execution together (user guide, monitor-commands).
         let total = Duration::from_secs_f64(delivery) + document::EXECUTION;
@@ -154,7 +154,7 @@ impl Ssm {
             requested: now,
             expires: now + total,
             status: "Pending",
-            visible: Instant::now() + self.0.seeded.within(&HIDDEN),
+            visible: Instant::now() + self.0.dice.within(&HIDDEN),
             invocations: nodes
                 .iter()
                 .map(|n| (n.clone(), Invocation::new()))
@@ -296,7 +296,7 @@ impl Ssm {
                 std::future::pending::<()>().await;
             }
             self.online(&node).await;
-            sleep(self.0.seeded.within(&DELIVERY)).await;
+            sleep(self.0.dice.within(&DELIVERY)).await;
         };
         // A command that has expired is DeliveryTimedOut, one in progress too (API Command, `ExpiresAfter`).
         if timeout_at(end, arrives).await.is_err() {
@@ -344,7 +344,7 @@ impl Ssm {
             let Some(before) = self.0.fleet.instance(node) else {
                 return Said::nothing();
             };
-            sleep(self.0.seeded.within(&RUN)).await;
+            sleep(self.0.dice.within(&RUN)).await;
             let after = self.0.fleet.instance(node);
             // The node went down while the script ran: the agent runs it again when it is back.
             let Some(view) = after.filter(|v| v.up && v.boot_id == before.boot_id) else {

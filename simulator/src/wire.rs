@@ -15,8 +15,8 @@ pub(crate) use protocol::form_entries;
 
 use crate::{
     clock::Clock,
+    dice::Dice,
     faults::{Fault, Faults},
-    seeded::Seeded,
     tap::{self, Seen},
     throttle::Throttle,
 };
@@ -93,7 +93,7 @@ pub struct Wire(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
-    seeded: Seeded,
+    dice: Dice,
     throttle: Throttle,
     faults: Faults,
     state: Mutex<State>,
@@ -127,7 +127,7 @@ impl Wire {
     pub fn new(clock: Clock, seed: u64) -> Self {
         Self(Arc::new(Inner {
             clock,
-            seeded: Seeded::new(seed, "wire"),
+            dice: Dice::new(seed, "wire"),
             throttle: Throttle::default(),
             faults: Faults::default(),
             state: Mutex::default(),
@@ -225,7 +225,7 @@ impl Wire {
             Fault::TimeoutBefore => return self.time_out(call).await,
             _ => {}
         }
-        let latency = latency::of(service, action).mul_f64(0.7 + 0.9 * self.0.seeded.fraction());
+        let latency = latency::of(service, action).mul_f64(0.7 + 0.9 * self.0.dice.fraction());
         sleep(latency / 2).await;
         let request = tap::is_on().then(|| body.clone());
         let answer = match &fault {

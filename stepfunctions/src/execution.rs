@@ -1,11 +1,11 @@
 //! One execution: what is known of it, and its history.
 
 use super::{
+    dice::Dice,
     failure::Failure,
     frame::Frame,
     history::{Details, Event, Failed, MAX_EVENTS},
     json::Json,
-    seeded::Seeded,
     seen::Ended,
     service::StateMachine,
 };
@@ -81,7 +81,7 @@ pub(super) struct Execution {
     pub(super) machine: Arc<StateMachine>,
     pub(super) input: Json,
     pub(super) started: SystemTime,
-    pub(super) seeded: Seeded,
+    pub(super) dice: Dice,
     pub(super) status: watch::Sender<ExecutionStatus>,
     record: Mutex<Record>,
 }
@@ -109,7 +109,7 @@ impl Execution {
         machine: Arc<StateMachine>,
         input: Json,
         started: SystemTime,
-        seeded: Seeded,
+        dice: Dice,
     ) -> Self {
         let root = Frame::new(machine.definition.machine.flow.start, input.clone());
         Self {
@@ -119,7 +119,7 @@ impl Execution {
             machine,
             input,
             started,
-            seeded,
+            dice,
             status: watch::Sender::new(ExecutionStatus::Running),
             record: Mutex::new(Record {
                 stopped: None,

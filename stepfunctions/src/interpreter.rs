@@ -242,7 +242,7 @@ impl Run {
             context: &context,
             variables: &visit.variables,
             now: self.service.host.now(),
-            seeded: &self.execution.seeded,
+            dice: &self.execution.dice,
         });
         match evaluate(&query) {
             Ok(value) => Ok(value),

@@ -99,6 +99,7 @@
 mod api;
 mod callbacks;
 mod definition;
+pub mod dice;
 mod error;
 mod events;
 mod execution;
@@ -113,7 +114,6 @@ pub mod nearest;
 mod query;
 mod redrive;
 mod resource;
-pub mod seeded;
 mod seen;
 mod service;
 mod start;

@@ -12,7 +12,7 @@ use super::{
     },
     json::{Json, Variables},
 };
-use crate::seeded::Seeded;
+use crate::dice::Dice;
 use convert::{Unsupported, from_json, to_json};
 use indexmap::IndexMap;
 use jsonata_core::{
@@ -38,7 +38,7 @@ pub(super) struct Scope<'a> {
     pub(super) context: &'a dyn Fn(bool) -> Value,
     pub(super) variables: &'a Variables,
     pub(super) now: SystemTime,
-    pub(super) seeded: &'a Seeded,
+    pub(super) dice: &'a Dice,
 }
 
 /// A failed evaluation: `States.QueryEvaluationError`.
@@ -106,7 +106,7 @@ impl<'a> Query<'a> {
             &mut evaluator,
             &expression.reads.functions,
             self.scope.now,
-            self.scope.seeded,
+            self.scope.dice,
         )
         .and_then(|()| evaluator.evaluate(&expression.ast, &JValue::Undefined))
         .map_err(|error| {

@@ -3,12 +3,12 @@
 use super::{
     ApiError, Host,
     definition::Definition,
+    dice::Dice,
     events,
     execution::{Execution, ExecutionStatus, ExecutionView},
     history::{Details, Failed},
     interpreter::Run,
     json::Json,
-    seeded::Seeded,
     tokens::Tokens,
     versions::Published,
 };
@@ -30,7 +30,7 @@ pub struct StepFunctions(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) host: Host,
     pub(super) tokens: Tokens,
-    pub(super) seeded: Seeded,
+    pub(super) dice: Dice,
     state: Mutex<State>,
 }
 
@@ -135,7 +135,7 @@ impl StepFunctions {
     pub fn new(host: Host) -> Self {
         Self(Arc::new(Inner {
             tokens: Tokens::default(),
-            seeded: Seeded::new(host.seed, "states"),
+            dice: Dice::new(host.seed, "states"),
             host,
             state: Mutex::default(),
         }))

@@ -2,10 +2,10 @@
 
 use super::{
     ApiError, StepFunctions,
+    dice::Dice,
     execution::{Execution, ExecutionStatus},
     history::{Details, Failed},
     json::Json,
-    seeded::Seeded,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl StepFunctions {
         input: Value,
     ) -> Result<String, ApiError> {
         let machine = self.machine(machine_arn)?;
-        let name = name.map_or_else(|| self.0.seeded.uuid(), str::to_owned);
+        let name = name.map_or_else(|| self.0.dice.uuid(), str::to_owned);
         check_name(&name)?;
         let input = Json::new(input);
         if input.too_large() {
@@ -47,9 +47,9 @@ impl StepFunctions {
             };
         }
         let now = self.0.host.now();
-        let seeded = Seeded::new(self.0.host.seed, &arn);
+        let dice = Dice::new(self.0.host.seed, &arn);
         let qualifier = (machine_arn != machine.arn).then(|| machine_arn.to_owned());
-        let execution = Execution::new(arn.clone(), &name, qualifier, machine, input, now, seeded);
+        let execution = Execution::new(arn.clone(), &name, qualifier, machine, input, now, dice);
         let execution = Arc::new(execution);
         self.0
             .state()

@@ -1,6 +1,6 @@
 //! Task tokens (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html>).
 
-use super::{ApiError, failure::Failure, seeded::Seeded};
+use super::{ApiError, dice::Dice, failure::Failure};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -79,8 +79,8 @@ impl Tokens {
     }
 
     /// A new token.
-    pub(super) fn make(seeded: &Seeded) -> String {
-        format!("{PREFIX}{}", seeded.hex(HEX_DIGITS))
+    pub(super) fn make(dice: &Dice) -> String {
+        format!("{PREFIX}{}", dice.hex(HEX_DIGITS))
     }
 
     pub(super) fn open(

@@ -88,13 +88,13 @@ impl State {
     fn plan_boot(&mut self, id: &str) {
         let after = match self.instances.get(id).map(|i| i.reboot_outcome) {
             Some(RebootOutcome::ReturnsAfter(after)) => after,
-            _ => self.seeded.within(&self.settings.boot),
+            _ => self.dice.within(&self.settings.boot),
         };
         self.after(after, Due::Host(id.to_owned(), HostStep::Booted));
     }
 
     fn booted(&mut self, id: &str) {
-        let boot_id = self.seeded.uuid();
+        let boot_id = self.dice.uuid();
         let now = self.clock.now();
         let Some(instance) = self.instances.get_mut(id) else {
             return;
@@ -113,7 +113,7 @@ impl State {
             self.within(&range, Due::Host(id.to_owned(), HostStep::SsmUp));
         }
         if outcome != RebootOutcome::EcsAgentStaysAway {
-            let delay = self.seeded.within(&self.settings.agent_start);
+            let delay = self.dice.within(&self.settings.agent_start);
             self.plan_agent(id, delay);
         }
     }
@@ -186,7 +186,7 @@ impl State {
             .is_some_and(|i| i.agent_connected && i.power == Power::Up);
         if connected {
             self.agent_down(id);
-            let away = self.seeded.within(&flaps.away);
+            let away = self.dice.within(&flaps.away);
             self.plan_agent(id, away);
         }
         self.within(&flaps.every, Due::Host(id.to_owned(), HostStep::Flap));
@@ -217,7 +217,7 @@ impl State {
                 continue;
             };
             let launch = LaunchParameters {
-                started_by: Some(format!("ecs-svc/{}", self.seeded.hex(19))),
+                started_by: Some(format!("ecs-svc/{}", self.dice.hex(19))),
                 group: Some(format!("service:{family}")),
                 ..LaunchParameters::default()
             };

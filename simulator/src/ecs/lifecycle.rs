@@ -25,7 +25,7 @@ impl State {
         let cluster = &self.settings.cluster;
         let arn = format!(
             "arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{}",
-            self.seeded.hex(32)
+            self.dice.hex(32)
         );
         let definition = &revision.definition;
         let containers = self.take_resources(id, revision, &arn);
@@ -41,7 +41,7 @@ impl State {
             instance_arn: instance_arn.unwrap_or_default(),
             launch: launch.clone(),
             group,
-            attachment_id: self.seeded.uuid(),
+            attachment_id: self.dice.uuid(),
             last_status: if definition.awsvpc {
                 "PROVISIONING"
             } else {
@@ -74,7 +74,7 @@ impl State {
     }
 
     fn take_resources(&mut self, id: &str, revision: &Revision, arn: &str) -> Vec<ContainerRun> {
-        let seeded = self.seeded.clone();
+        let dice = self.dice.clone();
         let Some(instance) = self.instances.get_mut(id) else {
             return Vec::new();
         };
@@ -100,8 +100,8 @@ impl State {
                     })
                     .collect();
                 ContainerRun {
-                    arn: format!("{prefix}/{}", seeded.uuid()),
-                    runtime_id: seeded.hex(64),
+                    arn: format!("{prefix}/{}", dice.uuid()),
+                    runtime_id: dice.hex(64),
                     last_status: "PENDING",
                     exit_code: None,
                     reason: None,
@@ -266,7 +266,7 @@ impl State {
 
     /// What the health check does, as the stack's own script or as a bare `dcgmi diag`.
     fn check(&self, health: GpuHealth, starts: u32) -> Behaviour {
-        let after = self.seeded.within(&self.settings.dcgm);
+        let after = self.dice.within(&self.settings.dcgm);
         let own = self.settings.own_check;
         let coded = |own_code: i32, bare: i32| {
             Behaviour::exits(after, if own.is_some() { own_code } else { bare })

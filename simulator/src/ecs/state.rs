@@ -5,7 +5,7 @@ use super::{
     model::{Instance, Process, Revision, Task},
     render,
 };
-use crate::{ACCOUNT, REGION, clock::Clock, seeded::Seeded};
+use crate::{ACCOUNT, REGION, clock::Clock, dice::Dice};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,7 +72,7 @@ pub(super) struct Token {
 pub(super) struct State {
     pub settings: FleetSettings,
     pub clock: Clock,
-    pub seeded: Seeded,
+    pub dice: Dice,
     pub behaviour_of: BehaviourOf,
     pub instances: BTreeMap<String, Instance>,
     /// Container instance ARN to instance id.
@@ -108,7 +108,7 @@ impl State {
 
     /// The same, after a time of the range.
     pub fn within(&mut self, range: &Range<Duration>, due: Due) -> Instant {
-        let delay = self.seeded.within(range);
+        let delay = self.dice.within(range);
         self.after(delay, due)
     }
 

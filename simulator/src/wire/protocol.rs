@@ -75,7 +75,7 @@ impl HttpConnector for Connector {
                 .await;
             match outcome {
                 Outcome::Answered(answer) if query => {
-                    query_response(&action, &answer, &connector.wire.0.seeded.uuid())
+                    query_response(&action, &answer, &connector.wire.0.dice.uuid())
                 }
                 Outcome::Answered(answer) => json_response(answer),
                 Outcome::ConnectionTimedOut => {

@@ -42,7 +42,7 @@ impl Run {
                 // A redrive then plays "the iterations that were successful in the original execution attempt", too.
                 visit.frame.place().inner = None;
             }
-            let delay = retry::delay(handling, &mut attempts, &failure, &self.execution.seeded);
+            let delay = retry::delay(handling, &mut attempts, &failure, &self.execution.dice);
             if let Some(delay) = delay {
                 retries += 1;
                 self.execution.record().transitions += 1;

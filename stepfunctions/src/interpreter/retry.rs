@@ -2,8 +2,8 @@
 
 use crate::{
     definition::model::{Handling, Jitter, Retrier},
+    dice::Dice,
     failure::Failure,
-    seeded::Seeded,
 };
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) fn delay(
     handling: &Handling,
     attempts: &mut [u32],
     failure: &Failure,
-    seeded: &Seeded,
+    dice: &Dice,
 ) -> Option<Duration> {
     let index = handling
         .retry
@@ -29,7 +29,7 @@ pub(super) fn delay(
     Some(match retrier.jitter {
         Jitter::None => delay,
         // "Each retry attempt's wait is random between 0 and the delay."
-        Jitter::Full => seeded.within(&(Duration::ZERO..delay)),
+        Jitter::Full => dice.within(&(Duration::ZERO..delay)),
     })
 }
 

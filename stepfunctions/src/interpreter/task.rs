@@ -31,7 +31,7 @@ impl Run {
         retries: u32,
     ) -> Result<Json, Failure> {
         let waits = task.resource.pattern == Pattern::WaitForTaskToken;
-        let token = waits.then(|| Tokens::make(&self.execution.seeded));
+        let token = waits.then(|| Tokens::make(&self.execution.dice));
         let prepared = self.prepare(visit, task, retries, token.as_deref())?;
         let parameters = prepared.arguments.to_string();
         if parameters.len() > MAX_BYTES {

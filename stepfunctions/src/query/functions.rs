@@ -3,7 +3,7 @@
 use super::convert::from_json;
 use crate::{
     definition::HostFunction,
-    seeded::Seeded,
+    dice::Dice,
     time::{epoch_millis, rfc3339},
 };
 use jsonata_core::{
@@ -26,21 +26,21 @@ pub(super) fn register(
     evaluator: &mut Evaluator,
     functions: &[HostFunction],
     at: SystemTime,
-    seeded: &Seeded,
+    dice: &Dice,
 ) -> Result<(), EvaluatorError> {
     for function in functions {
-        let seeded = seeded.clone();
+        let dice = dice.clone();
         let name = function.name();
         match function {
             HostFunction::Parse => evaluator.register_fn(name, parse),
             HostFunction::Partition => evaluator.register_fn(name, partition),
             HostFunction::Range => evaluator.register_fn(name, range),
             HostFunction::Uuid => {
-                evaluator.register_fn(name, move |_: &[JValue]| Ok(JValue::from(seeded.uuid())))
+                evaluator.register_fn(name, move |_: &[JValue]| Ok(JValue::from(dice.uuid())))
             }
             HostFunction::Hash => evaluator.register_fn(name, hash),
             HostFunction::Random => {
-                evaluator.register_fn_override(name, move |args: &[JValue]| random(args, &seeded))
+                evaluator.register_fn_override(name, move |args: &[JValue]| random(args, &dice))
             }
             HostFunction::Now => {
                 evaluator.register_fn_override(name, move |args: &[JValue]| now(args, at))
@@ -51,7 +51,7 @@ pub(super) fn register(
             HostFunction::Millis => evaluator
                 .register_fn_override(name, move |_: &[JValue]| Ok(JValue::from(epoch_millis(at)))),
             HostFunction::Shuffle => {
-                evaluator.register_fn_override(name, move |args: &[JValue]| shuffle(args, &seeded))
+                evaluator.register_fn_override(name, move |args: &[JValue]| shuffle(args, &dice))
             }
         }?;
     }
@@ -145,21 +145,21 @@ fn range(args: &[JValue]) -> Outcome {
     Ok(JValue::sequence(numbers.collect()))
 }
 
-fn random(args: &[JValue], seeded: &Seeded) -> Outcome {
+fn random(args: &[JValue], dice: &Dice) -> Outcome {
     let fraction = match whole(args.first()) {
-        Some(seed) => Seeded::new(seed.to_bits(), "$random").fraction(),
-        None => seeded.fraction(),
+        Some(seed) => Dice::new(seed.to_bits(), "$random").fraction(),
+        None => dice.fraction(),
     };
     Ok(JValue::Number(fraction))
 }
 
-fn shuffle(args: &[JValue], seeded: &Seeded) -> Outcome {
+fn shuffle(args: &[JValue], dice: &Dice) -> Outcome {
     let Some(items) = args.first().and_then(JValue::as_array) else {
         return Ok(args.first().cloned().unwrap_or(JValue::Undefined));
     };
     let mut items = items.clone();
     for last in (1..items.len()).rev() {
-        let other = (seeded.fraction() * (last + 1) as f64) as usize;
+        let other = (dice.fraction() * (last + 1) as f64) as usize;
         items.swap(last, other.min(last));
     }
     Ok(JValue::array(items))

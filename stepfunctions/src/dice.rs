@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-/// A seeded source of ids, delays and chances. Clones share the sequence.
+/// A source of ids, delays, numbers and choices. Clones share the sequence.
 #[derive(Debug, Clone)]
-pub struct Seeded(Arc<Mutex<StdRng>>);
+pub struct Dice(Arc<Mutex<StdRng>>);
 
-impl Seeded {
+impl Dice {
     /// `stream` keeps apart the sequences of the services that share one seed.
     pub fn new(seed: u64, stream: &str) -> Self {
         // FNV-1a: any stable hash does; std's hasher is not promised to be stable.
@@ -71,6 +71,48 @@ impl Seeded {
     pub fn chance(&self, probability: f64) -> bool {
         probability > 0.0 && self.fraction() < probability
     }
+
+    /// A number from `0` to `end`, exclusively; 0 when there is none.
+    pub fn below(&self, end: usize) -> usize {
+        ((self.fraction() * end as f64) as usize).min(end.saturating_sub(1))
+    }
+
+    /// A number from `from` to `to`, both included.
+    pub fn between(&self, from: u32, to: u32) -> u32 {
+        from + self.below((to - from) as usize + 1) as u32
+    }
+
+    /// Whole seconds, both included.
+    pub fn seconds(&self, from: u32, to: u32) -> Duration {
+        Duration::from_secs(self.between(from, to).into())
+    }
+
+    /// One of them; there must be one.
+    pub fn pick<T: Clone>(&self, of: &[T]) -> T {
+        of[self.below(of.len())].clone()
+    }
+
+    /// One of them, by weight.
+    pub fn weigh<T: Clone>(&self, of: &[(u32, T)]) -> T {
+        let total: u32 = of.iter().map(|(weight, _)| weight).sum();
+        let mut left = self.below(total as usize) as u32;
+        for (weight, one) in of {
+            if left < *weight {
+                return one.clone();
+            }
+            left -= weight;
+        }
+        of[0].1.clone()
+    }
+
+    /// So many different numbers below `end`, in order.
+    pub fn some_of(&self, count: usize, end: usize) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..end).collect();
+        while all.len() > count {
+            all.remove(self.below(all.len()));
+        }
+        all
+    }
 }
 
 #[cfg(test)]
@@ -80,11 +122,11 @@ mod tests {
     #[test]
     fn one_seed_gives_one_sequence_and_each_stream_its_own() {
         let ids = |seed, stream| {
-            let seeded = Seeded::new(seed, stream);
+            let dice = Dice::new(seed, stream);
             (
-                seeded.uuid(),
-                seeded.hex(17),
-                seeded.within(&(Duration::ZERO..Duration::from_secs(9))),
+                dice.uuid(),
+                dice.hex(17),
+                dice.within(&(Duration::ZERO..Duration::from_secs(9))),
             )
         };
         assert_eq!(ids(7, "ecs"), ids(7, "ecs"));
