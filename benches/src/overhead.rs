@@ -1,11 +1,11 @@
 //! How much of a recovery's time is the system's own, beside other designs.
 
-mod fleet;
 pub mod ledger;
 pub mod original;
 pub mod picture;
 pub mod polling;
 pub mod recovery;
+mod times;
 
 use crate::{
     page::{table, thousands},

@@ -6,7 +6,7 @@ use crate::{
     clock::{self, Clock},
     dynamodb::DynamoDb,
     ec2::Ec2,
-    ecs::{Fleet, FleetSettings, TaskDefinition, TaskKind},
+    ecs::{Ecs, EcsSettings, TaskDefinition, TaskKind},
     eventbridge::Bus,
     integrations::{self, TestCase},
     lambda::Lambda,
@@ -58,7 +58,7 @@ pub struct Cloud {
     pub wire: Wire,
     pub bus: Bus,
     pub tables: DynamoDb,
-    pub fleet: Fleet,
+    pub fleet: Ecs,
     pub ssm: Ssm,
     pub sns: Sns,
     pub lambda: Lambda,
@@ -72,7 +72,7 @@ pub struct Cloud {
 #[derive(Debug, Clone)]
 pub struct CloudOptions {
     pub seed: u64,
-    pub fleet: FleetSettings,
+    pub fleet: EcsSettings,
     /// Settings by their environment names, over the defaults.
     pub settings: BTreeMap<String, String>,
     pub definition: String,
@@ -89,7 +89,7 @@ impl Default for CloudOptions {
     fn default() -> Self {
         Self {
             seed: 1,
-            fleet: FleetSettings::default(),
+            fleet: EcsSettings::default(),
             settings: BTreeMap::new(),
             definition: RECOVERY.to_owned(),
             mocks: None,
@@ -137,13 +137,13 @@ impl Cloud {
         let sns = Sns::new(clock, seed);
         let topic = sns.create_topic("gpu-recovery");
         let settings = settings_over_defaults(&settings, &fleet_settings.cluster, &topic)?;
-        let fleet_settings = FleetSettings {
+        let fleet_settings = EcsSettings {
             own_check: settings
                 .own_health_check
                 .then(|| Duration::from_secs(u64::from(settings.dcgm_timeout_seconds))),
             ..fleet_settings
         };
-        let fleet = Fleet::new(clock, seed, bus.clone(), fleet_settings);
+        let fleet = Ecs::new(clock, seed, bus.clone(), fleet_settings);
         let ssm = Ssm::new(clock, seed, bus.clone(), fleet.clone());
         let tables = DynamoDb::new(clock).map_err(|e| CloudError::DynamoDb(e.to_string()))?;
         wire.register("dynamodb", tables.handler());

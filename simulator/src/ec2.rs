@@ -1,7 +1,7 @@
 //! EC2: RebootInstances, nothing else.
 
 use crate::{
-    ecs::Fleet,
+    ecs::Ecs,
     wire::{ApiError, Handler},
 };
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 /// EC2. Clones are the same.
 #[derive(Clone)]
-pub struct Ec2(Fleet);
+pub struct Ec2(Ecs);
 
 impl Ec2 {
-    pub fn new(fleet: Fleet) -> Self {
+    pub fn new(fleet: Ecs) -> Self {
         Self(fleet)
     }
 

@@ -1,7 +1,7 @@
 //! ECS: a cluster of GPU instances and the tasks on them, in virtual time.
 //!
 //! What happens by itself is decided by the scenario: [`Behaviour`] of a job's tasks, [`GpuHealth`] and
-//! [`RebootOutcome`] of an instance, [`FleetSettings`] for how long things take.
+//! [`RebootOutcome`] of an instance, [`EcsSettings`] for how long things take.
 
 mod api;
 mod attribute_api;
@@ -24,7 +24,7 @@ mod view;
 mod words;
 
 pub use behaviour::{
-    Behaviour, BehaviourOf, Flaps, FleetSettings, GpuHealth, Host, OnSigterm, RebootOutcome, Run,
+    Behaviour, BehaviourOf, EcsSettings, Flaps, GpuHealth, Host, OnSigterm, RebootOutcome, Run,
     SsmAgent, TaskFacts,
 };
 pub use model::{Container, TaskDefinition, TaskKind};
@@ -52,9 +52,9 @@ use tokio::{
 };
 use view::view;
 
-/// The cluster. Clones are the same cluster.
+/// ECS, with one cluster. Clones are the same one.
 #[derive(Clone)]
-pub struct Fleet(Arc<Inner>);
+pub struct Ecs(Arc<Inner>);
 
 type OnSsmOnline = Arc<dyn Fn(&str) + Send + Sync>;
 type OnReboot = Arc<dyn Fn(&str, &str) + Send + Sync>;
@@ -74,9 +74,9 @@ impl Drop for Inner {
     }
 }
 
-impl Fleet {
+impl Ecs {
     /// An empty cluster. To be called within a tokio runtime: one task there runs all its timers.
-    pub fn new(clock: Clock, seed: u64, bus: Bus, settings: FleetSettings) -> Self {
+    pub fn new(clock: Clock, seed: u64, bus: Bus, settings: EcsSettings) -> Self {
         let state = State {
             settings,
             clock,
@@ -449,7 +449,7 @@ async fn run_timers(fleet: Weak<Inner>, wake: Arc<Notify>) {
             let Some(inner) = fleet.upgrade() else {
                 return;
             };
-            let fleet = Fleet(inner);
+            let fleet = Ecs(inner);
             fleet.with(|state| {
                 state.run_due();
                 state.timers.keys().next().map(|(at, _)| *at)

@@ -1,7 +1,7 @@
 //! What the recovery's state machine may call, bound to the simulated services.
 
 use crate::{
-    ecs::{Fleet, run_task_sync},
+    ecs::{Ecs, run_task_sync},
     lambda::Lambda,
     object::object,
     stepfunctions::{
@@ -41,7 +41,7 @@ impl TestCase {
 
 /// Lambda functions, `ecs:runTask.sync`, and any `aws-sdk:…` call that a service on the wire answers. Of another
 /// integration the state fails, and says so.
-pub fn runner(wire: Wire, fleet: Fleet, lambda: Lambda) -> TaskRunner {
+pub fn runner(wire: Wire, fleet: Ecs, lambda: Lambda) -> TaskRunner {
     Arc::new(move |request| {
         let (wire, fleet, lambda) = (wire.clone(), fleet.clone(), lambda.clone());
         Box::pin(async move { run(&wire, &fleet, &lambda, request).await })
@@ -50,7 +50,7 @@ pub fn runner(wire: Wire, fleet: Fleet, lambda: Lambda) -> TaskRunner {
 
 async fn run(
     wire: &Wire,
-    fleet: &Fleet,
+    fleet: &Ecs,
     lambda: &Lambda,
     request: TaskRequest,
 ) -> Result<Answer, IntegrationFailure> {

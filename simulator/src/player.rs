@@ -3,7 +3,7 @@
 use crate::{
     cloud::{Cloud, CloudError, CloudOptions},
     deeds::Done,
-    ecs::{Flaps, FleetSettings},
+    ecs::{EcsSettings, Flaps},
     kernel, launcher,
     plan::Plan,
     promises::{self, Scene, Verdict, Watch},
@@ -29,10 +29,10 @@ impl Plan {
     pub fn account(&self) -> CloudOptions {
         CloudOptions {
             seed: self.seed,
-            fleet: FleetSettings {
+            fleet: EcsSettings {
                 flaps: self.flaps.then(Flaps::default),
                 shown_after: self.storm.ecs_lag,
-                ..FleetSettings::default()
+                ..EcsSettings::default()
             },
             settings: self.settings.clone(),
             looks: self.delivery.lost > 0.0,

@@ -10,7 +10,7 @@ use crate::{
     clock::{Clock, rfc3339},
     dice::Dice,
     duration,
-    ecs::Fleet,
+    ecs::Ecs,
     eventbridge::Bus,
     node::Node,
     wire::{ApiError, Handler},
@@ -66,7 +66,7 @@ struct Inner {
     clock: Clock,
     dice: Dice,
     bus: Bus,
-    fleet: Fleet,
+    fleet: Ecs,
     state: Arc<Mutex<State>>,
 }
 
@@ -89,7 +89,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 impl Ssm {
-    pub fn new(clock: Clock, seed: u64, bus: Bus, fleet: Fleet) -> Self {
+    pub fn new(clock: Clock, seed: u64, bus: Bus, fleet: Ecs) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let nodes = state.clone();
         fleet.on_ssm_online(move |node| lock(&nodes).online(node).notify_waiters());

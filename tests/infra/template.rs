@@ -13,7 +13,7 @@ pub const TEXT: &str = include_str!("../../infra/template.yaml");
 
 /// The cluster that the simulator's account has.
 pub fn cluster() -> String {
-    simulator::ecs::FleetSettings::default().cluster
+    simulator::ecs::EcsSettings::default().cluster
 }
 
 /// The template with a value for every parameter.

@@ -1,7 +1,7 @@
 //! LookForLostStops.
 
 use serde_json::{Value, json};
-use simulator::{cloud::CloudOptions, ecs::FleetSettings};
+use simulator::{cloud::CloudOptions, ecs::EcsSettings};
 use std::time::Duration;
 use tests::{
     JOB, World,
@@ -162,9 +162,9 @@ async fn a_task_that_ecs_has_forgotten_counts_as_failed_and_one_it_does_not_show
     assert_eq!(inputs(&w)[0]["detail"]["stopCode"], "Gone");
 
     let w = World::with(CloudOptions {
-        fleet: FleetSettings {
+        fleet: EcsSettings {
             shown_after: Duration::from_secs(280),
-            ..FleetSettings::default()
+            ..EcsSettings::default()
         },
         ..CloudOptions::default()
     })

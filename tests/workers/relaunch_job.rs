@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::{
     cloud::{CloudOptions, TRAINING},
-    ecs::{Container, FleetSettings, NewInstance, TaskDefinition, TaskKind},
+    ecs::{Container, EcsSettings, NewInstance, TaskDefinition, TaskKind},
     faults::Fault,
     throttle::Limit,
 };
@@ -506,9 +506,9 @@ async fn relaunched_in_several_calls(w: &World, recovery: &Recovery, nodes: usiz
 /// An account whose ECS shows a task minutes after RunTask.
 fn slow_to_show() -> CloudOptions {
     CloudOptions {
-        fleet: FleetSettings {
+        fleet: EcsSettings {
             shown_after: Duration::from_secs(280),
-            ..FleetSettings::default()
+            ..EcsSettings::default()
         },
         ..CloudOptions::default()
     }

@@ -6,8 +6,8 @@
 //! marks it. It does not wait until tasks are stopped, and it does not check the GPUs after the reboot.
 
 use super::{
-    fleet::{Fleet, seconds},
     ledger::{Ledger, Piece, Spans},
+    times::{JobTimes, seconds},
 };
 use crate::site::{Plan, Site, SiteError, in_virtual_time, instance_id};
 use serde_json::{Value, json};
@@ -194,12 +194,12 @@ impl Original {
     }
 
     fn measured(&self, site: &Site) -> Measured {
-        let fleet = Fleet::read(site);
-        let mut spans: Spans = fleet.physics();
+        let seen = JobTimes::read(site);
+        let mut spans: Spans = seen.physics();
         let mut measured = Measured::default();
-        let check_told = fleet.checks.iter().find_map(|check| check.end_told);
-        let back = fleet.agents_back.iter().copied().reduce(f64::min);
-        let told = [Some(fleet.told()), check_told, back];
+        let check_told = seen.checks.iter().find_map(|check| check.end_told);
+        let back = seen.agents_back.iter().copied().reduce(f64::min);
+        let told = [Some(seen.told()), check_told, back];
         for run in self.runs() {
             if let Some(told) = told[run.function] {
                 spans.add(Piece::EventDelivery, told, run.called);
@@ -215,12 +215,12 @@ impl Original {
             }
             if call.caller == CALLER
                 && call.action == "SendCommand"
-                && let Some((begin, _)) = fleet.reboots.first()
+                && let Some((begin, _)) = seen.reboots.first()
             {
                 spans.add(Piece::CommandDelivery, seconds(site, call.at), *begin);
             }
         }
-        measured.ledger = spans.share_out(fleet.begin(), fleet.end());
+        measured.ledger = spans.share_out(seen.begin(), seen.end());
         measured
     }
 }

@@ -1,8 +1,8 @@
 //! Where the time of a recovery by this system goes.
 
 use super::{
-    fleet::{Fleet, seconds},
     ledger::{Ledger, Piece, Spans},
+    times::{JobTimes, seconds},
 };
 use crate::site::{Plan, Site, SiteError, What, play};
 use serde_json::Value;
@@ -23,12 +23,12 @@ pub fn measure(nodes: u32, seed: u64) -> Result<Ledger, SiteError> {
         ..Plan::job(nodes)
     };
     play(&plan, async |site| {
-        let fleet = Fleet::read(site);
-        let mut spans = fleet.physics();
-        spans.extend(deliveries(site, &fleet));
+        let seen = JobTimes::read(site);
+        let mut spans = seen.physics();
+        spans.extend(deliveries(site, &seen));
         spans.extend(functions(site));
-        spans.extend(orders(site, &fleet));
-        Ok(spans.share_out(fleet.begin(), fleet.end()))
+        spans.extend(orders(site, &seen));
+        Ok(spans.share_out(seen.begin(), seen.end()))
     })
 }
 
@@ -44,7 +44,7 @@ fn next(times: &[f64], at: f64) -> Option<f64> {
 }
 
 /// What AWS takes to tell and to deliver.
-fn deliveries(site: &Site, fleet: &Fleet) -> Spans {
+fn deliveries(site: &Site, seen: &JobTimes) -> Spans {
     let mut spans = Spans::default();
     let times = |wanted: &dyn Fn(&CallRecord) -> bool| -> Vec<f64> {
         let calls = calls(site).into_iter().filter(|call| wanted(call));
@@ -56,14 +56,14 @@ fn deliveries(site: &Site, fleet: &Fleet) -> Spans {
             spans.add(Piece::EventDelivery, from, to);
         }
     };
-    deliver(fleet.told(), next(&starts, fleet.told()));
+    deliver(seen.told(), next(&starts, seen.told()));
     let called: Vec<f64> = site
         .moments()
         .into_iter()
         .filter(|moment| moment.what == What::FunctionCalled && moment.who == "instance-events")
         .map(|moment| seconds(site, moment.at))
         .collect();
-    for at in fleet.commands_done.iter().chain(&fleet.agents_back) {
+    for at in seen.commands_done.iter().chain(&seen.agents_back) {
         deliver(*at, next(&called, *at));
     }
     let history = history(site);
@@ -75,7 +75,7 @@ fn deliveries(site: &Site, fleet: &Fleet) -> Spans {
             .collect()
     };
     let tasks_ended = ended(&["TaskSucceeded", "TaskFailed"]);
-    for told in fleet.checks.iter().filter_map(|check| check.end_told) {
+    for told in seen.checks.iter().filter_map(|check| check.end_told) {
         if let Some(heard) = next(&tasks_ended, told) {
             spans.add(Piece::SyncDelivery, told, heard);
         }
@@ -90,20 +90,20 @@ fn deliveries(site: &Site, fleet: &Fleet) -> Spans {
         })
     };
     let (orders, questions) = (sent(REBOOT), sent(PROBE));
-    for (begin, back) in &fleet.reboots {
+    for (begin, back) in &seen.reboots {
         // From the answer to SendCommand until the node goes down.
         let asked = orders.iter().copied().rfind(|at| at < begin);
         if let Some(taken) = asked.and_then(|at| next(&tasks_ended, at)) {
             spans.add(Piece::CommandDelivery, taken, *begin);
         }
         // The question waits for the node, or comes when it is back.
-        if let Some(said) = next(&fleet.answers, *back) {
+        if let Some(said) = next(&seen.answers, *back) {
             let asked = questions.iter().copied().rfind(|at| *at < said);
             if let Some(taken) = asked.and_then(|at| next(&tasks_ended, at)) {
                 spans.add(Piece::CommandDelivery, taken.max(*back), said);
             }
         }
-        if let Some(done) = next(&fleet.commands_done, *back) {
+        if let Some(done) = next(&seen.commands_done, *back) {
             spans.add(Piece::CommandDelivery, *back, done);
         }
     }
@@ -140,7 +140,7 @@ fn at_best(orders: usize) -> f64 {
 }
 
 /// Orders that go out one after the other, and what is asked again.
-fn orders(site: &Site, fleet: &Fleet) -> Spans {
+fn orders(site: &Site, seen: &JobTimes) -> Spans {
     let mut spans = Spans::default();
     let calls = calls(site);
     let times = |who: &str, action: &[&str]| -> Vec<f64> {
@@ -165,10 +165,10 @@ fn orders(site: &Site, fleet: &Fleet) -> Spans {
         spans.add(Piece::StartRate, first, last);
     }
     let asked = times("stop-siblings", &["DescribeTasks"]);
-    if let Some(again) = next(&asked, fleet.all_stopped()) {
-        spans.add(Piece::AskAgain, fleet.all_stopped(), again);
+    if let Some(again) = next(&asked, seen.all_stopped()) {
+        spans.add(Piece::AskAgain, seen.all_stopped(), again);
     }
-    let created: Vec<f64> = fleet.checks.iter().filter_map(|c| c.created).collect();
+    let created: Vec<f64> = seen.checks.iter().filter_map(|c| c.created).collect();
     let ended: Vec<f64> = history(site)
         .iter()
         .filter(|event| event["type"] == "TaskSucceeded")

@@ -3,7 +3,7 @@
 use super::{ALIAS, HEALTH_CHECK, STATE_MACHINE};
 use crate::{
     ACCOUNT, REGION,
-    ecs::FleetSettings,
+    ecs::EcsSettings,
     lambda::Lambda,
     ssm,
     stepfunctions::{Definition, nearest},
@@ -22,7 +22,7 @@ use workers::{Settings, settings::SettingsError};
 pub fn substitutions(
     settings: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, SettingsError> {
-    let cluster = FleetSettings::default().cluster;
+    let cluster = EcsSettings::default().cluster;
     let topic = format!("arn:aws:sns:{REGION}:{ACCOUNT}:gpu-recovery");
     settings_over_defaults(settings, &cluster, &topic).map(|settings| substituted(&settings))
 }

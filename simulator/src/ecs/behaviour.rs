@@ -252,7 +252,7 @@ impl Default for Flaps {
 /// How long things take, and what they are called. AWS publishes none of these times; they are what clusters of
 /// p5.48xlarge show, as orders of magnitude.
 #[derive(Debug, Clone)]
-pub struct FleetSettings {
+pub struct EcsSettings {
     /// The cluster's name.
     pub cluster: String,
     /// PROVISIONING: until the network interface is attached (awsvpc only).
@@ -292,7 +292,7 @@ const fn seconds(from: u64, to: u64) -> Range<Duration> {
     Duration::from_secs(from)..Duration::from_secs(to)
 }
 
-impl Default for FleetSettings {
+impl Default for EcsSettings {
     fn default() -> Self {
         Self {
             cluster: "gpu-training".to_owned(),

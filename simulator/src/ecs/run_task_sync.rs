@@ -1,7 +1,7 @@
 //! `arn:aws:states:::ecs:runTask.sync`
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html>).
 
-use super::Fleet;
+use super::Ecs;
 use crate::{
     stepfunctions::Answer,
     wire::{IntegrationFailure, Wire, optimized_ecs_failure, to_camel, to_pascal},
@@ -25,7 +25,7 @@ const EVENT_DELAY: Duration = Duration::from_secs(1);
 /// - `ECS.…`, when RunTask was refused.
 pub async fn run_task_sync(
     wire: &Wire,
-    fleet: &Fleet,
+    fleet: &Ecs,
     caller: &str,
     arguments: Value,
 ) -> Result<Answer, IntegrationFailure> {
@@ -59,7 +59,7 @@ pub async fn run_task_sync(
     })
 }
 
-async fn ended(fleet: Fleet, arn: String, guard: StopOnDrop) -> Result<Value, IntegrationFailure> {
+async fn ended(fleet: Ecs, arn: String, guard: StopOnDrop) -> Result<Value, IntegrationFailure> {
     let task = fleet.stopped(&arn).await;
     guard.disarm();
     sleep(EVENT_DELAY).await;
@@ -83,7 +83,7 @@ fn camel_request(arguments: Value) -> Value {
     body
 }
 
-fn failed(task: &Value, fleet: &Fleet) -> bool {
+fn failed(task: &Value, fleet: &Ecs) -> bool {
     if task["StopCode"] != "EssentialContainerExited" {
         return true;
     }

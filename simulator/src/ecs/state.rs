@@ -1,7 +1,7 @@
 //! The fleet's state, its timers, and how a change becomes an event.
 
 use super::{
-    behaviour::{BehaviourOf, FleetSettings},
+    behaviour::{BehaviourOf, EcsSettings},
     model::{Instance, Process, Revision, Task},
     render,
 };
@@ -70,7 +70,7 @@ pub(super) struct Token {
 }
 
 pub(super) struct State {
-    pub settings: FleetSettings,
+    pub settings: EcsSettings,
     pub clock: Clock,
     pub dice: Dice,
     pub behaviour_of: BehaviourOf,

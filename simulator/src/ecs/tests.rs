@@ -21,15 +21,15 @@ const CLUSTER: &str = "gpu-training";
 
 struct World {
     wire: Wire,
-    fleet: Fleet,
+    fleet: Ecs,
     bus: Bus,
     client: Client,
 }
 
-fn world_with(settings: FleetSettings) -> World {
+fn world_with(settings: EcsSettings) -> World {
     let clock = Clock::default();
     let bus = Bus::new(clock, 7);
-    let fleet = Fleet::new(clock, 7, bus.clone(), settings);
+    let fleet = Ecs::new(clock, 7, bus.clone(), settings);
     let wire = Wire::new(clock, 7);
     wire.register("ecs", fleet.handler());
     fleet.define(TaskDefinition::new("train", TaskKind::Job, 8));
@@ -46,7 +46,7 @@ fn world_with(settings: FleetSettings) -> World {
 }
 
 fn world() -> World {
-    world_with(FleetSettings::default())
+    world_with(EcsSettings::default())
 }
 
 fn pin(id: &str) -> PlacementConstraint {
@@ -653,9 +653,9 @@ async fn run_task_sync_succeeds_or_fails_with_the_task_in_pascal_case() {
 #[tokio::test(start_paused = true)]
 async fn dropping_run_task_sync_stops_the_task() {
     // A check of the user's has no bound of its own.
-    let w = world_with(FleetSettings {
+    let w = world_with(EcsSettings {
         own_check: None,
-        ..FleetSettings::default()
+        ..EcsSettings::default()
     });
     w.fleet.set_gpu_health(I1, GpuHealth::DcgmHangs);
     let arguments = json!({ "Cluster": CLUSTER, "TaskDefinition": "dcgm",
@@ -671,10 +671,10 @@ async fn dropping_run_task_sync_stops_the_task() {
 }
 
 /// 1,024 ranks, the first of which dies.
-async fn gang(seed: u64, ranks: usize) -> (Bus, Fleet) {
+async fn gang(seed: u64, ranks: usize) -> (Bus, Ecs) {
     let clock = Clock::default();
     let bus = Bus::new(clock, seed);
-    let fleet = Fleet::new(clock, seed, bus.clone(), FleetSettings::default());
+    let fleet = Ecs::new(clock, seed, bus.clone(), EcsSettings::default());
     fleet.define(TaskDefinition::new("train", TaskKind::Job, 8));
     fleet.on_job_task(|facts| {
         if facts.environment["RANK"] == "0" {
@@ -728,12 +728,12 @@ async fn one_seed_gives_one_trace() {
 #[tokio::test(start_paused = true)]
 async fn agents_that_flap_change_nothing_but_the_connection() {
     let minutes = |from: u64, to: u64| Duration::from_secs(60 * from)..Duration::from_secs(60 * to);
-    let w = world_with(FleetSettings {
+    let w = world_with(EcsSettings {
         flaps: Some(Flaps {
             every: minutes(5, 20),
             away: minutes(1, 2),
         }),
-        ..FleetSettings::default()
+        ..EcsSettings::default()
     });
     let arn = w.running(I1).await;
     sleep(Duration::from_secs(4 * 3600)).await;

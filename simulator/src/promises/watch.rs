@@ -10,7 +10,7 @@ mod writes;
 
 use super::Attempts;
 use crate::{
-    clock::Clock, cloud::Cloud, dynamodb::DynamoDb, ecs::Fleet, stepfunctions::StepFunctions,
+    clock::Clock, cloud::Cloud, dynamodb::DynamoDb, ecs::Ecs, stepfunctions::StepFunctions,
 };
 use serde_json::Value;
 use std::{
@@ -51,7 +51,7 @@ pub(crate) struct Watch(Arc<Mutex<Inner>>);
 struct Inner {
     clock: Clock,
     tables: DynamoDb,
-    fleet: Fleet,
+    fleet: Ecs,
     stepfunctions: StepFunctions,
     settings: Settings,
     job_table: String,
@@ -269,7 +269,7 @@ fn rank(detail: &Value) -> u32 {
         .unwrap_or_default()
 }
 
-fn marked(fleet: &Fleet) -> usize {
+fn marked(fleet: &Ecs) -> usize {
     let views = fleet.instances();
     let marked = views
         .iter()

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ecs::{
-    FleetSettings, GpuHealth, NewInstance, RebootOutcome, SsmAgent, TaskDefinition, TaskKind,
+    EcsSettings, GpuHealth, NewInstance, RebootOutcome, SsmAgent, TaskDefinition, TaskKind,
 };
 
 const NODE: &str = "i-00000000000000001";
@@ -8,14 +8,14 @@ const HYBRID: &str = "mi-00000000000000002";
 
 struct World {
     bus: Bus,
-    fleet: Fleet,
+    fleet: Ecs,
     ssm: Ssm,
 }
 
 fn world() -> World {
     let clock = Clock::default();
     let bus = Bus::new(clock, 5);
-    let fleet = Fleet::new(clock, 5, bus.clone(), FleetSettings::default());
+    let fleet = Ecs::new(clock, 5, bus.clone(), EcsSettings::default());
     for id in [NODE, HYBRID] {
         fleet.add_instance(NewInstance::p5(id));
     }

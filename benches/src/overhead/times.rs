@@ -1,4 +1,4 @@
-//! What the fleet did: tasks, hosts and agents, from the events that ECS sent and from what hosts really did.
+//! When things happened to tasks, hosts and agents, from the events that ECS sent and from what hosts really did.
 
 use super::ledger::{Piece, Spans};
 use crate::site::{Site, What};
@@ -26,7 +26,7 @@ pub struct TaskTimes {
 
 /// What the first job's tasks and nodes did.
 #[derive(Debug, Default)]
-pub struct Fleet {
+pub struct JobTimes {
     pub first_attempt: Vec<TaskTimes>,
     pub second_attempt: Vec<TaskTimes>,
     pub checks: Vec<TaskTimes>,
@@ -50,9 +50,9 @@ pub fn seconds(site: &Site, at: SystemTime) -> f64 {
     }
 }
 
-impl Fleet {
+impl JobTimes {
     pub fn read(site: &Site) -> Self {
-        let mut fleet = Self::default();
+        let mut seen = Self::default();
         let mut tasks: BTreeMap<String, (Value, Option<f64>)> = BTreeMap::new();
         let mut away: BTreeMap<String, f64> = BTreeMap::new();
         for (at, event) in site.cloud.bus.timed_record() {
@@ -72,16 +72,16 @@ impl Fleet {
                     if detail["agentConnected"] == false {
                         away.entry(id).or_insert(at);
                     } else if let Some(from) = away.remove(&id) {
-                        fleet.agent_away.push((from, at));
-                        fleet.agents_back.push(at);
+                        seen.agent_away.push((from, at));
+                        seen.agents_back.push(at);
                     }
                 }
                 Some("EC2 Command Invocation Status-change Notification")
                     if text("status") == "Success" =>
                 {
                     match text("document-name").as_str() {
-                        REBOOT => fleet.commands_done.push(at),
-                        PROBE => fleet.answers.push(at),
+                        REBOOT => seen.commands_done.push(at),
+                        PROBE => seen.answers.push(at),
                         _ => {}
                     }
                 }
@@ -93,15 +93,15 @@ impl Fleet {
         for (task, told) in tasks.into_values() {
             let times = times(site, &task, told);
             if task["group"] == format!("family:{HEALTH_CHECK}").as_str() {
-                fleet.checks.push(times);
+                seen.checks.push(times);
             } else if task["startedBy"] == attempts[0].as_str() {
-                fleet.first_attempt.push(times);
+                seen.first_attempt.push(times);
             } else if task["startedBy"] == attempts[1].as_str() {
-                fleet.second_attempt.push(times);
+                seen.second_attempt.push(times);
             }
         }
-        fleet.reboots = reboots(site);
-        fleet
+        seen.reboots = reboots(site);
+        seen
     }
 
     /// When the first rank's process died.
