@@ -516,6 +516,7 @@ fn a_new_state_is_mocked_beside_the_real_workers() {
         &[
             "new-state.asl.json",
             "no substitution is given for ${AskSchedulerFunctionArn}",
+            "is played with --mocks",
         ],
     );
     let answer = json!({ "0": { "Return": { "Payload": { "free": true } } } });

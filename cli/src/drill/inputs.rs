@@ -33,8 +33,15 @@ pub fn definition(
             ));
         }
     }
-    let definition = Definition::parse(text, &substitutions)
-        .map_err(|errors| several(file, "is no definition that can be played", &errors))?;
+    let definition = Definition::parse(text, &substitutions).map_err(|errors| {
+        let lacking = !cloud::stand_ins(text, &mut substitutions).is_empty();
+        let hint = match lacking {
+            true => "; a state that calls what is not deployed yet is played with --mocks",
+            false => "",
+        };
+        let errors = format!("{errors}{hint}");
+        several(file, "is no definition that can be played", &errors)
+    })?;
     for warning in definition.warnings() {
         output::warning(&format!("{place}: {warning}"));
     }
