@@ -35,7 +35,7 @@ impl Words {
     }
 }
 
-/// Longer texts of others are cut.
+/// Longer values are cut; causes and reasons never are, for what they say stands at their end.
 const LONGEST: usize = 200;
 
 /// One line of at most [`LONGEST`] characters.
@@ -48,7 +48,7 @@ pub fn cut(text: &str) -> String {
 }
 
 /// One line, however long.
-fn line(text: &str) -> String {
+pub fn line(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().map(short).collect();
     words.join(" ")
 }
@@ -85,7 +85,7 @@ pub fn trigger(input: &Value) -> Option<String> {
     // Of a container that ended by itself the reason says no more than that.
     let by_itself = detail["stopCode"] == "EssentialContainerExited" && !codes.is_empty();
     let reason = match detail["stoppedReason"].as_str() {
-        Some(reason) if !by_itself => format!(": {}", cut(reason)),
+        Some(reason) if !by_itself => format!(": {}", line(reason)),
         _ => String::new(),
     };
     Some(format!("task {short} stopped, {code}{reason}"))
@@ -143,33 +143,40 @@ pub fn failure(parameters: &Value, error: &str, cause: &str) -> Words {
         && let Ok(task) = serde_json::from_str::<Value>(cause)
         && task["TaskArn"].is_string()
     {
-        let end = match (exit_code(&task), task["StoppedReason"].as_str()) {
-            (Some(code), _) => format!("exit {code}"),
-            (None, Some(reason)) => format!("without exit code: {}", cut(reason)),
-            (None, None) => "without exit code".to_owned(),
-        };
-        return Words::new(Tone::Warning, format!("{} {end}", check(parameters)));
+        return Words::new(
+            Tone::Warning,
+            format!("{} {}", check(parameters), end(&task)),
+        );
     }
     Words::new(Tone::Warning, named(error, cause))
 }
 
-/// An error with its cause: sentences are whole, for what they say stands at their end; of a JSON, such as a task that
-/// failed, the beginning tells enough.
+/// An error with its cause.
 pub fn named(error: &str, cause: &str) -> String {
     let json = serde_json::from_str::<Value>(cause).ok();
-    // A failed worker's cause is `{"errorMessage": ..., "errorType": ...}`.
-    let message = json
-        .as_ref()
-        .and_then(|cause| cause["errorMessage"].as_str());
-    let cause = match (message, json.as_ref().is_some_and(Value::is_object)) {
-        (Some(message), _) => line(message),
-        (None, true) => cut(cause),
-        (None, false) => line(cause),
-    };
+    let cause = json.as_ref().and_then(said).unwrap_or_else(|| line(cause));
     if cause.is_empty() {
         return error.to_owned();
     }
     format!("{error}: {cause}")
+}
+
+/// What a cause in JSON says: of a task how it ended, of a function its message, of another execution its cause.
+fn said(cause: &Value) -> Option<String> {
+    if cause["TaskArn"].is_string() {
+        return Some(end(cause));
+    }
+    let message = cause["errorMessage"].as_str();
+    message.or(cause["Cause"].as_str()).map(line)
+}
+
+/// How a task ended.
+fn end(task: &Value) -> String {
+    match (exit_code(task), task["StoppedReason"].as_str()) {
+        (Some(code), _) => format!("exit {code}"),
+        (None, Some(reason)) => format!("without exit code: {}", line(reason)),
+        (None, None) => "without exit code".to_owned(),
+    }
 }
 
 fn exit_code(task: &Value) -> Option<i64> {
@@ -194,7 +201,7 @@ pub fn record(output: &Value) -> Option<Words> {
     }
     let recovered = output["recovered"].as_bool()?;
     let tone = if recovered { Tone::Good } else { Tone::Bad };
-    Some(Words::new(tone, cut(output["detail"].as_str()?)))
+    Some(Words::new(tone, line(output["detail"].as_str()?)))
 }
 
 fn tone(verdict: &str) -> Tone {
@@ -263,6 +270,26 @@ mod tests {
             cut("task\n arn:aws:ecs:us-east-1:123456789012:task/c/1f of job j"),
             "task 1f of job j"
         );
+    }
+
+    #[test]
+    fn a_cause_is_told_to_its_end() {
+        let long = format!("{} and this is why", "word ".repeat(100).trim_end());
+        let task = json!({ "Attachments": [], "TaskArn": "arn:aws:ecs:r:a:task/c/1", "StoppedReason": long });
+        let execution =
+            json!({ "ExecutionArn": "arn:aws:states:r:a:execution:m:e", "Cause": long });
+        let other = json!({ "a": long });
+        let told = |cause: String| named("States.TaskFailed", &cause);
+        assert_eq!(told(long.clone()), format!("States.TaskFailed: {long}"));
+        assert_eq!(
+            told(task.to_string()),
+            format!("States.TaskFailed: without exit code: {long}")
+        );
+        assert_eq!(
+            told(execution.to_string()),
+            format!("States.TaskFailed: {long}")
+        );
+        assert!(told(other.to_string()).ends_with("and this is why\"}"));
     }
 
     #[test]

@@ -199,7 +199,7 @@ fn sentence(visit: &Visit, seconds: f64) -> Option<Said> {
         "VerifyGpus" => Some(verified(visit)?.after(seconds)),
         "ReadVerdictAgain" => checked_again(&visit.output),
         "QuarantineInstance" if visit.result["Payload"]["outcome"] == "Quarantined" => {
-            let detail = words::cut(visit.output["detail"].as_str().unwrap_or_default());
+            let detail = words::line(visit.output["detail"].as_str().unwrap_or_default());
             let quarantined = answered(visit)?.sentence;
             Said::new(format!("{quarantined}: {detail}"))
         }

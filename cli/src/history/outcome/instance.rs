@@ -2,7 +2,7 @@
 
 use super::Told;
 use crate::{
-    drill::words::{Tone, cut},
+    drill::words::{Tone, line},
     output::counted,
 };
 use workers::{
@@ -29,7 +29,7 @@ pub(super) fn claim_instance(outcome: ClaimInstanceOutcome) -> Told {
             .mattering()
         }
         ClaimInstanceOutcome::Refused { instance, why } => {
-            let text = format!("{instance} was left alone: {}", cut(&why));
+            let text = format!("{instance} was left alone: {}", line(&why));
             Told::new(Tone::Warning, text.clone(), text).deciding(format!("refused: {why}"))
         }
     }
@@ -110,7 +110,7 @@ pub(super) fn cordon_instance(outcome: CordonInstanceOutcome) -> Told {
         ),
         CordonInstanceOutcome::Refused { refusal, detail } => {
             let refusal = serde_json::to_value(refusal).unwrap_or_default();
-            let (refusal, detail) = (refusal.as_str().unwrap_or_default(), cut(&detail));
+            let (refusal, detail) = (refusal.as_str().unwrap_or_default(), line(&detail));
             Told::new(
                 Tone::Warning,
                 format!("left alone, {refusal}: {detail}"),
@@ -154,7 +154,7 @@ pub(super) fn end_check(outcome: EndCheckOutcome) -> Told {
             (Tone::Good, format!("{instance} is in service: {verdict}"))
         }
         EndCheckOutcome::OutOfService { instance, why } => {
-            let why = cut(&why);
+            let why = line(&why);
             (Tone::Bad, format!("{instance} is out of service: {why}"))
         }
     };
