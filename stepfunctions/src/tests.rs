@@ -12,3 +12,4 @@ mod redrive;
 mod states;
 mod support;
 mod tokens;
+mod words;
