@@ -5,9 +5,9 @@ use super::{Inner, Life};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
-use workers::{Settings, aws::fleet::CHECKS_STARTED_BY, records::JobStatus};
+use workers::{Settings, aws::fleet::CHECKS_STARTED_BY, context::parse_time, records::JobStatus};
 
 /// MAX_FAULTS_PER_MONTH counts so far back.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -45,8 +45,13 @@ impl Inner {
         };
         if text("lastStatus") == "STOPPED" {
             let code = detail["containers"][0]["exitCode"].as_i64();
-            let ended = (code, self.clock.now());
-            self.last_checks.insert(node.clone(), ended);
+            // Events come twice, and late.
+            let at = parse_time(text("stoppedAt")).and_then(|at| u64::try_from(at).ok());
+            let at = at.map_or(self.clock.now(), |at| UNIX_EPOCH + Duration::from_secs(at));
+            let last = self.last_checks.entry(node.clone()).or_insert((code, at));
+            if at >= last.1 {
+                *last = (code, at);
+            }
         }
         if text("lastStatus") != "PENDING" {
             return;
