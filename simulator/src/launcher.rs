@@ -4,7 +4,7 @@ use crate::{
     cloud::{Cloud, TRAINING},
     deeds,
     ecs::{Behaviour, Container, GpuHealth, NewInstance, TaskDefinition, TaskFacts, TaskKind},
-    plan::{Job, Node, Plan},
+    plan::{Job, Master, Node, Plan},
     promises::attempts,
     ssm::{PROBE, REBOOT},
     stand_by::stand_by,
@@ -16,14 +16,21 @@ use std::{
 };
 use tokio::time::sleep;
 use workers::{
+    aws::master::ADDRESS,
     desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId, Pool},
-    records::launch::{ContainerOverrides, LaunchSpec, Overrides},
+    records::{
+        launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
+        master::MASTER,
+    },
     settings::JobPolicies,
 };
 
 /// GPUs of a node.
 pub const GPUS: usize = 8;
+
+/// The task definition of ranks with a network interface each.
+const OWN_INTERFACE: &str = "train-awsvpc";
 
 /// Adds the instances, whose GPUs are well as yet, and lets the tasks of all jobs behave as the plan says.
 pub(crate) fn furnish(cloud: &Cloud, plan: &Plan) {
@@ -37,8 +44,13 @@ pub(crate) fn furnish(cloud: &Cloud, plan: &Plan) {
         training.containers.push(Container::new("log-router"));
         cloud.fleet.define(training);
     }
-    for node in &plan.nodes {
+    let mut interfaces = TaskDefinition::new(OWN_INTERFACE, TaskKind::Job, GPUS);
+    interfaces.awsvpc = true;
+    cloud.fleet.define(interfaces);
+    for (nth, node) in plan.nodes.iter().enumerate() {
         cloud.fleet.add_instance(NewInstance::p5(&node.id));
+        let address = format!("10.0.{}.{}", nth / 250, nth % 250 + 1);
+        cloud.fleet.set_attribute(&node.id, ADDRESS, &address);
         cloud.fleet.set_reboot_outcome(&node.id, node.reboot);
         cloud.fleet.set_ssm_agent(&node.id, node.ssm);
         cloud.ssm.set_fate(PROBE, &node.id, node.orders.0);
@@ -102,7 +114,7 @@ pub(crate) async fn launch(cloud: &Cloud, nodes: &[Node], job: &Job) -> Result<(
     let all = job.nodes.len() as u32;
     let ranks = (0..all).zip(&job.nodes).map(|(rank, node)| {
         let instance = InstanceId::new(nodes[*node].id.as_str());
-        (instance, training(job.gpus, rank, all))
+        (instance, told(job.master, training(job.gpus, rank, all)))
     });
     let submission = Submission {
         job_id: JobId::new(job.id.as_str()),
@@ -127,6 +139,30 @@ fn family(gpus: usize) -> String {
         GPUS => TRAINING.to_owned(),
         n => format!("{TRAINING}-{n}"),
     }
+}
+
+/// A rank's launch, with what its launcher leaves open of rank 0.
+fn told(master: Master, mut launch: LaunchSpec) -> LaunchSpec {
+    if master == Master::OfTask {
+        launch.task_definition = OWN_INTERFACE.to_owned();
+        launch.network = Some(Network {
+            subnets: vec!["subnet-0a1b2c3d".to_owned()],
+            security_groups: vec!["sg-0a1b2c3d".to_owned()],
+            assign_public_ip: false,
+        });
+    }
+    let containers = launch.overrides.iter_mut();
+    for container in containers.flat_map(|overrides| &mut overrides.container_overrides) {
+        if master == Master::OfTask {
+            container.name = OWN_INTERFACE.to_owned();
+        }
+        for (name, value) in &mut container.environment {
+            if name == "MASTER_ADDR" && master != Master::Fixed {
+                *value = MASTER.to_owned();
+            }
+        }
+    }
+    launch
 }
 
 /// How a rank with so many GPUs is launched.

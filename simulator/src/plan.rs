@@ -8,6 +8,7 @@ use crate::{
     ssm::Fate,
     throttle::Limit,
 };
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A plan before it is played. A test may write one by hand.
@@ -70,6 +71,20 @@ pub struct Job {
     pub ranks: Vec<Behaviour>,
     pub later: Later,
     pub recovery_attempts: Option<u32>,
+    pub master: Master,
+}
+
+/// How a job's ranks know where rank 0 is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Master {
+    /// By an address that its launcher has given once.
+    #[default]
+    Fixed,
+    /// Each launch tells them the address of its instance, an attribute.
+    OfInstance,
+    /// Each launch tells them the address of its task (awsvpc).
+    OfTask,
 }
 
 /// What a job does in the attempts after the first.
@@ -220,6 +235,7 @@ impl Job {
             nodes,
             later: Later::RunsOn,
             recovery_attempts: None,
+            master: Master::Fixed,
         }
     }
 

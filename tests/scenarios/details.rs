@@ -1,7 +1,10 @@
 //! What must hold of single scenarios beyond what their files say.
 
 use super::played;
-use simulator::scenario::{PlayOptions, Scenario, play};
+use simulator::{
+    plan::Master,
+    scenario::{PlayOptions, Scenario, builtin, play},
+};
 use workers::records::{JobStatus, RankStatus};
 
 #[test]
@@ -29,6 +32,39 @@ fn a_relaunch_starts_every_rank_where_and_as_it_was() {
             .all(|i| i.status.as_deref() == Some("IN_PROGRESS"))
     );
     assert!(report.instances.iter().all(|i| i.ecs_status == "ACTIVE"));
+}
+
+/// The promises' watch compares what each rank is told with where rank 0 is.
+#[test]
+fn rank_0_moves_with_a_network_interface_of_its_task_too() {
+    let mut scenario = builtin("rank-0-moves").unwrap().unwrap();
+    scenario.master = Master::OfTask;
+    let report = play(&scenario, &PlayOptions::default()).unwrap();
+    assert!(
+        report.passed,
+        "{:#?} {:#?}",
+        report.unmet, report.broken_promises
+    );
+    let launch = report.ranks[1].launch.as_ref().unwrap();
+    assert!(
+        launch.network.is_some() && launch.names_master(),
+        "{launch:?}"
+    );
+}
+
+#[test]
+fn rank_0_keeps_its_place_where_the_others_know_an_address_that_was_given_once() {
+    let mut scenario = builtin("rank-0-moves").unwrap().unwrap();
+    scenario.master = Master::Fixed;
+    let report = play(&scenario, &PlayOptions::default()).unwrap();
+    assert!(
+        report.broken_promises.is_empty(),
+        "{:#?}",
+        report.broken_promises
+    );
+    let first = report.ranks[0].instance_id.as_ref().unwrap().as_str();
+    assert!(first.ends_with("0000000"), "{first}");
+    assert_eq!(report.instances[0].reboots, 1);
 }
 
 #[test]

@@ -372,6 +372,11 @@ fn abort_of_all_ranks_with_spare() {
 }
 
 #[test]
+fn rank_0_moves() {
+    ends_as_it_says("rank-0-moves");
+}
+
+#[test]
 fn spare_after_check() {
     ends_as_it_says("spare-after-check");
 }

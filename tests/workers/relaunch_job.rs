@@ -130,6 +130,7 @@ async fn promise_4_a_relaunch_that_fails_after_its_commit_is_told_also_when_the_
 async fn every_rank_is_started_as_it_was_and_pinned() {
     let (w, recovery) = stopped_job(3).await;
     let before = w.cloud.fleet.tasks();
+    let attempt = |number| json!({ "name": "GPU_RECOVERY_ATTEMPT", "value": number }).to_string();
     w.outcome(RELAUNCH, input(&recovery), "Relaunched").await;
     for rank in w.ranks(2).await {
         let new = w.cloud.fleet.task(rank.task_arn.as_str()).unwrap();
@@ -145,8 +146,12 @@ async fn every_rank_is_started_as_it_was_and_pinned() {
             "enableExecuteCommand",
             "launchType",
         ] {
-            assert_eq!(new[member], old[member], "{member}");
+            let expected = old[member]
+                .to_string()
+                .replace(&attempt("1"), &attempt("2"));
+            assert_eq!(new[member].to_string(), expected, "{member}");
         }
+        assert!(new["overrides"].to_string().contains(&attempt("2")));
         assert_eq!(new["startedBy"], started_by(&JobId::new(JOB), 2));
     }
     let pins: BTreeSet<_> = w

@@ -11,6 +11,7 @@ pub mod instances;
 pub mod jobs;
 pub mod launch_names;
 pub mod marks;
+pub mod master;
 pub mod pace;
 pub mod spares;
 pub mod stop_event;

@@ -65,6 +65,28 @@ pub struct Unplaced {
     pub instances: Vec<InstanceId>,
 }
 
+impl Unplaced {
+    const NAMED: usize = 5;
+
+    /// Of ranks, where they were to run, and why they do not.
+    pub fn of(ranks: Vec<(u32, InstanceId, String)>) -> Self {
+        let named = ranks.iter().take(Self::NAMED);
+        let named: Vec<String> = named
+            .map(|(rank, instance, why)| format!("rank {rank} on {instance}: {why}"))
+            .collect();
+        let more = ranks.len().saturating_sub(Self::NAMED);
+        let more = match more {
+            0 => String::new(),
+            1 => "; and 1 more rank".to_owned(),
+            more => format!("; and {more} more ranks"),
+        };
+        Self {
+            why: named.join("; ") + &more,
+            instances: ranks.into_iter().map(|(_, instance, _)| instance).collect(),
+        }
+    }
+}
+
 /// One way in which an input breaks its schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", if .pointer.is_empty() { "/" } else { .pointer })]
@@ -210,6 +232,24 @@ mod tests {
     };
     use aws_sdk_ecs::error::ErrorMetadata;
     use aws_smithy_types::body::SdkBody;
+
+    #[test]
+    fn five_unplaced_ranks_are_named_and_the_others_counted() {
+        let ranks =
+            |n| (0..n).map(|rank| (rank, InstanceId::new("i-1"), "RESOURCE:GPU".to_owned()));
+        let five = Unplaced::of(ranks(5).collect());
+        assert!(
+            five.why.ends_with("; rank 4 on i-1: RESOURCE:GPU"),
+            "{five:?}"
+        );
+        let six = Unplaced::of(ranks(6).collect());
+        assert!(
+            six.why
+                .ends_with("rank 4 on i-1: RESOURCE:GPU; and 1 more rank"),
+            "{six:?}"
+        );
+        assert_eq!(six.instances.len(), 6);
+    }
 
     fn answered(status: u16, code: Option<&str>) -> WorkerError {
         let metadata = match code {

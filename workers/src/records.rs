@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod launch;
+pub mod master;
 
 use crate::{
     Settings,

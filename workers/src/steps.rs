@@ -24,14 +24,17 @@ mod check_message;
 mod find;
 mod hung_check;
 mod in_use;
+mod launch_plan;
 mod partial_launch;
 mod prepare_checks;
 mod reboot_wait;
 mod relaunch_history;
 mod release;
 mod spares;
+mod start_ranks;
 mod starting;
 mod take_back;
+mod take_places;
 mod user_stop;
 
 use crate::{Step, Worker};

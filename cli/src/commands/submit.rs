@@ -14,25 +14,30 @@ use clap::{ArgGroup, Args};
 use std::collections::BTreeMap;
 pub use told::{Planned, Submitted};
 use workers::{
+    aws::master::ADDRESS,
     decisions::relaunchable,
     desk::submit::{self, Adoption, Submission, SubmitError},
     ids::{InstanceId, JobId, Pool, TaskArn},
     records::{
         JobRecord,
         launch::{ContainerOverrides, LaunchSpec, Network, Overrides},
+        master::MASTER,
     },
     settings::{HealthyPolicy, JobPolicies, PersonStop, SpareUse},
 };
 
 const SUBMIT_HELP: &str = "\
 One task a rank, one rank an instance: all of them, or none. In --env and in the command {rank}, {world_size}, \
-{master_addr} and {job} stand for the rank's own; RANK and WORLD_SIZE are always set, MASTER_ADDR with --master-addr. \
-A job id is used once.
+{master_addr} and {job} stand for the rank's own; RANK, WORLD_SIZE and GPU_RECOVERY_ATTEMPT are always set. A job id is used \
+once.
+
+MASTER_ADDR and {master_addr} are rank 0's address: of its task with awsvpc, else the ECS attribute gpu-recovery.address of its \
+instance, looked up at every launch, so that rank 0 may move to a spare. --master-addr gives one that stays, and keeps rank 0 where it is.
 
 --again JOB starts a job that has ended once more, under a new id: its task definition, command, environment, network, tags and policies, as its last attempt was started, on the same instances unless --instances or --nodes says others.
 
 Examples:
-  gpu-recovery submit llama-7b --task-definition train:7 --nodes 8 --master-addr 10.0.0.10
+  gpu-recovery submit llama-7b --task-definition train:7 --nodes 8
   gpu-recovery submit llama-7b --task-definition train:7 --instances i-0f3a9c5d7e0000000,i-0f3a9c5d7e0000001 --dry-run
   gpu-recovery submit --again llama-7b llama-7b-2 --nodes 8
   gpu-recovery submit eval-3 --task-definition eval --nodes 1 --env SHARD={rank} --tag team=vision -- python eval.py
@@ -167,7 +172,7 @@ pub struct Submit {
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     env: Vec<(String, String)>,
 
-    /// Address of rank 0, for MASTER_ADDR.
+    /// Address of rank 0, where nothing else says it.
     #[arg(long, value_name = "ADDRESS")]
     master_addr: Option<String>,
 
@@ -249,8 +254,17 @@ pub async fn submit_at(arguments: &Submit, desk: &Desk, output: &Output) -> Resu
         None => as_given(arguments, desk).await?,
     };
     if arguments.dry_run {
+        let planned = submit::planned(&desk.context, &submission).await;
         output.still();
-        show(output, arguments, &submission)?;
+        let ranks = planned.map_err(worded)?;
+        show(
+            output,
+            arguments,
+            &Submission {
+                ranks,
+                ..submission
+            },
+        )?;
         return Ok(0);
     }
     let ranks = counted(submission.ranks.len() as u64, "task");
@@ -282,12 +296,12 @@ async fn as_given(arguments: &Submit, desk: &Desk) -> Result<Submission, Failure
         None => arguments.instances.clone(),
     };
     let world = instances.len();
+    let master = master(arguments, desk, definition.awsvpc, &instances).await?;
     let mut ranks = Vec::with_capacity(world);
     for (rank, instance) in instances.into_iter().enumerate() {
-        ranks.push((
-            instance,
-            launch(arguments, &container, network.clone(), rank, world)?,
-        ));
+        let mut launch = launch(arguments, &container, master.as_deref(), rank, world)?;
+        launch.network = network.clone();
+        ranks.push((instance, launch));
     }
     pick::refuse_taken(desk, &arguments.instances).await?;
     Ok(Submission {
@@ -359,18 +373,35 @@ async fn recorded(
 fn worded(error: SubmitError) -> Failure {
     match error {
         SubmitError::Aws(error) => error.into(),
-        SubmitError::NoRanks | SubmitError::InstanceTwice(_) => {
+        SubmitError::NoRanks | SubmitError::InstanceTwice(_) | SubmitError::NoAddress(_) => {
             Failure::BadInput(error.to_string())
         }
         other => Failure::Broken(other.to_string()),
     }
 }
 
+/// What stands for rank 0's address: the one that was given; else what each launch fills in, where something says the address.
+async fn master(
+    arguments: &Submit,
+    desk: &Desk,
+    awsvpc: bool,
+    instances: &[InstanceId],
+) -> Result<Option<String>, Failure> {
+    if arguments.master_addr.is_some() {
+        return Ok(arguments.master_addr.clone());
+    }
+    let Some(first) = instances.first() else {
+        return Ok(None);
+    };
+    let known = awsvpc || desk.context.fleet.address_of(first).await?.is_some();
+    Ok(known.then(|| MASTER.to_owned()))
+}
+
 /// How a rank is started.
 fn launch(
     arguments: &Submit,
     container: &str,
-    network: Option<Network>,
+    master: Option<&str>,
     rank: usize,
     world: usize,
 ) -> Result<LaunchSpec, Failure> {
@@ -379,13 +410,14 @@ fn launch(
             .replace("{rank}", &rank.to_string())
             .replace("{world_size}", &world.to_string())
             .replace("{job}", arguments.common.job.as_str());
-        if text.contains("{master_addr}") {
-            let Some(address) = &arguments.master_addr else {
+        if text.contains(MASTER) {
+            let Some(address) = master else {
                 return Err(Failure::BadInput(format!(
-                    "'{text}' needs the address of rank 0; give --master-addr ADDRESS"
+                    "'{text}' needs the address of rank 0; give --master-addr ADDRESS, or set the attribute {ADDRESS} of the \
+                     instances (docs/launcher.md)"
                 )));
             };
-            text = text.replace("{master_addr}", address);
+            text = text.replace(MASTER, address);
         }
         Ok(text)
     };
@@ -393,8 +425,8 @@ fn launch(
         ("RANK".to_owned(), rank.to_string()),
         ("WORLD_SIZE".to_owned(), world.to_string()),
     ]);
-    if let Some(address) = &arguments.master_addr {
-        environment.insert("MASTER_ADDR".to_owned(), address.clone());
+    if let Some(address) = master {
+        environment.insert("MASTER_ADDR".to_owned(), address.to_owned());
     }
     for (name, value) in &arguments.env {
         environment.insert(name.clone(), fill(value)?);
@@ -413,7 +445,7 @@ fn launch(
         }),
         tags: arguments.tag.iter().cloned().collect(),
         group: arguments.group.clone(),
-        network,
+        network: None,
         enable_execute_command: arguments.enable_execute_command,
         managed_tags: false,
     })

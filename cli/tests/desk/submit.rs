@@ -1,6 +1,7 @@
 //! `submit` and `adopt`.
 
 use super::*;
+use workers::{aws::master::ADDRESS, records::launch::LaunchSpec};
 
 #[tokio::test(start_paused = true)]
 async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
@@ -101,6 +102,59 @@ async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_an_attribute_says_the_address_of_rank_0_each_launch_is_told_it() {
+    let world = World::new().await;
+    for nth in 2..4 {
+        let node = format!("i-0f3a9c5d7e{nth:07x}");
+        world.cloud.fleet.add_instance(NewInstance::p5(&node));
+        let address = format!("10.0.0.{nth}");
+        world.cloud.fleet.set_attribute(&node, ADDRESS, &address);
+    }
+    let submit = [
+        "submit",
+        "bert",
+        "--task-definition",
+        "train",
+        "--nodes",
+        "2",
+    ];
+    let dry = world
+        .gives(0, &[&submit[..], &["--dry-run"]].concat())
+        .await;
+    has(
+        &dry,
+        &[
+            "rank 1 i-0f3a9c5d7e0000003 MASTER_ADDR=10.0.0.2 RANK=1 WORLD_SIZE=2 GPU_RECOVERY_ATTEMPT=1",
+        ],
+    );
+    world.gives(0, &submit).await;
+    let job = started_by(&JobId::new("bert"), 1);
+    let tasks = world.cloud.fleet.tasks().into_iter();
+    let tasks: Vec<String> = tasks
+        .filter(|task| task["startedBy"] == job.as_str())
+        .map(|task| task["overrides"].to_string())
+        .collect();
+    assert_eq!(tasks.len(), 2);
+    for task in tasks {
+        assert!(
+            task.contains(r#"{"name":"MASTER_ADDR","value":"10.0.0.2"}"#),
+            "{task}"
+        );
+    }
+    // On the record it stays open: the next launch may be elsewhere.
+    let ranks = world.cloud.lambda.context("test").jobs;
+    let ranks = ranks
+        .ranks(&JobId::new("bert"), 1)
+        .await
+        .expect("they are recorded");
+    assert!(
+        ranks
+            .iter()
+            .all(|rank| rank.launch.as_ref().is_some_and(LaunchSpec::names_master))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_submission_that_cannot_work_is_refused_before_anything_starts() {
     let world = World::new().await;
     let tasks = world.cloud.fleet.tasks().len();
@@ -127,7 +181,7 @@ async fn a_submission_that_cannot_work_is_refused_before_anything_starts() {
     let env = ["--env", "A={master_addr}"];
     has(
         &world.gives(2, &[&on[..], &env].concat()).await,
-        &["give --master-addr"],
+        &["give --master-addr ADDRESS, or set the attribute gpu-recovery.address"],
     );
     has(
         &world

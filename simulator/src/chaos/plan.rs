@@ -5,7 +5,7 @@ use crate::{
     ecs::{GpuHealth, RebootOutcome, Run, SsmAgent},
     eventbridge::Delivery,
     launcher::GPUS,
-    plan::{Deed, Job, Later, Node, Plan, Storm},
+    plan::{Deed, Job, Later, Master, Node, Plan, Storm},
     ssm::Fate,
     throttle::Limit,
 };
@@ -70,7 +70,26 @@ impl Plan {
         plan.stand_by();
         plan.contest();
         plan.stop_a_rank();
+        plan.tell_of_rank_0();
         plan
+    }
+
+    /// Most launchers leave rank 0's address open: by dice of their own.
+    fn tell_of_rank_0(&mut self) {
+        let dice = Dice::new(self.seed, "master");
+        for job in &mut self.jobs {
+            job.master = dice.weigh(&[
+                (2, Master::Fixed),
+                (3, Master::OfInstance),
+                (1, Master::OfTask),
+            ]);
+            // Its definition has all GPUs, and ECS gives no interface to tasks on hosts outside of EC2.
+            let mut nodes = job.nodes.iter().map(|node| &self.nodes[*node].id);
+            let hosts = job.gpus == GPUS && nodes.all(|id| id.starts_with("i-"));
+            if job.master == Master::OfTask && !hosts {
+                job.master = Master::OfInstance;
+            }
+        }
     }
 
     /// Spares: by dice of their own, too.

@@ -2,7 +2,7 @@
 
 use crate::{
     ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, SsmAgent},
-    plan::{Again, Deed, Job, Later, Node, Plan, Storm},
+    plan::{Again, Deed, Job, Later, Master, Node, Plan, Storm},
 };
 use humantime::format_duration;
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -47,8 +47,13 @@ fn job(job: &Job) -> String {
         .iter()
         .map(|(run, ranks)| format!("rank {}: {run}", spans(ranks)))
         .collect();
+    let master = match job.master {
+        Master::Fixed => "",
+        Master::OfInstance => ", told rank 0's instance",
+        Master::OfTask => ", told rank 0's task",
+    };
     format!(
-        "job {}, {}, {} a rank. {}; later: {}",
+        "job {}, {}, {} a rank{master}. {}; later: {}",
         job.id,
         counted(job.nodes.len(), "node"),
         counted(job.gpus, "GPU"),

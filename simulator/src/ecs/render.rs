@@ -86,12 +86,25 @@ fn attachments(task: &Task) -> Value {
         "STOPPED" => "DELETED",
         _ => "ATTACHED",
     };
+    let mut details = vec![json!({ "name": "subnetId", "value": subnet })];
+    if task.last_status != "PROVISIONING" {
+        let address = address(&task.attachment_id);
+        details.push(json!({ "name": "privateIPv4Address", "value": address }));
+    }
     json!([{
         "id": task.attachment_id,
         "type": if task.last_status == "PROVISIONING" { "ElasticNetworkInterface" } else { "eni" },
         "status": status,
-        "details": [{ "name": "subnetId", "value": subnet }],
+        "details": details,
     }])
+}
+
+/// Another one for each interface, mostly.
+fn address(interface: &str) -> String {
+    let last = interface.get(interface.len().saturating_sub(4)..);
+    let number = last.and_then(|hex| u16::from_str_radix(hex, 16).ok());
+    let [high, low] = number.unwrap_or_default().to_be_bytes();
+    format!("10.1.{high}.{low}")
 }
 
 fn containers(task: &Task) -> Vec<Value> {

@@ -86,6 +86,7 @@ const BUILTIN: &[(&str, &str)] = of_files![
     "own-place-taken",
     "repair-fails-beside-the-job",
     "second-failure-during-repair",
+    "rank-0-moves",
 ];
 
 /// Their names.

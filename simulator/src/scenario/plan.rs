@@ -64,6 +64,7 @@ fn jobs(scenario: &Scenario) -> Vec<Job> {
     let mut ours = Job::new(JOB, GPUS, (0..scenario.nodes as usize).collect());
     ours.later = Later::ByRank(specs.clone().map(again).collect());
     ours.ranks = specs.map(RankSpec::behaviour).collect();
+    ours.master = scenario.master;
     let instances = scenario.instances.iter();
     let shared = instances.filter(|(_, spec)| spec.shared_with_another_job);
     let others = shared.map(|(node, _)| Job::another(0, *node as usize));

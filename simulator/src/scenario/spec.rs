@@ -4,6 +4,7 @@ use crate::{
     duration,
     ecs::{Behaviour, GpuHealth, OnSigterm, RebootOutcome, Run, SsmAgent},
     eventbridge,
+    plan::Master,
     ssm::Fate,
     throttle::Limit,
 };
@@ -36,6 +37,9 @@ pub struct Scenario {
     /// A log router without GPUs runs beside each trainer.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sidecar: bool,
+    /// How the ranks know where rank 0 is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub master: Master,
     /// What each rank does; one that is not named does as `others` say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ranks: BTreeMap<u32, RankSpec>,

@@ -1,7 +1,7 @@
 //! Which spare takes which rank.
 
 use crate::{
-    aws::marks::attribute,
+    aws::{marks::attribute, master::ADDRESS},
     ids::{ContainerInstanceArn, InstanceId},
 };
 use aws_sdk_ecs::types::{ContainerInstance, Resource};
@@ -24,6 +24,8 @@ pub struct Node {
 pub struct Wanted {
     gpus: usize,
     attributes: BTreeMap<String, String>,
+    /// The others are told where it is.
+    reachable: bool,
 }
 
 impl Node {
@@ -53,6 +55,15 @@ impl Wanted {
         Self {
             gpus: gpus(instance.registered_resources()),
             attributes: valued.collect(),
+            reachable: false,
+        }
+    }
+
+    /// The same, and its address must be known.
+    pub fn reachable(self) -> Self {
+        Self {
+            reachable: true,
+            ..self
         }
     }
 
@@ -62,7 +73,8 @@ impl Wanted {
             let own = self.attributes.get(name);
             own.is_some() && own == spare.attributes.get(name)
         };
-        self.gpus > 0 && self.gpus == spare.gpus && names.iter().all(equal)
+        let found = !self.reachable || spare.attributes.contains_key(ADDRESS);
+        found && self.gpus > 0 && self.gpus == spare.gpus && names.iter().all(equal)
     }
 }
 
@@ -96,6 +108,7 @@ mod tests {
         Wanted {
             gpus,
             attributes: attributes.into_iter().collect(),
+            reachable: false,
         }
     }
 
@@ -142,6 +155,19 @@ mod tests {
         // Of a node that ECS does not know any more nothing is known.
         assert_eq!(chosen(&[Wanted::default()], &free), None);
         assert!(assign(&[like(8, None)], &free, &[]).is_some());
+    }
+
+    #[test]
+    fn rank_0_moves_only_to_a_spare_whose_address_is_known() {
+        let p5 = || like(8, Some("p5"));
+        let mut known = p5();
+        known
+            .attributes
+            .insert(ADDRESS.to_owned(), "10.0.0.2".to_owned());
+        let free = [spare(1, 5, p5()), spare(2, 3, known)];
+        assert_eq!(chosen(&[p5().reachable()], &free[..1]), None);
+        let both = chosen(&[p5().reachable(), p5()], &free).unwrap();
+        assert_eq!(both, ["i-00000002", "i-00000001"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{
         fleet::{Run, SHOWN_WITHIN_SECONDS},
         jobs::Write,
         launch_names::{client_token, started_by},
+        master::{ADDRESS, ITSELF, Master},
         pace,
     },
     decisions::relaunchable,
@@ -20,6 +21,7 @@ use crate::{
 use aws_sdk_ecs::types::Task;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
@@ -49,6 +51,10 @@ pub enum SubmitError {
     NoRanks,
     #[error("instance {0} is given twice; a rank needs an instance of its own")]
     InstanceTwice(InstanceId),
+    #[error(
+        "the ranks are to be told the address of rank 0 on {0}, which has no attribute {ADDRESS}; set it (docs/launcher.md), or give --master-addr"
+    )]
+    NoAddress(InstanceId),
     #[error("ECS did not place every rank, so none was left running: {0}")]
     NotPlaced(String),
     #[error("the tasks cannot be adopted, and nothing was written: {0}")]
@@ -87,6 +93,7 @@ pub async fn submit(ctx: &Context, submission: &Submission) -> Result<JobRecord,
             return Err(SubmitError::InstanceTwice(instance.clone()));
         }
     }
+    let master = master(ctx, submission).await?;
     let job = new_job(
         ctx,
         &submission.job_id,
@@ -99,7 +106,7 @@ pub async fn submit(ctx: &Context, submission: &Submission) -> Result<JobRecord,
         return Err(SubmitError::JobIdTaken(job.job_id));
     }
     let mut launched = Launched::default();
-    match start(ctx, submission, &mut launched).await {
+    match start(ctx, submission, master, &mut launched).await {
         Ok(()) => Ok(job),
         Err(error) => {
             undo(ctx, &job, &launched).await?;
@@ -323,27 +330,78 @@ struct Launched {
     unanswered: bool,
 }
 
+/// How the ranks would be started, as far as that is known before.
+///
+/// # Errors
+/// [`SubmitError::NoAddress`], or when ECS cannot be asked.
+pub async fn planned(
+    ctx: &Context,
+    submission: &Submission,
+) -> Result<Vec<(InstanceId, LaunchSpec)>, SubmitError> {
+    let address = match master(ctx, submission).await? {
+        Master::At(address) => Some(address),
+        Master::OfItsTask | Master::Unasked => None,
+    };
+    let ranks = submission.ranks.iter();
+    let filled = ranks.map(|(id, launch)| (id.clone(), launch.filled_in(1, address.as_deref())));
+    Ok(filled.collect())
+}
+
+/// How the ranks are told where rank 0 is.
+async fn master(ctx: &Context, submission: &Submission) -> Result<Master, SubmitError> {
+    let Some((first, _)) = submission.ranks.first() else {
+        return Err(SubmitError::NoRanks);
+    };
+    let launches: Vec<_> = submission.ranks.iter().map(|(_, launch)| launch).collect();
+    let master = Master::find(&ctx.fleet, first, &launches).await?;
+    master.ok_or_else(|| SubmitError::NoAddress(first.clone()))
+}
+
 async fn start(
     ctx: &Context,
     submission: &Submission,
+    master: Master,
+    launched: &mut Launched,
+) -> Result<(), SubmitError> {
+    let ahead = master.ahead();
+    start_ranks(ctx, submission, 0..ahead, Some(ITSELF), launched).await?;
+    let address = match (master, launched.tasks.first()) {
+        (Master::At(address), _) => Some(address),
+        (Master::OfItsTask, Some((task, _))) => Some(ctx.fleet.address_of_task(task).await?),
+        _ => None,
+    };
+    let others = ahead..submission.ranks.len();
+    start_ranks(ctx, submission, others, address.as_deref(), launched).await?;
+    record(ctx, submission, &launched.tasks).await?;
+    Ok(())
+}
+
+/// Starts some of the ranks, and tells them where rank 0 is.
+async fn start_ranks(
+    ctx: &Context,
+    submission: &Submission,
+    ranks: Range<usize>,
+    master: Option<&str>,
     launched: &mut Launched,
 ) -> Result<(), SubmitError> {
     let job_id = &submission.job_id;
     let started_by = started_by(job_id, 1);
     let answers = pace::ECS_MODIFY
         .patiently(
-            submission.ranks.iter().enumerate().collect(),
+            ranks.clone().collect(),
             Instant::now() + PATIENCE,
-            |(rank, (instance, launch))| {
+            |rank: usize| {
+                let (instance, launch) = &submission.ranks[rank];
                 let token = client_token(job_id, 1, 0, rank as u32);
                 let started_by = &started_by;
-                async move { ctx.fleet.run(launch, instance, &token, started_by).await }
+                let launch = launch.filled_in(1, master);
+                async move { ctx.fleet.run(&launch, instance, &token, started_by).await }
             },
         )
         .await;
     let mut not_placed = Vec::new();
     let mut troubles = Vec::new();
-    for (answer, (instance, _)) in answers.into_iter().zip(&submission.ranks) {
+    for (answer, (instance, _)) in answers.into_iter().zip(&submission.ranks[ranks]) {
         match answer {
             Ok(Run::Started(task, place)) => launched.tasks.push((task, place)),
             Ok(Run::Ended(task)) => {
@@ -359,11 +417,10 @@ async fn start(
     if let Some(trouble) = WorkerError::worst(troubles) {
         return Err(trouble.into());
     }
-    if !not_placed.is_empty() {
-        return Err(SubmitError::NotPlaced(not_placed.join("; ")));
+    match not_placed.is_empty() {
+        true => Ok(()),
+        false => Err(SubmitError::NotPlaced(not_placed.join("; "))),
     }
-    record(ctx, submission, &launched.tasks).await?;
-    Ok(())
 }
 
 async fn record(

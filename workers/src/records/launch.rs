@@ -42,6 +42,9 @@ pub struct Network {
     pub assign_public_ip: bool,
 }
 
+/// Set at every launch, in every container that ECS lists in a task's overrides.
+pub const ATTEMPT_VARIABLE: &str = "GPU_RECOVERY_ATTEMPT";
+
 /// A task's overrides (ECS API reference, TaskOverride).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -156,14 +159,8 @@ impl Overrides {
             container_overrides: o
                 .container_overrides()
                 .iter()
+                // ECS lists every container, overridden or not: each is told its attempt.
                 .map(ContainerOverrides::of)
-                // ECS lists every container, overridden or not.
-                .filter(|c| {
-                    *c != ContainerOverrides {
-                        name: c.name.clone(),
-                        ..Default::default()
-                    }
-                })
                 .collect(),
             cpu: o.cpu().map(str::to_owned),
             memory: o.memory().map(str::to_owned),
@@ -196,6 +193,8 @@ impl ContainerOverrides {
             environment: c
                 .environment()
                 .iter()
+                // Of one attempt, not of the next.
+                .filter(|e| e.name() != Some(ATTEMPT_VARIABLE))
                 .map(|e| {
                     (
                         e.name().unwrap_or_default().to_owned(),
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_without_overrides_is_started_without_overrides() {
+    fn a_task_without_overrides_has_its_containers_named_and_nothing_overridden() {
         let task = ecs::Task::builder()
             .task_definition_arn("td")
             .group("family:train")
@@ -329,7 +328,11 @@ mod tests {
             )
             .build();
         let spec = LaunchSpec::of(&task, None);
-        assert_eq!(spec.overrides, None);
+        let trainer = ContainerOverrides {
+            name: "trainer".into(),
+            ..ContainerOverrides::default()
+        };
+        assert_eq!(spec.overrides.unwrap().container_overrides, [trainer]);
         assert_eq!(spec.group, None);
     }
 }

@@ -431,7 +431,7 @@ async fn keep_launches(
             continue;
         };
         let network = rank.launch.as_ref().and_then(|l| l.network.clone());
-        rank.launch = Some(LaunchSpec::of(task, network));
+        rank.launch = Some(LaunchSpec::of(task, network).left_open_as(rank.launch.take()));
         if let Some(arn) = task.container_instance_arn().map(ContainerInstanceArn::new) {
             if let Some(id) = instances.get(&arn).and_then(|i| i.ec2_instance_id()) {
                 rank.instance_id = Some(InstanceId::new(id));

@@ -14,7 +14,7 @@ use crate::{
         spares::{Node, Wanted, assign},
     },
     ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
-    records::{InstanceRecord, InstanceStatus, JobRecord, RankRecord},
+    records::{InstanceRecord, InstanceStatus, JobRecord, RankRecord, launch::LaunchSpec},
 };
 use aws_sdk_ecs::types::ContainerInstance;
 use schemars::JsonSchema;
@@ -177,15 +177,29 @@ fn moves<'a>(
     if moves.is_empty() {
         return Err("no rank needs another place".to_owned());
     }
-    // The others know rank 0 by an address that was given with the job.
-    if job.nodes > 1 && moves.iter().any(|rank| rank.rank == 0) {
+    // An address that was given with the job is one of its place.
+    if job.nodes > 1 && !told_master(ranks) && moves.iter().any(|rank| rank.rank == 0) {
         return Err("rank 0 keeps its place: the others know its address".to_owned());
     }
     Ok(moves)
 }
 
+/// Each launch tells the ranks where rank 0 is.
+fn told_master(ranks: &[RankRecord]) -> bool {
+    let mut launches = ranks.iter().filter_map(|rank| rank.launch.as_ref());
+    launches.any(LaunchSpec::names_master)
+}
+
+/// They are told the address of rank 0's instance, not that of its task.
+fn told_instance(ranks: &[RankRecord]) -> bool {
+    let first = ranks.iter().find(|rank| rank.rank == 0);
+    let own = first.is_some_and(|rank| rank.launch.as_ref().is_some_and(|l| l.network.is_some()));
+    told_master(ranks) && !own
+}
+
 /// What is known of the spares, and of the nodes that they may replace.
 struct Pool {
+    told_instance: bool,
     free: Vec<Node>,
     records: BTreeMap<InstanceId, InstanceRecord>,
     replaced: BTreeMap<InstanceId, ContainerInstance>,
@@ -229,6 +243,7 @@ impl Pool {
             Some((id, instance))
         });
         Ok(Self {
+            told_instance: told_instance(ranks),
             free,
             records,
             replaced: replaced.collect(),
@@ -238,7 +253,11 @@ impl Pool {
     /// What a rank's next place must be like.
     fn wanted(&self, rank: &RankRecord) -> Wanted {
         let place = rank.instance_id.as_ref();
-        Wanted::like(place.and_then(|id| self.replaced.get(id)))
+        let like = Wanted::like(place.and_then(|id| self.replaced.get(id)));
+        match rank.rank == 0 && self.told_instance {
+            true => like.reachable(),
+            false => like,
+        }
     }
 
     async fn hold(

@@ -6,18 +6,20 @@
 
 use super::{
     claim_job::Failure,
+    launch_plan::{Start, plan},
     partial_launch::{Launch, asked_for_none, undo},
     relaunch_history, release, spares,
+    start_ranks::Launched,
     starting::{Started, all_running},
-    take_back::{drain_quarantined, lost_hold, take_back},
+    take_places::take_places,
     user_stop,
 };
 use crate::{
     Context, Step, WorkerError,
     aws::{
-        fleet::{FORGOTTEN_AFTER_SECONDS, Run},
+        fleet::FORGOTTEN_AFTER_SECONDS,
         jobs::{RankKey, Write},
-        launch_names::{client_token, started_by},
+        master::{ADDRESS, ITSELF, Master},
         pace,
     },
     context::parse_time,
@@ -25,11 +27,8 @@ use crate::{
         diagnosis::Place,
         exit::{Exit, TaskEnd},
     },
-    error::Unplaced,
-    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId, TaskArn},
-    records::{
-        InstanceStatus, JobRecord, JobStatus, RankRecord, RankStatus, launch::LaunchSpec, rank_key,
-    },
+    ids::{ExecutionArn, InstanceId, JobId, TaskArn},
+    records::{JobRecord, JobStatus, RankRecord},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -211,91 +210,6 @@ pub(super) async fn note_verdicts(
     noted.into_iter().collect()
 }
 
-/// Every spare is still held for this job, and stays so while this execution runs.
-async fn all_held(ctx: &Context, input: &RelaunchJobInput) -> Result<(), WorkerError> {
-    let held = pace::DYNAMODB
-        .each(&input.places, |place| {
-            let (job, by) = (&input.job_id, &input.execution);
-            ctx.instances.still_held(&place.instance, job, by)
-        })
-        .await;
-    for (place, held) in input.places.iter().zip(held) {
-        if !held? {
-            let spare = &place.instance;
-            return Err(WorkerError::NotOnSpares(format!(
-                "{spare} is not held for rank {} any more",
-                place.rank
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Makes every place the job's before anything starts on it, and ends our own holds: once the attempt is current, its next
-/// failure must find none. Nothing starts on a node that another recovery holds, or that is quarantined.
-async fn take_places(
-    ctx: &Context,
-    job: &JobRecord,
-    plan: &[Start],
-    input: &RelaunchJobInput,
-) -> Result<(), WorkerError> {
-    all_held(ctx, input).await?;
-    let refusals = pace::DYNAMODB
-        .each(plan, |start| {
-            take(ctx, &job.job_id, start, &input.execution)
-        })
-        .await;
-    let (mut not_placed, mut refused) = (Vec::new(), Vec::new());
-    for (start, refusal) in plan.iter().zip(refusals) {
-        if let Some(why) = refusal? {
-            not_placed.push(format!(
-                "rank {} on {}: {why}",
-                start.old.rank, start.instance
-            ));
-            refused.push(start.instance.clone());
-        }
-    }
-    if refused.is_empty() {
-        return Ok(());
-    }
-    Err(WorkerError::NotPlaced(Unplaced {
-        why: in_short(&not_placed),
-        instances: refused,
-    }))
-}
-
-/// Answers why not. A hold that an execution has left which has lost this job is void, but for one on a node that a check
-/// accuses: its repair goes on, or was broken off, and nothing shows that the node is healthy.
-async fn take(
-    ctx: &Context,
-    job: &JobId,
-    start: &Start,
-    by: &ExecutionArn,
-) -> Result<Option<String>, WorkerError> {
-    let instance = &start.instance;
-    let arn = start.old.container_instance_arn.as_ref();
-    let assign = || {
-        let status = InstanceStatus::InProgress;
-        ctx.instances.assign(instance, arn, job, Some(by), status)
-    };
-    if assign().await? {
-        return Ok(None);
-    }
-    if let Some(left) = lost_hold(ctx, instance, job, by).await?
-        && !left.is_accused()
-    {
-        take_back(ctx, &left).await?;
-        if assign().await? {
-            return Ok(None);
-        }
-    }
-    let quarantined = drain_quarantined(ctx, instance).await?;
-    Ok(Some(match quarantined {
-        true => "it is quarantined".to_owned(),
-        false => "another recovery holds it".to_owned(),
-    }))
-}
-
 /// Notes the places that did not take their rank: another one is looked for. A launch on spares that fails is not tried
 /// again on the same ones.
 async fn note_refused(
@@ -366,7 +280,7 @@ async fn stopped_by_user(
         record.note_end(Some(end), &settings);
         ctx.jobs.put_rank_of_task(record).await?;
     }
-    let job = undo(ctx, job, by, Launch::Answered(&launched.tasks), until).await?;
+    let job = undo(ctx, job, by, Launch::Answered(&launched.tasks()), until).await?;
     spares::leave_places(ctx, &job.job_id, &input.places, by).await?;
     let job = spares::let_go(ctx, job, by).await?;
     let key = RankKey {
@@ -440,56 +354,6 @@ fn relaunched(ctx: &Context, job: &JobRecord, attempt: u32) -> RelaunchJobOutcom
     }
 }
 
-/// One rank to start.
-#[derive(Debug, Clone, PartialEq)]
-struct Start {
-    old: RankRecord,
-    instance: InstanceId,
-    launch: LaunchSpec,
-}
-
-/// Every rank with its instance and launch, or a clear word why not.
-fn plan(
-    job: &JobRecord,
-    ranks: &[RankRecord],
-    places: &[Place],
-) -> Result<Vec<Start>, WorkerError> {
-    let complete = ranks.len() == job.nodes as usize
-        && ranks.iter().enumerate().all(|(i, r)| r.rank as usize == i);
-    if !complete {
-        return Err(WorkerError::CorruptRecord(format!(
-            "job {}: {} of {} ranks are recorded for attempt {}; fix the rank items by hand",
-            job.job_id,
-            ranks.len(),
-            job.nodes,
-            job.attempt
-        )));
-    }
-    ranks
-        .iter()
-        .map(|rank| {
-            let known = rank.instance_id.clone().zip(rank.launch.clone());
-            let (instance, launch) = known.ok_or_else(|| {
-                WorkerError::CorruptRecord(format!(
-                    "job {}: rank {} has no instance_id or no launch; fix the item {} by hand",
-                    job.job_id, rank.rank, rank.record
-                ))
-            })?;
-            let mut old = rank.clone();
-            let moves = places.iter().find(|place| place.rank == rank.rank);
-            if let Some(place) = moves {
-                old.instance_id = Some(place.instance.clone());
-                old.container_instance_arn = Some(place.arn.clone());
-            }
-            Ok(Start {
-                instance: moves.map_or(instance, |place| place.instance.clone()),
-                old,
-                launch,
-            })
-        })
-        .collect()
-}
-
 /// What a whole launch came to.
 enum Ended {
     Committed(Box<JobRecord>),
@@ -500,103 +364,21 @@ enum Ended {
     },
 }
 
-/// What a RunTask came to.
-enum Answer {
-    /// With what came of writing it down.
-    Started(Box<RankRecord>, Result<(), WorkerError>),
-    NotPlaced(String),
-}
-
-/// What is known of a launch that has failed.
-struct Launched {
-    tasks: Vec<TaskArn>,
-    /// Every RunTask was answered.
-    answered: bool,
-}
-
-/// Starts the ranks that do not run yet, each written down as soon as it is started, and commits.
+/// Starts the ranks that do not run yet, waits until all do, and commits.
 async fn launch(
     ctx: &Context,
     job: &JobRecord,
     plan: &[Start],
-    mut running: BTreeMap<u32, RankRecord>,
+    running: BTreeMap<u32, RankRecord>,
     input: &RelaunchJobInput,
     until: Instant,
 ) -> Result<Ended, (WorkerError, Launched)> {
-    let next = job.attempt + 1;
-    let started_by = started_by(&job.job_id, next);
-    if let Err(error) = take_places(ctx, job, plan, input).await {
-        let tasks = running.values().map(|rank| rank.task_arn.clone()).collect();
-        let answered = true;
-        return Err((error, Launched { tasks, answered }));
+    let mut launched = Launched::before(running);
+    let started = start_all(ctx, job, plan, &mut launched, input, until).await;
+    if let Err(error) = started {
+        return Err((error, launched));
     }
-    let to_start: Vec<&Start> = plan
-        .iter()
-        .filter(|start| !running.contains_key(&start.old.rank))
-        .collect();
-    let answers = pace::ECS_MODIFY
-        .patiently(to_start.clone(), until, |start| {
-            let token = client_token(&job.job_id, next, job.launch_try, start.old.rank);
-            let started_by = &started_by;
-            async move {
-                let run = ctx
-                    .fleet
-                    .run(&start.launch, &start.instance, &token, started_by)
-                    .await?;
-                Ok(match run {
-                    Run::NotPlaced(why) => Answer::NotPlaced(why),
-                    Run::Ended(task) => {
-                        return Err(WorkerError::NotSettledYet(format!(
-                            "rank {} was started by an earlier call, and its task {task} has ended since; all are started anew",
-                            start.old.rank
-                        )));
-                    }
-                    Run::Started(task, place) => {
-                        let rank = next_rank(start, job, task, place);
-                        let recorded = ctx.jobs.put_launched(&rank).await;
-                        Answer::Started(Box::new(rank), recorded)
-                    }
-                })
-            }
-        })
-        .await;
-    let (mut not_placed, mut refused) = (Vec::new(), Vec::new());
-    let mut troubles = Vec::new();
-    let mut answered = true;
-    for (start, answer) in to_start.iter().zip(answers) {
-        match answer {
-            Ok(Answer::Started(rank, recorded)) => {
-                troubles.extend(recorded.err());
-                running.insert(rank.rank, *rank);
-            }
-            Ok(Answer::NotPlaced(why)) => {
-                not_placed.push(format!(
-                    "rank {} on {}: {why}",
-                    start.old.rank, start.instance
-                ));
-                refused.push(start.instance.clone());
-            }
-            Err(error) => {
-                answered &= !error.passes();
-                troubles.push(error);
-            }
-        }
-    }
-    let launched = Launched {
-        tasks: running.values().map(|rank| rank.task_arn.clone()).collect(),
-        answered,
-    };
-    if !not_placed.is_empty() {
-        let unplaced = Unplaced {
-            why: in_short(&not_placed),
-            instances: refused,
-        };
-        return Err((WorkerError::NotPlaced(unplaced), launched));
-    }
-    if let Some(trouble) = WorkerError::worst(troubles) {
-        return Err((trouble, launched));
-    }
-    match start_and_commit(ctx, job, &running, input, until).await {
+    match start_and_commit(ctx, job, &launched.running, input, until).await {
         Ok(Ok(job)) => Ok(Ended::Committed(Box::new(job))),
         Ok(Err((rank, end))) => Ok(Ended::StoppedByUser {
             launched,
@@ -605,6 +387,38 @@ async fn launch(
         }),
         Err(error) => Err((error, launched)),
     }
+}
+
+/// Every rank on its place, and told where rank 0 is.
+async fn start_all(
+    ctx: &Context,
+    job: &JobRecord,
+    plan: &[Start],
+    launched: &mut Launched,
+    input: &RelaunchJobInput,
+    until: Instant,
+) -> Result<(), WorkerError> {
+    take_places(ctx, job, plan, input).await?;
+    let Some(first) = plan.first().map(|start| &start.instance) else {
+        return Ok(());
+    };
+    let launches: Vec<_> = plan.iter().map(|start| &start.launch).collect();
+    let master = Master::find(&ctx.fleet, first, &launches).await?;
+    let Some(master) = master else {
+        return Err(WorkerError::CorruptRecord(format!(
+            "the ranks are to be told the address of rank 0 on {first}, which has no attribute {ADDRESS}; set it \
+             (docs/launcher.md), then redrive"
+        )));
+    };
+    let (ahead, others) = plan.split_at(master.ahead());
+    launched.start(ctx, job, ahead, Some(ITSELF), until).await?;
+    let address = match (master, launched.running.get(&0)) {
+        (Master::At(address), _) => Some(address),
+        (Master::OfItsTask, Some(first)) => Some(ctx.fleet.address_of_task(&first.task_arn).await?),
+        _ => None,
+    };
+    let address = address.as_deref();
+    launched.start(ctx, job, others, address, until).await
 }
 
 /// Waits until every rank runs and makes the attempt the current one; or answers with the rank that an operator stopped.
@@ -662,30 +476,6 @@ async fn commit(
     Ok(Some(job))
 }
 
-fn next_rank(
-    start: &Start,
-    job: &JobRecord,
-    task_arn: TaskArn,
-    place: Option<ContainerInstanceArn>,
-) -> RankRecord {
-    let attempt = job.attempt + 1;
-    RankRecord {
-        record: rank_key(attempt, start.old.rank),
-        attempt,
-        launch_try: job.launch_try,
-        task_arn,
-        // An instance that registered anew has another one.
-        container_instance_arn: place.or_else(|| start.old.container_instance_arn.clone()),
-        status: RankStatus::Running,
-        exit_code: None,
-        stop_code: None,
-        stopped_reason: None,
-        probe: None,
-        expires_at: None,
-        ..start.old.clone()
-    }
-}
-
 /// Undoes what this try has started. When that fails too, `launching` stays set, and the next call undoes it.
 ///
 /// # Errors
@@ -708,10 +498,10 @@ async fn give_up(
     }) {
         return Ok(now);
     }
-    let known = if launched.answered {
-        Launch::Answered(&launched.tasks)
-    } else {
-        Launch::Unknown
+    let tasks = launched.tasks();
+    let known = match launched.unanswered {
+        true => Launch::Unknown,
+        false => Launch::Answered(&tasks),
     };
     let undoing = match undo(ctx, job, by, known, until).await {
         Ok(job) => {
@@ -725,112 +515,10 @@ async fn give_up(
     // Whoever fenced this call off may have looked for its tasks before it had started them.
     let stopped = ctx
         .fleet
-        .stop_all(&launched.tasks, "undoing a partial relaunch", until)
+        .stop_all(&tasks, "undoing a partial relaunch", until)
         .await;
     stopped.into_iter().collect::<Result<Vec<_>, _>>()?;
     // What ended the launch says more than what ended its undoing, when that only takes longer.
     let takes_longer = undoing.passes() || matches!(undoing, WorkerError::NotSettledYet(_));
     Err(if takes_longer { error } else { undoing })
-}
-
-/// The first few reasons, and how many more there are.
-fn in_short(reasons: &[String]) -> String {
-    const NAMED: usize = 5;
-    let mut text = reasons
-        .iter()
-        .take(NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("; ");
-    if reasons.len() > NAMED {
-        text.push_str(&format!("; and {} more ranks", reasons.len() - NAMED));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::records::JobStatus;
-
-    fn job(nodes: u32) -> JobRecord {
-        JobRecord {
-            status: JobStatus::Restarting,
-            ..JobRecord::new(JobId::new("llama"), nodes, "")
-        }
-    }
-
-    fn rank(rank: u32) -> RankRecord {
-        RankRecord {
-            job_id: JobId::new("llama"),
-            record: rank_key(1, rank),
-            attempt: 1,
-            rank,
-            launch_try: 0,
-            task_arn: TaskArn::new(format!("arn:aws:ecs:us-east-1:123456789012:task/c/{rank}")),
-            instance_id: Some(InstanceId::new(format!("i-0000000{rank}"))),
-            container_instance_arn: None,
-            status: RankStatus::Stopped,
-            exit_code: Some(1),
-            stop_code: None,
-            probe: None,
-            stopped_reason: None,
-            launch: Some(LaunchSpec::default()),
-            expires_at: None,
-        }
-    }
-
-    #[test]
-    fn a_plan_has_every_rank_or_names_what_is_missing() {
-        let plan = |job: &JobRecord, ranks: &[RankRecord]| plan(job, ranks, &[]);
-        assert_eq!(plan(&job(2), &[rank(0), rank(1)]).unwrap().len(), 2);
-        let missing = plan(&job(3), &[rank(0), rank(1)]).unwrap_err().to_string();
-        assert!(missing.contains("2 of 3 ranks"), "{missing}");
-        let twice = plan(&job(2), &[rank(1), rank(1)]);
-        assert!(twice.is_err());
-        let unknown = RankRecord {
-            launch: None,
-            ..rank(1)
-        };
-        let error = plan(&job(2), &[rank(0), unknown]).unwrap_err().to_string();
-        assert!(
-            error.contains("rank 1 has no instance_id or no launch"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn the_next_rank_keeps_place_and_launch_and_forgets_how_it_ended() {
-        let ended = RankRecord {
-            stop_code: Some("EssentialContainerExited".into()),
-            stopped_reason: Some("Essential container in task exited".into()),
-            ..rank(0)
-        };
-        let job = JobRecord {
-            launch_try: 3,
-            ..job(1)
-        };
-        let plan = plan(&job, &[ended], &[]).unwrap();
-        let next = next_rank(&plan[0], &job, TaskArn::new("t"), None);
-        let expected = RankRecord {
-            record: "attempt#00002#rank#00000".into(),
-            attempt: 2,
-            launch_try: 3,
-            task_arn: TaskArn::new("t"),
-            status: RankStatus::Running,
-            exit_code: None,
-            ..rank(0)
-        };
-        assert_eq!(next, expected);
-    }
-
-    #[test]
-    fn five_reasons_are_named_and_the_rest_counted() {
-        let reasons: Vec<String> = (0..6).map(|n| format!("rank {n}")).collect();
-        assert_eq!(
-            in_short(&reasons[..5]),
-            "rank 0; rank 1; rank 2; rank 3; rank 4"
-        );
-        assert!(in_short(&reasons).ends_with("rank 4; and 1 more ranks"));
-    }
 }

@@ -7,7 +7,12 @@ use super::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use workers::{decisions::exit::Exit, records::rank_prefix, settings::ExitPolicy};
+use workers::{
+    aws::master::{ADDRESS, ITSELF},
+    decisions::exit::Exit,
+    records::{launch::ATTEMPT_VARIABLE, rank_prefix},
+    settings::ExitPolicy,
+};
 
 /// ECS forgets a stopped task after an hour, and how it ended.
 const REMEMBERED: Duration = Duration::from_secs(3000);
@@ -31,6 +36,7 @@ impl Inner {
         self.allowed(item, &job, attempt);
         let recorded = self.recorded(&job, attempt);
         self.on_good_nodes(&text(item, "relaunched_by"), &job, attempt, &recorded);
+        self.told(&job, attempt, &recorded);
         let alive = |arn: &String| {
             let life = self.tasks.get(arn);
             life.is_some_and(|l| l.job == job && l.attempt == attempt)
@@ -173,4 +179,53 @@ impl Inner {
             self.breaks(3, &what);
         }
     }
+
+    /// Promise 1: each rank is told in which attempt it is, and where rank 0 runs in this one.
+    fn told(&mut self, job: &str, attempt: u32, recorded: &[String]) {
+        let tasks: Vec<Value> = recorded
+            .iter()
+            .filter_map(|arn| self.fleet.task(arn))
+            .collect();
+        let Some(first) = tasks.first() else { return };
+        let node = self.tasks.get(&recorded[0]).map(|life| &life.instance);
+        let node = node.and_then(|node| self.fleet.instance(node));
+        let mut at = vec![FIXED.to_owned()];
+        at.extend(node.and_then(|node| node.attributes.get(ADDRESS).cloned().flatten()));
+        let details = first["attachments"][0]["details"].as_array();
+        let mut details = details.into_iter().flatten();
+        let own = details.find(|detail| detail["name"] == "privateIPv4Address");
+        at.extend(own.and_then(|own| own["value"].as_str().map(str::to_owned)));
+        let mut wrong = Vec::new();
+        for (rank, task) in tasks.iter().enumerate() {
+            let (says, master) = (said(task, ATTEMPT_VARIABLE), said(task, "MASTER_ADDR"));
+            if says != attempt.to_string() {
+                wrong.push(format!("is told attempt '{says}' in attempt {attempt}"));
+            }
+            let itself = rank == 0 && master == ITSELF;
+            if !itself && !at.contains(&master) {
+                wrong.push(format!(
+                    "is told that rank 0 is at '{master}', not at {at:?}"
+                ));
+            }
+        }
+        for what in wrong {
+            self.breaks(1, &format!("a rank of {job} {what}"));
+        }
+    }
+}
+
+/// What the launcher of a plan gives where it leaves nothing open.
+const FIXED: &str = "10.0.0.10";
+
+/// A variable of a task's overrides.
+fn said(task: &Value, variable: &str) -> String {
+    let containers = task["overrides"]["containerOverrides"].as_array();
+    let variables = containers
+        .into_iter()
+        .flatten()
+        .filter_map(|container| container["environment"].as_array())
+        .flatten();
+    let mut named = variables.filter(|pair| pair["name"] == variable);
+    let value = named.next().and_then(|pair| pair["value"].as_str());
+    value.unwrap_or_default().to_owned()
 }
