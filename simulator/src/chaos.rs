@@ -1,14 +1,14 @@
 //! Chaos: from one seed a cluster, its jobs, a bad day for them, and the faults of every AWS call; played to the end in
 //! virtual time, with the promises of docs/design.md checked all along.
 //!
-//! One seed gives one trace, byte for byte. What a schedule may hold is in [`plan`]; what is checked in `crate::promises`.
+//! One seed gives one trace, byte for byte. What a schedule may hold is in [`draw`]; what is checked in `crate::promises`.
 
 mod contest;
+mod draw;
 mod errors;
 mod field;
 mod large;
 mod pace;
-mod plan;
 mod play;
 mod report;
 mod stops;
