@@ -4,7 +4,7 @@ use super::{
     partial_launch::{Launch, undo},
     quarantine_instance::{Order, quarantine},
     release, spares,
-    take_back::{lost_hold, take_back},
+    take_back::{drain_quarantined, lost_hold, take_back},
 };
 use crate::{
     Context, Step, WorkerError,
@@ -90,10 +90,11 @@ impl Step for FailJob {
         }
         note_history(ctx, &input).await?;
         let released = release::all(ctx, job_id, *attempt, execution).await?;
+        drain_quarantined(ctx, &released.left).await?;
         Ok(FailJobOutcome::Failed {
             job_id: input.job_id,
             reason: input.reason,
-            released,
+            released: released.free,
         })
     }
 }

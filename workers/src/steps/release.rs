@@ -1,6 +1,6 @@
 //! Freeing the instances of a job that has ended.
 
-use super::take_back::{break_off, drain_quarantined, lost_hold};
+use super::take_back::{break_off, lost_hold};
 use crate::{
     Context, WorkerError,
     aws::{jobs::RankKey, pace},
@@ -32,18 +32,28 @@ pub(super) async fn left_running(
     Ok(true)
 }
 
-/// Frees the instances on which none of these ranks runs, and answers how many that were. The ranks' items expire.
+/// Frees the instances on which none of these ranks runs. The ranks' items expire.
 pub(super) async fn ended(
     ctx: &Context,
     ranks: &[RankRecord],
     job: &JobId,
     by: &ExecutionArn,
-) -> Result<usize, WorkerError> {
+) -> Result<(), WorkerError> {
     let freed = pace::DYNAMODB
         .each(&of(ranks), |instance| free(ctx, instance, job, by))
         .await;
     ctx.jobs.let_expire(ranks).await?;
-    count(freed)
+    freed
+        .into_iter()
+        .collect::<Result<Vec<bool>, _>>()
+        .map(drop)
+}
+
+/// The instances of a job that has ended.
+pub(super) struct Released {
+    pub free: usize,
+    /// Those that are quarantined, or another's.
+    pub left: Vec<InstanceId>,
 }
 
 /// The same for every rank of an attempt, also where an execution holds the instance that has lost the job.
@@ -52,7 +62,7 @@ pub(super) async fn all(
     job: &JobId,
     attempt: u32,
     by: &ExecutionArn,
-) -> Result<usize, WorkerError> {
+) -> Result<Released, WorkerError> {
     let ranks = ctx.jobs.ranks(job, attempt).await?;
     let freed = pace::DYNAMODB
         .each(&of(&ranks), |instance| async move {
@@ -64,15 +74,17 @@ pub(super) async fn all(
             {
                 return Ok(false);
             }
-            let freed = free(ctx, instance, job, by).await?;
-            if !freed {
-                drain_quarantined(ctx, instance).await?;
-            }
-            Ok(freed)
+            free(ctx, instance, job, by).await
         })
         .await;
     ctx.jobs.let_expire(&ranks).await?;
-    count(freed)
+    let freed = freed.into_iter().collect::<Result<Vec<bool>, _>>()?;
+    let left = of(&ranks).into_iter().zip(&freed);
+    let left = left.filter(|(_, freed)| !**freed).map(|(id, _)| id);
+    Ok(Released {
+        free: freed.iter().filter(|freed| **freed).count(),
+        left: left.collect(),
+    })
 }
 
 /// Frees one, unless an operator wants it out of service: then it is quarantined.
@@ -92,9 +104,4 @@ pub(super) async fn free(
 fn of(ranks: &[RankRecord]) -> BTreeSet<InstanceId> {
     let ended = ranks.iter().filter(|rank| !rank.may_run());
     ended.filter_map(|rank| rank.instance_id.clone()).collect()
-}
-
-fn count(freed: Vec<Result<bool, WorkerError>>) -> Result<usize, WorkerError> {
-    let freed = freed.into_iter().collect::<Result<Vec<bool>, _>>()?;
-    Ok(freed.into_iter().filter(|freed| *freed).count())
 }

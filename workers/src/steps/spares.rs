@@ -72,7 +72,7 @@ pub(super) async fn leave_places(
                 .await?;
             let freed = release::free(ctx, &place.instead, job, by).await?;
             if !freed {
-                drain_quarantined(ctx, &place.instead).await?;
+                drain_quarantined(ctx, std::slice::from_ref(&place.instead)).await?;
             }
             Ok(freed)
         })

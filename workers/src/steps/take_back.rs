@@ -5,8 +5,8 @@
 
 use crate::{
     Context, WorkerError,
-    aws::{history::Event, instances::Quarantine},
-    ids::{ExecutionArn, InstanceId, JobId},
+    aws::{history::Event, instances::Quarantine, pace},
+    ids::{ContainerInstanceArn, ExecutionArn, InstanceId, JobId},
     records::{
         InstanceRecord, InstanceStatus,
         event::{About, What},
@@ -43,20 +43,34 @@ pub(super) async fn take_back(ctx: &Context, left: &InstanceRecord) -> Result<()
         .await
 }
 
-/// Drains an instance that is marked as quarantined: whoever marked it may have died before the drain. Answers false, and does
-/// nothing, for any other.
+/// Drains those that are marked as quarantined and take tasks: whoever marked one may have died before the drain. Answers
+/// which are quarantined.
 pub(super) async fn drain_quarantined(
     ctx: &Context,
-    instance: &InstanceId,
-) -> Result<bool, WorkerError> {
-    let record = ctx.instances.get(instance).await?;
-    let Some(left) = record.filter(|left| left.status == InstanceStatus::Quarantined) else {
-        return Ok(false);
-    };
-    if let Some(arn) = &left.container_instance_arn {
-        ctx.fleet.keep_drained(arn).await?;
+    instances: &[InstanceId],
+) -> Result<Vec<InstanceId>, WorkerError> {
+    let records = pace::DYNAMODB
+        .each(instances, |instance| ctx.instances.get(instance))
+        .await;
+    let records = records.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let marked = records.into_iter().flatten();
+    let marked: Vec<InstanceRecord> = marked
+        .filter(|record| record.status == InstanceStatus::Quarantined)
+        .collect();
+    let arns: Vec<ContainerInstanceArn> = marked
+        .iter()
+        .filter_map(|record| record.container_instance_arn.clone())
+        .collect();
+    // To ask takes less of what the account may change a second.
+    for (arn, found) in ctx.fleet.container_instances(&arns).await? {
+        if found.status() == Some("ACTIVE") {
+            ctx.fleet.keep_drained(&arn).await?;
+        }
     }
-    Ok(true)
+    Ok(marked
+        .into_iter()
+        .map(|record| record.instance_id)
+        .collect())
 }
 
 /// Ends such a hold on an instance that is not checked again: it is quarantined where nothing proves that it is healthy, else

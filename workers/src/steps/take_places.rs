@@ -84,9 +84,9 @@ async fn take(
             return Ok(None);
         }
     }
-    let quarantined = drain_quarantined(ctx, instance).await?;
-    Ok(Some(match quarantined {
-        true => "it is quarantined".to_owned(),
-        false => "another recovery holds it".to_owned(),
+    let quarantined = drain_quarantined(ctx, std::slice::from_ref(instance)).await?;
+    Ok(Some(match quarantined.is_empty() {
+        true => "another recovery holds it".to_owned(),
+        false => "it is quarantined".to_owned(),
     }))
 }
