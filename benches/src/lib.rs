@@ -8,6 +8,7 @@ pub mod flame;
 pub mod overhead;
 pub mod page;
 pub mod site;
+pub mod spares;
 pub mod speed;
 pub mod storm;
 mod unrelated;
