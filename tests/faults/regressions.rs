@@ -213,3 +213,10 @@ fn promise_3_a_node_that_a_lost_execution_named_under_a_task_that_never_stops_is
 fn promise_4_a_node_on_which_the_job_works_is_in_service() {
     keeps_its_promises(7_008_732);
 }
+
+/// Seed 40000596: rank 0's instance had left the cluster, and with it the address that the others are told: the relaunch failed
+/// at every redrive.
+#[test]
+fn promise_3_a_job_whose_rank_0_has_no_address_any_more_fails_and_says_so() {
+    keeps_its_promises(40_000_596);
+}

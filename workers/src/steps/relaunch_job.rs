@@ -27,6 +27,7 @@ use crate::{
         diagnosis::Place,
         exit::{Exit, TaskEnd},
     },
+    error::Unplaced,
     ids::{ExecutionArn, InstanceId, JobId, TaskArn},
     records::{JobRecord, JobStatus, RankRecord},
 };
@@ -405,10 +406,9 @@ async fn start_all(
     let launches: Vec<_> = plan.iter().map(|start| &start.launch).collect();
     let master = Master::find(&ctx.fleet, first, &launches).await?;
     let Some(master) = master else {
-        return Err(WorkerError::CorruptRecord(format!(
-            "the ranks are to be told the address of rank 0 on {first}, which has no attribute {ADDRESS}; set it \
-             (docs/launcher.md), then redrive"
-        )));
+        let why = format!("the others cannot be told its address, it has no attribute {ADDRESS}");
+        let unplaced = Unplaced::of(vec![(0, first.clone(), why)]);
+        return Err(WorkerError::NotPlaced(unplaced));
     };
     let (ahead, others) = plan.split_at(master.ahead());
     launched.start(ctx, job, ahead, Some(ITSELF), until).await?;
