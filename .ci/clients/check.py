@@ -241,7 +241,7 @@ def judge_page(results, written):
 
 def main(program, tools):
     results, wire = Results(), Wire()
-    with Sandbox(program, "--paused", "--nodes", "4", "--spares", "2") as sandbox:
+    with Sandbox(program, "--paused", "--nodes", "4", "--free", "2") as sandbox:
         offered = sandbox.control("operations")
         client = clients(sandbox, wire)
         sandbox.passes(120)

@@ -106,7 +106,7 @@ class Judged:
 def judge(results, program, tools):
     """The operations that a command of the CLI has called and got an answer of."""
     judged = Judged(results, tools)
-    with Sandbox(program, "--paused", "--nodes", "4", "--spares", "2") as sandbox:
+    with Sandbox(program, "--paused", "--nodes", "4", "--free", "2") as sandbox:
         sandbox.passes(120)
         sandbox.do("break-gpu", node=1, gpu="fault-until-reboot")
         sandbox.passes(3600)

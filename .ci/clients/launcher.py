@@ -24,7 +24,7 @@ def start(ecs, definition, instance):
 
 
 def judge(results, program):
-    with Sandbox(program, "--paused", "--nodes", "4", "--spares", "2") as sandbox:
+    with Sandbox(program, "--paused", "--nodes", "4", "--free", "2") as sandbox:
         ecs = boto3.client(
             "ecs",
             region_name="us-east-1",

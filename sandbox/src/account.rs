@@ -100,8 +100,9 @@ impl Account {
             .fleet
             .define(TaskDefinition::new(STRANGER, TaskKind::Job, 0));
         player::enter(&cloud, &plan).await?;
-        for nth in 0..furniture.spares {
-            let id = scenario::instance_id(&scenario, scenario.nodes + nth);
+        let known = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
+        for nth in known..known + furniture.free {
+            let id = scenario::instance_id(&scenario, nth);
             cloud.fleet.add_instance(NewInstance::p5(&id));
         }
         let account = Self {

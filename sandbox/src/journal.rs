@@ -37,7 +37,7 @@ pub enum JournalError {
     )]
     OtherVersion(PathBuf),
     #[error(
-        "{0} holds a sandbox already, with other nodes, spares, seed or scenario; leave those out to take it up, or name \
+        "{0} holds a sandbox already, with other nodes, spares, free nodes, seed or scenario; leave those out to take it up, or name \
          another directory"
     )]
     OtherFurniture(PathBuf),

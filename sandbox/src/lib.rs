@@ -36,8 +36,8 @@ use simulator::scenario::Scenario;
 pub struct Furniture {
     /// Cluster, job, and what happens to them.
     pub scenario: Scenario,
-    /// Nodes beside the job's.
-    pub spares: u32,
+    /// Free nodes, beside the job's and the spares.
+    pub free: u32,
     /// What chance does.
     pub seed: u64,
 }

@@ -350,7 +350,7 @@ nodes: 3
 expect: { job: IN_PROGRESS, attempt: 1, notifications: [] }";
     let furniture = Furniture {
         scenario: Scenario::parse("fuzz", text).unwrap(),
-        spares: 2,
+        free: 2,
         seed: 1,
     };
     let start = clock::default_start();

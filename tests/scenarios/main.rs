@@ -377,6 +377,11 @@ fn rank_0_moves() {
 }
 
 #[test]
+fn two_jobs_one_spare() {
+    ends_as_it_says("two-jobs-one-spare");
+}
+
+#[test]
 fn spare_after_check() {
     ends_as_it_says("spare-after-check");
 }

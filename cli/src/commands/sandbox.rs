@@ -56,9 +56,13 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     nodes: Option<u32>,
 
-    /// Nodes beside the job's; none when left out.
+    /// Nodes that stand by as spares, instead of the scenario's.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
     spares: Option<u32>,
+
+    /// Free nodes, for jobs of your own; none when left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
+    free: Option<u32>,
 
     /// What happens by itself: a scenario of `drill --list`, or a file of one's own (docs/scenarios.md). Nothing when left
     /// out.
@@ -108,11 +112,12 @@ pub fn run(arguments: &Arguments) -> Result<u8, Failure> {
     }
     let furniture = Furniture {
         scenario: scenario(arguments)?,
-        spares: arguments.spares.unwrap_or(0),
+        free: arguments.free.unwrap_or(0),
         seed: arguments.seed.unwrap_or(1),
     };
     let named = arguments.nodes.is_some()
         || arguments.spares.is_some()
+        || arguments.free.is_some()
         || arguments.scenario.is_some()
         || arguments.seed.is_some();
     let output = Output::new();
@@ -152,8 +157,12 @@ fn scenario(arguments: &Arguments) -> Result<Scenario, Failure> {
             None => from_file(name)?,
         },
     };
-    match arguments.nodes {
-        Some(nodes) => scenario.with_nodes(nodes).map_err(bad),
+    let scenario = match arguments.nodes {
+        Some(nodes) => scenario.with_nodes(nodes).map_err(bad)?,
+        None => scenario,
+    };
+    match arguments.spares {
+        Some(spares) => scenario.with_spares(spares).map_err(bad),
         None => Ok(scenario),
     }
 }

@@ -15,9 +15,8 @@ fn seen(sandbox: &Sandbox) -> (Value, String, String) {
 fn a_kept_sandbox_is_taken_up_where_it_was_left_even_when_it_was_killed() {
     let directory = directory("kept");
     let state = directory.to_str().unwrap();
-    let mut sandbox = Sandbox::start(&[
-        "--paused", "--nodes", "4", "--spares", "2", "--state", state,
-    ]);
+    let mut sandbox =
+        Sandbox::start(&["--paused", "--nodes", "4", "--free", "2", "--state", state]);
     sandbox.well(&["sandbox", "time", "pass", "2m"]);
     sandbox.well(&["sandbox", "do", "break-gpu", "1"]);
     sandbox.well(&["sandbox", "time", "pass", "4m"]);
@@ -81,7 +80,7 @@ fn what_cannot_be_taken_up_is_refused() {
     };
     refused(
         &["--nodes", "3"],
-        "with other nodes, spares, seed or scenario",
+        "with other nodes, spares, free nodes, seed or scenario",
     );
     let journal = directory.join("journal.jsonl");
     let whole = std::fs::read_to_string(&journal).unwrap();

@@ -56,7 +56,7 @@ fn world(name: &str) -> Sandbox {
             sandbox
         }
         "idle" => {
-            let sandbox = Sandbox::start(&[&NODES[..], &["--spares", "2"]].concat());
+            let sandbox = Sandbox::start(&[&NODES[..], &["--free", "2"]].concat());
             sandbox.well(&["sandbox", "time", "pass", "2m"]);
             sandbox
         }
@@ -153,7 +153,8 @@ fn run_in(name: &str, lines: &[&str], directory: &PathBuf) {
         let expected = line.split("# exits ").nth(1);
         let expected = expected.and_then(|rest| rest.split(' ').next()?.parse().ok());
         // These wait for something to happen.
-        let waits = ["watch", "doctor", "stop", "check"].map(|name| format!("gpu-recovery {name}"));
+        let waits = ["watch", "doctor", "stop", "check", "spare add"]
+            .map(|name| format!("gpu-recovery {name}"));
         let waits = waits
             .iter()
             .any(|command| line.starts_with(command.as_str()));

@@ -87,6 +87,7 @@ const BUILTIN: &[(&str, &str)] = of_files![
     "repair-fails-beside-the-job",
     "second-failure-during-repair",
     "rank-0-moves",
+    "two-jobs-one-spare",
 ];
 
 /// Their names.

@@ -2,10 +2,11 @@
 
 use super::spec::{Action, Holder, RankSpec, Scenario, Throttle};
 use crate::{
-    ecs::GpuHealth,
+    ecs::{Behaviour, GpuHealth},
     launcher::GPUS,
     plan::{Again, Deed, Job, Later, Node, Plan, Storm},
 };
+use std::time::Duration;
 
 /// The drills' job.
 pub const JOB: &str = "llama-7b";
@@ -22,10 +23,18 @@ impl Plan {
         let actions = scenario.in_order().into_iter();
         let deeds = actions.filter_map(|action| Some((action.at, deed(action)?)));
         let all = scenario.nodes + scenario.spares;
+        let rival = scenario.rival_fails.map(|_| Node {
+            gpu: GpuHealth::FaultUntilReboot,
+            kernel: vec![(Duration::from_secs(5), 79)],
+            ..Node::well(&instance_id(scenario, all))
+        });
         Self {
             seed,
             settings: scenario.settings.clone(),
-            nodes: (0..all).map(|number| node(scenario, number)).collect(),
+            nodes: (0..all)
+                .map(|number| node(scenario, number))
+                .chain(rival)
+                .collect(),
             spares: (scenario.nodes..all).map(|node| node as usize).collect(),
             jobs: jobs(scenario),
             sidecar: scenario.sidecar,
@@ -68,7 +77,13 @@ fn jobs(scenario: &Scenario) -> Vec<Job> {
     let instances = scenario.instances.iter();
     let shared = instances.filter(|(_, spec)| spec.shared_with_another_job);
     let others = shared.map(|(node, _)| Job::another(0, *node as usize));
-    [ours].into_iter().chain(others).collect()
+    let rival = scenario.rival_fails.map(|after| {
+        let node = scenario.nodes + scenario.spares;
+        let mut job = Job::another(GPUS, node as usize);
+        job.ranks = vec![Behaviour::exits(after, 1)];
+        job
+    });
+    [ours].into_iter().chain(others).chain(rival).collect()
 }
 
 fn again(rank: &RankSpec) -> Again {

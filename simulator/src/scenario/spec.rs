@@ -28,6 +28,14 @@ pub struct Scenario {
     /// Nodes that stand by as spares of the pool `default`: numbered after the job's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub spares: u32,
+    /// Another job of one rank, on a node of its own after the spares, loses its GPU after so long: Xid 79, until a reboot. It
+    /// wants a spare of the same pool.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "duration::optional"
+    )]
+    pub rival_fails: Option<Duration>,
     /// ECS Anywhere nodes (`mi-…`) instead of EC2 instances.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hybrid: bool,
