@@ -127,6 +127,32 @@ async fn promise_4_a_relaunch_that_fails_after_its_commit_is_told_also_when_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_starts_on_a_node_that_another_recovery_holds_or_that_is_quarantined() {
+    let (w, recovery) = stopped_job(3).await;
+    let other =
+        json!({ "S": "arn:aws:states:us-east-1:123456789012:execution:gpu-recovery:other" });
+    w.edit_instance(&instance_id(0), "holder", other).await;
+    w.edit_instance(&instance_id(0), "job_id", json!({ "S": "another" }))
+        .await;
+    w.edit_instance(&instance_id(2), "status", json!({ "S": "QUARANTINED" }))
+        .await;
+    let error = w.call(RELAUNCH, input(&recovery)).await.unwrap_err();
+    assert_eq!(error.name(), "NotPlaced");
+    let why = error.to_string();
+    for refusal in ["another recovery holds it", "it is quarantined"] {
+        assert!(why.contains(refusal), "{why}");
+    }
+    assert_eq!(run_tasks(&w), 0);
+    // Whoever marked it may have died before the drain.
+    let drained = w.cloud.fleet.instance(&instance_id(2)).unwrap();
+    assert_eq!(drained.status, "DRAINING");
+    assert_eq!(
+        w.cloud.fleet.instance(&instance_id(0)).unwrap().status,
+        "ACTIVE"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_rank_is_started_as_it_was_and_pinned() {
     let (w, recovery) = stopped_job(3).await;
     let before = w.cloud.fleet.tasks();
