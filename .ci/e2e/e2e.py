@@ -382,7 +382,8 @@ def a_gpu_fault_is_recovered_and_told(system):
     assert len(launched) == 3 and len({body["clientToken"] for body in launched}) == 3, launched
     assert all(body["tags"] == [{"key": "team", "value": "vision"}] for body in launched), launched
     environment = launched[0]["overrides"]["containerOverrides"][0]["environment"]
-    assert environment == [{"name": "EPOCHS", "value": "3"}], environment
+    attempt = {"name": "GPU_RECOVERY_ATTEMPT", "value": "2"}
+    assert environment == [{"name": "EPOCHS", "value": "3"}, attempt], environment
 
 
 def a_second_stop_event_relaunches_nothing(system):
