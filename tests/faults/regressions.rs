@@ -207,6 +207,13 @@ fn promise_3_a_node_that_a_lost_execution_named_under_a_task_that_never_stops_is
     keeps_its_promises(1_680_304_727_771);
 }
 
+/// Seed 8256: a node was repaired, and quarantined by another job's recovery before the relaunch; the message said that it was back
+/// in service.
+#[test]
+fn promise_4_a_node_that_was_quarantined_since_its_repair_is_not_said_to_be_in_service() {
+    keeps_its_promises(8256);
+}
+
 /// Seed 7008732: two jobs share an instance. One's recovery repaired it, and the job ran on it; the other's quarantined it by a
 /// word of the boot before, and the message of the first was taken for untrue.
 #[test]

@@ -13,6 +13,9 @@ use crate::{
     records::{InstanceStatus, JobRecord},
 };
 
+/// Why nothing starts on a node, as the operators are told.
+pub(super) const QUARANTINED: &str = "it is quarantined";
+
 /// Every spare is still held for this job, and stays so while this execution runs.
 async fn all_held(ctx: &Context, input: &RelaunchJobInput) -> Result<(), WorkerError> {
     let held = pace::DYNAMODB
@@ -87,6 +90,6 @@ async fn take(
     let quarantined = drain_quarantined(ctx, std::slice::from_ref(instance)).await?;
     Ok(Some(match quarantined.is_empty() {
         true => "another recovery holds it".to_owned(),
-        false => "it is quarantined".to_owned(),
+        false => QUARANTINED.to_owned(),
     }))
 }

@@ -11,7 +11,7 @@ use crate::{
     },
     steps::{
         cordon_instance::Refusal, look_for_lost_stops::is_of_a_lost_stop,
-        relaunch_job::RelaunchJobOutcome,
+        relaunch_job::RelaunchJobOutcome, take_places::QUARANTINED,
     },
 };
 
@@ -159,8 +159,10 @@ pub fn what_was_done(input: &NotifyOperatorsInput) -> Vec<String> {
         )),
     }
     lines.extend(input.places.iter().map(moved));
-    lines.extend(input.recoveries.iter().map(recovery));
     let why = || error_message(input.not_placed.as_deref().unwrap_or_default());
+    // Another job's recovery may have quarantined it since.
+    let out = |r: &Recovery| why().contains(&format!("{}: {QUARANTINED}", r.instance));
+    lines.extend(input.recoveries.iter().map(|r| recovery(r, out(r))));
     match input.reason {
         Reason::RelaunchNotPlaced | Reason::RelaunchDidNotStart => {
             lines.push(format!("The relaunch failed: {}", why()));
@@ -202,9 +204,10 @@ fn moved(place: &Place) -> String {
 }
 
 /// What was done to one instance, and how it stands.
-fn recovery(recovery: &Recovery) -> String {
+fn recovery(recovery: &Recovery, out_since: bool) -> String {
     let (instance, rank, detail) = (&recovery.instance, recovery.rank, &recovery.detail);
     let text = match (recovery.recovered, Refusal::of(detail)) {
+        (true, _) if out_since => format!("{detail}; quarantined since"),
         (true, _) => format!("{detail}; back in service"),
         (false, Some((refusal, why))) => match refusal {
             Refusal::HeldByAnother => format!("NOT rebooted: {why}, which decides about it"),
