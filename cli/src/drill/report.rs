@@ -2,7 +2,7 @@
 
 use crate::output::{self, BAD, DIM, GOOD, HEADING, Output, count, counted, paint, span};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
-use simulator::scenario::{InstanceReport, Phases, Report, Scenario};
+use simulator::scenario::{InstanceReport, NotificationReport, Phases, Report, Scenario};
 use std::collections::BTreeMap;
 use workers::{
     ids::ExecutionArn,
@@ -427,14 +427,19 @@ fn verdict(output: &Output, report: &Report, again: &str) {
     }
 }
 
-/// How it ended, in one line: the words of the last message to the operators, where there is one.
+/// How it ended, in one line: the words of the last message to the operators about it, where there is one.
 fn closing(report: &Report) -> String {
     let job = &report.job;
     let after = report.phases.as_ref().map_or(String::new(), |phases| {
         format!(" after {}", span(phases.total))
     });
     let id = &job.job_id;
+    let of_another = |message: &&NotificationReport| {
+        let said = |name: &str| message.attributes.get(name).map_or("", String::as_str);
+        said("event").starts_with("Job") && said("job_id") != id.as_str()
+    };
     let told = report.notifications.iter().rev();
+    let told = told.filter(|message| !of_another(message));
     let mut told = told.filter_map(|message| outcome::of_subject(&message.subject));
     if let Some((line, _)) = told.next() {
         return line.to_owned();
