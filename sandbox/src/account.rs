@@ -100,11 +100,6 @@ impl Account {
             .fleet
             .define(TaskDefinition::new(STRANGER, TaskKind::Job, 0));
         player::enter(&cloud, &plan).await?;
-        let known = u32::try_from(plan.nodes.len()).unwrap_or(u32::MAX);
-        for nth in known..known + furniture.free {
-            let id = scenario::instance_id(&scenario, nth);
-            cloud.fleet.add_instance(NewInstance::p5(&id));
-        }
         let account = Self {
             url: url.to_owned(),
             logs: Logs::new(cloud.clock),
@@ -116,6 +111,11 @@ impl Account {
             scenario,
             plan,
         };
+        let known = account.planned_nodes();
+        for nth in known..known + furniture.free {
+            let id = scenario::instance_id(&account.scenario, nth);
+            account.cloud.fleet.add_instance(NewInstance::p5(&id));
+        }
         account.watch();
         Ok(account)
     }
@@ -169,6 +169,11 @@ impl Account {
 
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
+    }
+
+    /// Nodes of jobs, and spares.
+    pub fn planned_nodes(&self) -> u32 {
+        u32::try_from(self.plan.nodes.len()).unwrap_or(u32::MAX)
     }
 
     /// Answers an operation. What breaks here is answered as a service answers that breaks.

@@ -175,7 +175,7 @@ impl Sandbox {
             cluster: account.cloud.settings.cluster.clone(),
             topic: account.cloud.settings.topic_arn.clone(),
             state_machine: account.cloud.state_machine_arn.clone(),
-            nodes: account.scenario().nodes + account.scenario().spares + furniture.free,
+            nodes: account.planned_nodes() + furniture.free,
             job: scenario::JOB,
             since_start: account.now(),
         });
