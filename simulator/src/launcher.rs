@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::time::sleep;
 use workers::{
-    aws::master::ADDRESS,
+    aws::address::ADDRESS,
     desk::submit::{Submission, SubmitError, submit},
     ids::{InstanceId, JobId, Pool},
     records::{

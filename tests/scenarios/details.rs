@@ -3,7 +3,7 @@
 use super::played;
 use simulator::{
     plan::Master,
-    scenario::{PlayOptions, Scenario, builtin, play},
+    scenario::{PlayOptions, Report, Scenario, builtin, play},
 };
 use workers::records::{JobStatus, RankStatus};
 
@@ -34,12 +34,16 @@ fn a_relaunch_starts_every_rank_where_and_as_it_was() {
     assert!(report.instances.iter().all(|i| i.ecs_status == "ACTIVE"));
 }
 
+fn rank_0_fails(master: Master) -> Report {
+    let mut scenario = builtin("rank-0-moves").unwrap().unwrap();
+    scenario.master = master;
+    play(&scenario, &PlayOptions::default()).unwrap()
+}
+
 /// The promises' watch compares what each rank is told with where rank 0 is.
 #[test]
 fn rank_0_moves_with_a_network_interface_of_its_task_too() {
-    let mut scenario = builtin("rank-0-moves").unwrap().unwrap();
-    scenario.master = Master::OfTask;
-    let report = play(&scenario, &PlayOptions::default()).unwrap();
+    let report = rank_0_fails(Master::OfTask);
     assert!(
         report.passed,
         "{:#?} {:#?}",
@@ -54,9 +58,7 @@ fn rank_0_moves_with_a_network_interface_of_its_task_too() {
 
 #[test]
 fn rank_0_keeps_its_place_where_the_others_know_an_address_that_was_given_once() {
-    let mut scenario = builtin("rank-0-moves").unwrap().unwrap();
-    scenario.master = Master::Fixed;
-    let report = play(&scenario, &PlayOptions::default()).unwrap();
+    let report = rank_0_fails(Master::Fixed);
     assert!(
         report.broken_promises.is_empty(),
         "{:#?}",

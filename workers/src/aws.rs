@@ -1,5 +1,6 @@
 //! Every call of AWS, one module per service or table, in the recovery's words; and what AWS sends us.
 
+pub mod address;
 #[cfg(feature = "aws")]
 pub mod clients;
 pub mod dynamo;
@@ -11,7 +12,6 @@ pub mod instances;
 pub mod jobs;
 pub mod launch_names;
 pub mod marks;
-pub mod master;
 pub mod pace;
 pub mod spares;
 pub mod stop_event;

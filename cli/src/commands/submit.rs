@@ -14,7 +14,7 @@ use clap::{ArgGroup, Args};
 use std::collections::BTreeMap;
 pub use told::{Planned, Submitted};
 use workers::{
-    aws::master::ADDRESS,
+    aws::address::ADDRESS,
     decisions::relaunchable,
     desk::submit::{self, Adoption, Submission, SubmitError},
     ids::{InstanceId, JobId, Pool, TaskArn},

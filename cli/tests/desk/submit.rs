@@ -1,7 +1,16 @@
 //! `submit` and `adopt`.
 
 use super::*;
-use workers::{aws::master::ADDRESS, records::launch::LaunchSpec};
+use workers::{aws::address::ADDRESS, records::launch::LaunchSpec};
+
+const BERT: [&str; 6] = [
+    "submit",
+    "bert",
+    "--task-definition",
+    "train",
+    "--nodes",
+    "2",
+];
 
 #[tokio::test(start_paused = true)]
 async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
@@ -18,16 +27,7 @@ async fn a_job_is_submitted_to_free_instances_and_can_be_recovered() {
         .gives(0, &["release", "i-0f3a9c5d7e0000003", "--force"])
         .await;
     world.gives(0, &line).await;
-    let submit = [
-        "submit",
-        "bert",
-        "--task-definition",
-        "train",
-        "--nodes",
-        "2",
-        "--master-addr",
-        "10.0.0.2",
-    ];
+    let submit = [&BERT[..], &["--master-addr", "10.0.0.2"]].concat();
     let more = [
         "--env",
         "PEER=tcp://{master_addr}:1234/{rank}",
@@ -110,24 +110,14 @@ async fn where_an_attribute_says_the_address_of_rank_0_each_launch_is_told_it() 
         let address = format!("10.0.0.{nth}");
         world.cloud.fleet.set_attribute(&node, ADDRESS, &address);
     }
-    let submit = [
-        "submit",
-        "bert",
-        "--task-definition",
-        "train",
-        "--nodes",
-        "2",
-    ];
-    let dry = world
-        .gives(0, &[&submit[..], &["--dry-run"]].concat())
-        .await;
+    let dry = world.gives(0, &[&BERT[..], &["--dry-run"]].concat()).await;
     has(
         &dry,
         &[
             "rank 1 i-0f3a9c5d7e0000003 MASTER_ADDR=10.0.0.2 RANK=1 WORLD_SIZE=2 GPU_RECOVERY_ATTEMPT=1",
         ],
     );
-    world.gives(0, &submit).await;
+    world.gives(0, &BERT).await;
     let job = started_by(&JobId::new("bert"), 1);
     let tasks = world.cloud.fleet.tasks().into_iter();
     let tasks: Vec<String> = tasks

@@ -1,7 +1,7 @@
 //! Which spare takes which rank.
 
 use crate::{
-    aws::{marks::attribute, master::ADDRESS},
+    aws::{address::ADDRESS, marks::attribute},
     ids::{ContainerInstanceArn, InstanceId},
 };
 use aws_sdk_ecs::types::{ContainerInstance, Resource};

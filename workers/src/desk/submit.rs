@@ -3,10 +3,10 @@
 use crate::{
     Context, WorkerError,
     aws::{
+        address::{ADDRESS, ITSELF, Master},
         fleet::{Run, SHOWN_WITHIN_SECONDS},
         jobs::Write,
         launch_names::{client_token, started_by},
-        master::{ADDRESS, ITSELF, Master},
         pace,
     },
     decisions::relaunchable,
@@ -84,9 +84,6 @@ pub struct Adoption {
 /// # Errors
 /// [`SubmitError`]; no task is left running then, and the item says why the job is FAILED.
 pub async fn submit(ctx: &Context, submission: &Submission) -> Result<JobRecord, SubmitError> {
-    if submission.ranks.is_empty() {
-        return Err(SubmitError::NoRanks);
-    }
     let mut seen = BTreeSet::new();
     for (instance, _) in &submission.ranks {
         if !seen.insert(instance) {
@@ -338,10 +335,8 @@ pub async fn planned(
     ctx: &Context,
     submission: &Submission,
 ) -> Result<Vec<(InstanceId, LaunchSpec)>, SubmitError> {
-    let address = match master(ctx, submission).await? {
-        Master::At(address) => Some(address),
-        Master::OfItsTask | Master::Unasked => None,
-    };
+    let master = master(ctx, submission).await?;
+    let address = master.address(&ctx.fleet, None).await?;
     let ranks = submission.ranks.iter();
     let filled = ranks.map(|(id, launch)| (id.clone(), launch.filled_in(1, address.as_deref())));
     Ok(filled.collect())
@@ -365,11 +360,8 @@ async fn start(
 ) -> Result<(), SubmitError> {
     let ahead = master.ahead();
     start_ranks(ctx, submission, 0..ahead, Some(ITSELF), launched).await?;
-    let address = match (master, launched.tasks.first()) {
-        (Master::At(address), _) => Some(address),
-        (Master::OfItsTask, Some((task, _))) => Some(ctx.fleet.address_of_task(task).await?),
-        _ => None,
-    };
+    let first = launched.tasks.first().map(|(task, _)| task);
+    let address = master.address(&ctx.fleet, first).await?;
     let others = ahead..submission.ranks.len();
     start_ranks(ctx, submission, others, address.as_deref(), launched).await?;
     record(ctx, submission, &launched.tasks).await?;

@@ -17,9 +17,9 @@ use super::{
 use crate::{
     Context, Step, WorkerError,
     aws::{
+        address::{ADDRESS, ITSELF, Master},
         fleet::FORGOTTEN_AFTER_SECONDS,
         jobs::{RankKey, Write},
-        master::{ADDRESS, ITSELF, Master},
         pace,
     },
     context::parse_time,
@@ -412,11 +412,8 @@ async fn start_all(
     };
     let (ahead, others) = plan.split_at(master.ahead());
     launched.start(ctx, job, ahead, Some(ITSELF), until).await?;
-    let address = match (master, launched.running.get(&0)) {
-        (Master::At(address), _) => Some(address),
-        (Master::OfItsTask, Some(first)) => Some(ctx.fleet.address_of_task(&first.task_arn).await?),
-        _ => None,
-    };
+    let first = launched.running.get(&0).map(|rank| &rank.task_arn);
+    let address = master.address(&ctx.fleet, first).await?;
     let address = address.as_deref();
     launched.start(ctx, job, others, address, until).await
 }

@@ -9,7 +9,7 @@ use crate::{
         pace,
     },
     error::Unplaced,
-    ids::{InstanceId, TaskArn},
+    ids::TaskArn,
     records::{JobRecord, RankRecord},
 };
 use std::collections::BTreeMap;
@@ -20,8 +20,6 @@ pub(super) struct Launched {
     pub running: BTreeMap<u32, RankRecord>,
     /// A RunTask was not answered: its task may run.
     pub unanswered: bool,
-    unplaced: Vec<(u32, InstanceId, String)>,
-    troubles: Vec<WorkerError>,
 }
 
 /// What a RunTask came to.
@@ -37,8 +35,6 @@ impl Launched {
         Self {
             running,
             unanswered: false,
-            unplaced: Vec::new(),
-            troubles: Vec::new(),
         }
     }
 
@@ -88,29 +84,25 @@ impl Launched {
                 }
             })
             .await;
+        let (mut unplaced, mut troubles) = (Vec::new(), Vec::new());
         for (start, answer) in to_start.iter().zip(answers) {
             match answer {
                 Ok(Answer::Started(rank, recorded)) => {
-                    self.troubles.extend(recorded.err());
+                    troubles.extend(recorded.err());
                     self.running.insert(rank.rank, *rank);
                 }
                 Ok(Answer::NotPlaced(why)) => {
-                    let place = start.instance.clone();
-                    self.unplaced.push((start.old.rank, place, why));
+                    unplaced.push((start.old.rank, start.instance.clone(), why));
                 }
                 Err(error) => {
                     self.unanswered |= error.passes();
-                    self.troubles.push(error);
+                    troubles.push(error);
                 }
             }
         }
-        if !self.unplaced.is_empty() {
-            let unplaced = std::mem::take(&mut self.unplaced);
+        if !unplaced.is_empty() {
             return Err(WorkerError::NotPlaced(Unplaced::of(unplaced)));
         }
-        match WorkerError::worst(std::mem::take(&mut self.troubles)) {
-            Some(trouble) => Err(trouble),
-            None => Ok(()),
-        }
+        WorkerError::worst(troubles).map_or(Ok(()), Err)
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use serde_json::{Value, json};
 use std::time::Duration;
 use workers::{
-    aws::master::{ADDRESS, ITSELF},
+    aws::address::{ADDRESS, ITSELF},
     decisions::exit::Exit,
     records::{launch::ATTEMPT_VARIABLE, rank_prefix},
     settings::ExitPolicy,

@@ -52,6 +52,22 @@ impl Master {
         Ok(fleet.address_of(first).await?.map(Self::At))
     }
 
+    /// What the other ranks are told; `first` is rank 0's task, once it has started.
+    ///
+    /// # Errors
+    /// As [`Fleet::address_of_task`]'s.
+    pub async fn address(
+        self,
+        fleet: &Fleet,
+        first: Option<&TaskArn>,
+    ) -> Result<Option<String>, WorkerError> {
+        match (self, first) {
+            (Self::At(address), _) => Ok(Some(address)),
+            (Self::OfItsTask, Some(first)) => fleet.address_of_task(first).await.map(Some),
+            (Self::OfItsTask, None) | (Self::Unasked, _) => Ok(None),
+        }
+    }
+
     /// How many ranks start before the others: rank 0, or none.
     pub fn ahead(&self) -> usize {
         usize::from(*self == Self::OfItsTask)
