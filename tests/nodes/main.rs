@@ -11,6 +11,7 @@ mod kernel_log;
 mod node;
 mod probe;
 mod reboot;
+mod recorded;
 mod report;
 mod said;
 mod simulated;

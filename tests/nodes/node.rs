@@ -110,7 +110,12 @@ impl Node {
             .iter()
             .map(|(at, text)| format!("[{at:12.6}] {text}\n"))
             .collect();
-        let path = self.file("dmesg.txt", &text);
+        self.kernel_buffer(&text);
+    }
+
+    /// dmesg, word for word.
+    pub fn kernel_buffer(&self, text: &str) {
+        let path = self.file("dmesg.txt", text);
         self.program(
             "dmesg",
             &format!("[ \"$*\" = --kernel ] || exit 1\ncat {}", path.display()),
