@@ -39,3 +39,8 @@ pub mod wire;
 
 pub use ::stepfunctions;
 pub use ::stepfunctions::dice;
+
+/// True in the profile `sim`, whose folder the binary lies in: tests play all there is then, else a sample.
+pub fn optimized() -> bool {
+    std::env::current_exe().is_ok_and(|path| path.iter().any(|part| part == "sim"))
+}

@@ -1,8 +1,8 @@
 //! One seed, one trace, byte for byte: twice in a process, and in two processes.
 
 use simulator::chaos::{ChaosOptions, trace_chaos};
+use simulator::optimized;
 use std::process::Command;
-use tests::chaos::optimized;
 use workers::aws::launch_names::digest;
 
 /// Seeds with several jobs, faults, people and late events among them.

@@ -2,6 +2,7 @@
 
 use simulator::{
     chaos::{ChaosOptions, FaultKind, Plan, Strike, calls_of, play_plan, trace_plan},
+    optimized,
     scenario::{builtin, names},
 };
 use std::{
@@ -13,8 +14,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-
-use tests::chaos::optimized;
+use tests::chaos::commit;
 
 /// The scenario that everybody has in mind.
 const BASE: &str = "gpu-fault";
@@ -22,9 +22,9 @@ const BASE: &str = "gpu-fault";
 const PAIRS: usize = 1500;
 /// Without optimized code: every so manieth single failure, and a fraction of the pairs.
 const SAMPLED: usize = 29;
-/// The gate plays every so manieth of a scenario's single failures, of the base scenario all; EVERY says another number, 1 plays
-/// all.
-const SHARE: usize = 6;
+/// The gate plays every so manieth of a scenario's single failures, at each commit others, and of the base scenario all; EVERY
+/// says another number, 1 plays all.
+const SHARE: usize = 12;
 
 /// A scenario with as few nodes as it can have.
 fn plan(name: &str) -> Plan {
@@ -124,7 +124,7 @@ fn every_failure_at_every_call_of_every_scenario_breaks_no_promise() {
         let strikes: Vec<Strike> = calls.iter().flat_map(every_kind).collect();
         let variations: Vec<Vec<Strike>> = strikes
             .iter()
-            .skip(nth % every)
+            .skip((nth + commit() as usize) % every)
             .step_by(every)
             .map(|strike| vec![strike.clone()])
             .collect();

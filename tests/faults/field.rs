@@ -4,10 +4,10 @@ use crate::{gpu_fault, played};
 use simulator::{
     chaos::{Deed, FaultKind, Later, Plan, Strike},
     ecs::{Behaviour, GpuHealth, RebootOutcome},
+    optimized,
     scenario::builtin,
 };
 use std::time::Duration;
-use tests::chaos::optimized;
 
 fn at(seconds: u64, deed: Deed) -> (Duration, Deed) {
     (Duration::from_secs(seconds), deed)

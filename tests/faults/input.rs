@@ -7,6 +7,7 @@ use proptest::{
 use serde_json::{Value, json};
 use simulator::{
     cloud::{RECOVERY, substitutions},
+    optimized,
     scenario::{PlayOptions, Scenario, builtin, names, play},
     stepfunctions::{Definition, Mocks},
 };
@@ -14,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
-use tests::{World, chaos::optimized, fixtures};
+use tests::{World, fixtures};
 use workers::{Worker, WorkerError};
 
 /// So many cases of each kind, a quarter of them without optimized code; FUZZ_CASES says another number for a longer run.

@@ -2,15 +2,16 @@
 
 use simulator::{
     chaos::Plan,
+    optimized,
     scenario::{PlayOptions, builtins, play},
 };
 use std::process::Command;
-use tests::chaos::{optimized, sweep};
+use tests::chaos::{commit, sweep};
 
 /// So many fit into the gate's ten minutes on two cores.
 const SCHEDULES: u64 = 10_000;
 /// So many are played without optimized code.
-const SAMPLE: u64 = 200;
+const SAMPLE: u64 = 80;
 
 #[test]
 fn ten_thousand_schedules_break_no_promise() {
@@ -31,33 +32,22 @@ const UNSEEN: u64 = 1000;
 
 #[test]
 fn a_thousand_unseen_schedules_break_no_promise() {
-    let from = first_unseen(&commit());
-    let count = if optimized() { UNSEEN } else { SAMPLE / 10 };
+    let from = first_unseen(commit());
+    let count = if optimized() { UNSEEN } else { SAMPLE / 4 };
     let totals = sweep(from..from + count, 2, usize::MAX);
     println!("seeds from {from}: {totals}");
     assert!(totals.broken.is_empty(), "{totals}");
 }
 
-/// What is checked out; without git always the same.
-fn commit() -> String {
-    let asked = Command::new("git").args(["rev-parse", "HEAD"]).output();
-    let found = asked.ok().filter(|answer| answer.status.success());
-    found.map_or_else(String::new, |answer| {
-        String::from_utf8_lossy(&answer.stdout).trim().to_owned()
-    })
-}
-
 /// Beyond the fixed ones, and another for each commit.
-fn first_unseen(commit: &str) -> u64 {
-    let number = u64::from_str_radix(commit.get(..8).unwrap_or("0"), 16).unwrap_or_default();
-    1_000_000 + number * UNSEEN
+fn first_unseen(commit: u32) -> u64 {
+    1_000_000 + u64::from(commit) * UNSEEN
 }
 
 #[test]
 fn every_commit_has_seeds_of_its_own() {
-    let one = first_unseen("00000001ffff");
-    assert_eq!(first_unseen("00000002ffff") - one, UNSEEN);
-    assert!(first_unseen("") >= SCHEDULES);
+    assert_eq!(first_unseen(2) - first_unseen(1), UNSEEN);
+    assert!(first_unseen(0) >= SCHEDULES);
 }
 
 #[test]
@@ -89,7 +79,7 @@ fn one_schedule_in_fifty_has_two_jobs_that_want_one_spare() {
 #[test]
 fn a_schedule_that_was_played_leaves_no_memory_behind() {
     no_memory_is_left_by("a_schedule_that_was_played_leaves_no_memory_behind", || {
-        sweep(0..40, 1, usize::MAX);
+        sweep(0..played_twice(), 1, usize::MAX);
     });
 }
 
@@ -100,11 +90,16 @@ fn a_scenario_that_was_played_leaves_no_memory_behind() {
             .expect("they can be read")
             .iter()
             .cycle()
-            .take(48)
+            .take(played_twice() as usize)
         {
             play(scenario, &PlayOptions::default()).expect("it can be played");
         }
     });
+}
+
+/// So many schedules or scenarios.
+fn played_twice() -> u64 {
+    if optimized() { 40 } else { 12 }
 }
 
 /// Plays twice in a process of its own, where no other test needs memory.
@@ -138,5 +133,6 @@ fn no_memory_is_left_by(test: &str, mut plays: impl FnMut()) {
     plays();
     let grown = pages().saturating_sub(before) / 256;
     println!("{} + {grown} MiB", before / 256);
-    assert!(grown < 30, "{grown} MiB");
+    // An account that is kept takes more.
+    assert!(grown as u64 * 4 < played_twice() * 3, "{grown} MiB");
 }

@@ -2,10 +2,10 @@
 
 use simulator::{
     ecs::GpuHealth,
+    optimized,
     scenario::{PlayOptions, Report, builtin, play},
 };
 use std::collections::BTreeMap;
-use tests::chaos::optimized;
 
 /// The largest job that is promised; without optimized code a quarter of it, whose checks are several groups, too. The gate plays both.
 fn largest() -> u32 {
