@@ -55,24 +55,20 @@ fn played(plan: &Plan) -> Result<Row, SiteError> {
 ///
 /// # Errors
 /// [`SiteError`].
-pub fn with_all_aborting() -> Result<Vec<Row>, SiteError> {
+pub fn with_all_aborting(sizes: &[u32]) -> Result<Vec<Row>, SiteError> {
     let plan = |ranks| Plan {
         all_abort: true,
         ..Plan::job(ranks)
     };
-    SIZES
-        .into_iter()
-        .map(|ranks| played(&plan(ranks)))
-        .collect()
+    sizes.iter().map(|ranks| played(&plan(*ranks))).collect()
 }
 
 /// A row for each size, with one bad instance.
 ///
 /// # Errors
 /// [`SiteError`].
-pub fn with_one_bad() -> Result<Vec<Row>, SiteError> {
-    let sizes = SIZES.into_iter();
-    sizes.map(|ranks| measure(ranks, 1, 0)).collect()
+pub fn with_one_bad(sizes: &[u32]) -> Result<Vec<Row>, SiteError> {
+    sizes.iter().map(|ranks| measure(*ranks, 1, 0)).collect()
 }
 
 /// A row for each size above one, with as many bad instances as are repaired at once, where every rank aborts with them: of
@@ -80,14 +76,14 @@ pub fn with_one_bad() -> Result<Vec<Row>, SiteError> {
 ///
 /// # Errors
 /// [`SiteError`].
-pub fn with_many_bad() -> Result<Vec<Row>, SiteError> {
+pub fn with_many_bad(sizes: &[u32]) -> Result<Vec<Row>, SiteError> {
     let plan = |ranks: u32| Plan {
         faulty: (ranks / 2).min(MANY),
         all_abort: true,
         ..Plan::job(ranks)
     };
-    let sizes = SIZES.into_iter().filter(|ranks| *ranks > 1);
-    sizes.map(|ranks| played(&plan(ranks))).collect()
+    let sizes = sizes.iter().filter(|ranks| **ranks > 1);
+    sizes.map(|ranks| played(&plan(*ranks))).collect()
 }
 
 /// What is counted.

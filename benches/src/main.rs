@@ -96,16 +96,22 @@ fn main() -> ExitCode {
 fn measure(command: &Command, write: bool) -> Result<Tables, Box<dyn Error>> {
     Ok(match command {
         Command::Cost => {
-            let one = cost::with_one_bad()?;
+            let one = cost::with_one_bad(&cost::SIZES)?;
             vec![
                 ("one bad", cost::counts_table(&one)),
-                ("all abort", cost::counts_table(&cost::with_all_aborting()?)),
-                ("many bad", cost::counts_table(&cost::with_many_bad()?)),
+                (
+                    "all abort",
+                    cost::counts_table(&cost::with_all_aborting(&cost::SIZES)?),
+                ),
+                (
+                    "many bad",
+                    cost::counts_table(&cost::with_many_bad(&cost::SIZES)?),
+                ),
                 ("bill", cost::bill_table(&one)),
             ]
         }
         Command::Overhead => {
-            let compared = overhead::compare()?;
+            let compared = overhead::compare(&overhead::SIZES)?;
             if write {
                 overhead::picture::write(&overhead::picture::svg(&compared))?;
             }

@@ -75,25 +75,25 @@ pub struct Compared {
     pub polling: Ledger,
 }
 
-/// Plays jobs of all sizes under all of them; the original beside this system, on a thread of its own.
+/// Plays jobs of these sizes under all of them; the original beside this system, on a thread of its own.
 ///
 /// # Errors
 /// [`SiteError`].
-pub fn compare() -> Result<Vec<Compared>, SiteError> {
+pub fn compare(sizes: &[u32]) -> Result<Vec<Compared>, SiteError> {
     let (recoveries, originals) = std::thread::scope(|scope| {
         let originals = scope.spawn(|| {
-            let sizes = SIZES.into_iter();
             sizes
-                .map(|nodes| original::measure(nodes, 0))
+                .iter()
+                .map(|nodes| original::measure(*nodes, 0))
                 .collect::<Result<Vec<_>, _>>()
         });
-        let recoveries: Result<Vec<_>, _> = SIZES.into_iter().map(recoveries).collect();
+        let recoveries: Result<Vec<_>, _> = sizes.iter().map(|nodes| recoveries(*nodes)).collect();
         (recoveries, originals.join())
     });
     let originals = originals.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let sizes = SIZES.into_iter().zip(recoveries?).zip(originals);
-    Ok(sizes
-        .map(|((nodes, played), original)| {
+    let compared = sizes.iter().zip(recoveries?).zip(originals);
+    Ok(compared
+        .map(|((&nodes, played), original)| {
             let recovery = Ledger::mean(&played);
             Compared {
                 nodes,

@@ -74,6 +74,51 @@ pub fn write(file: &str, name: &str, content: &str) -> io::Result<()> {
     file.write_all(new.as_bytes())
 }
 
+/// Checks that each of these rows and columns stands in the page's table, which may have more of both.
+///
+/// # Errors
+/// What the page does not say.
+pub fn check_part(file: &str, name: &str, content: &str) -> Result<(), String> {
+    let text = fs::read_to_string(path(file)).map_err(|e| e.to_string())?;
+    let (_, rest) = text
+        .split_once(&format!("<!-- {name} -->\n"))
+        .ok_or_else(|| format!("there is no place for the table `{name}`"))?;
+    let (told, _) = rest.split_once("<!-- end -->").unwrap_or((rest, ""));
+    if is_part(content, told) {
+        return Ok(());
+    }
+    Err(not_said(file, name, content))
+}
+
+fn is_part(part: &str, whole: &str) -> bool {
+    fn cells(line: &str) -> Vec<&str> {
+        line.trim_matches('|').split('|').map(str::trim).collect()
+    }
+    let mut part = part.lines().map(cells);
+    let whole: Vec<Vec<&str>> = whole.lines().map(cells).collect();
+    let (Some(head), Some(all)) = (part.next(), whole.first()) else {
+        return false;
+    };
+    let places = head.iter().map(|name| all.iter().position(|n| n == name));
+    let Some(places) = places.collect::<Option<Vec<usize>>>() else {
+        return false;
+    };
+    part.all(|row| {
+        let same = |told: &Vec<&str>| {
+            let mut cells = places.iter().zip(&row);
+            cells.all(|(place, cell)| told.get(*place) == Some(cell))
+        };
+        whole.iter().any(same)
+    })
+}
+
+fn not_said(file: &str, name: &str, content: &str) -> String {
+    format!(
+        "{file} does not say what was counted in `{name}`; if the change is meant: \
+         UPDATE_BENCHES=1 cargo test --profile sim -p benches\n\n{content}"
+    )
+}
+
 /// Checks that the page says what was counted; with `UPDATE_BENCHES` set, makes it say so.
 ///
 /// # Errors
@@ -87,10 +132,7 @@ pub fn check(file: &str, name: &str, content: &str) -> Result<(), String> {
     if text == new {
         return Ok(());
     }
-    Err(format!(
-        "{file} does not say what was counted in `{name}`; if the change is meant: \
-         UPDATE_BENCHES=1 cargo test -p benches\n\n{content}"
-    ))
+    Err(not_said(file, name, content))
 }
 
 #[cfg(test)]
@@ -101,5 +143,19 @@ mod tests {
     fn thousands_are_marked() {
         let marked = [0, 999, 1_000, 1_234_567].map(thousands);
         assert_eq!(marked, ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_part_of_a_table_is_compared_by_its_rows_and_columns() {
+        let whole = "| n | a | b |\n| --- | ---: | ---: |\n| 1 | 2 | 3 |\n| 4 | 5 | 6 |\n";
+        let is_part = |part| is_part(part, whole);
+        assert!(is_part(whole));
+        assert!(is_part(
+            "| n | a | b |\n| --- | ---: | ---: |\n| 4 | 5 | 6 |\n"
+        ));
+        assert!(is_part("| n | b |\n| --- | ---: |\n| 1 | 3 |\n"));
+        assert!(!is_part("| n | b |\n| --- | ---: |\n| 1 | 6 |\n"));
+        assert!(!is_part("| n | c |\n| --- | ---: |\n| 1 | 3 |\n"));
+        assert!(!is_part(""));
     }
 }

@@ -798,7 +798,7 @@ fn a_page_shows_the_whole_drill_and_the_drill_is_the_same_as_without() {
 }
 
 #[test]
-fn the_page_of_a_job_of_1024_nodes_is_no_larger_than_a_mail_takes() {
+fn a_job_of_1024_nodes_has_a_page_no_larger_than_a_mail_takes() {
     let page = file("drill-1024.html", "");
     let done = drill(&["--json", "--nodes", "1024", "--html", &page]);
     assert_eq!(code(&done), 0, "{}", text(&done.stderr));

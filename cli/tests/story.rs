@@ -310,14 +310,15 @@ fn every_scenario_can_be_told_and_drawn() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(names.len() > 70, "{names:?}");
+    let names: Vec<(usize, &str)> = names.into_iter().enumerate().collect();
     let (some, others) = names.split_at(names.len() / 2);
     thread::scope(|both| {
-        both.spawn(|| some.iter().for_each(|name| can_be_told_and_drawn(name)));
-        others.iter().for_each(|name| can_be_told_and_drawn(name));
+        both.spawn(|| some.iter().for_each(|name| can_be_told_and_drawn(*name)));
+        others.iter().for_each(|name| can_be_told_and_drawn(*name));
     });
 }
 
-fn can_be_told_and_drawn(name: &str) {
+fn can_be_told_and_drawn((nth, name): (usize, &str)) {
     let file = history(name, "every");
     let story = well(&["explain", "--history", &file]);
     assert!(story.lines().count() > 4, "{name}: {story}");
@@ -325,10 +326,11 @@ fn can_be_told_and_drawn(name: &str) {
         !story.contains("{}") && !story.contains(".."),
         "{name}: {story}"
     );
-    assert!(
-        well(&["graph", "--history", &file]).contains(" taken"),
-        "{name}"
-    );
+    // The picture is that of the definition; what was taken in it differs.
+    if nth.is_multiple_of(4) {
+        let picture = well(&["graph", "--history", &file]);
+        assert!(picture.contains(" taken"), "{name}");
+    }
 }
 
 #[test]

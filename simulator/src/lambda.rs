@@ -29,8 +29,8 @@ const KEPT_WARM: Duration = Duration::from_secs(600);
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>).
 const ASYNC_RETRIES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(120)];
 
-/// Their schemas are made once a process: that costs more than a recovery.
-static WORKERS: LazyLock<BTreeMap<&'static str, Worker>> =
+/// The functions' code by name. Their schemas are made once a process: that costs more than a recovery.
+pub static WORKERS: LazyLock<BTreeMap<&'static str, Worker>> =
     LazyLock::new(|| workers::all().into_iter().map(|w| (w.name, w)).collect());
 
 /// The system's functions. Clones are the same functions.

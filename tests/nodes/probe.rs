@@ -164,24 +164,30 @@ fn a_node_without_nvidia_smi_is_a_lead() {
 
 #[test]
 fn a_hanging_nvidia_smi_is_a_lead_and_costs_seconds() {
-    let node = Node::new();
-    node.program("nvidia-smi", "exec sleep 60");
-    node.ring(&[
+    let hanging = || {
+        let node = Node::new();
+        node.program("nvidia-smi", "exec sleep 60");
+        node
+    };
+    let accused = hanging();
+    accused.ring(&[
         (0.0, "Linux"),
         (
             89_990.0,
             "NVRM: Xid (PCI:0000:18:00): 119, pid=7, name=python, Timeout",
         ),
     ]);
-    let report = node.probe(60).report();
-    assert_eq!((report.gpus.as_str(), report.log.as_str()), ("?:-", "full"));
-    assert_eq!(
-        report.verdict(),
-        ("reset", "xid119"),
-        "what else is known is said"
-    );
-    node.ring(&[(0.0, "Linux")]);
-    assert_eq!(node.probe(60).report().verdict(), ("inspect", "hung"));
+    std::thread::scope(|both| {
+        let alone = both.spawn(|| hanging().probe(60).report());
+        let report = accused.probe(60).report();
+        assert_eq!((report.gpus.as_str(), report.log.as_str()), ("?:-", "full"));
+        assert_eq!(
+            report.verdict(),
+            ("reset", "xid119"),
+            "what else is known is said"
+        );
+        assert_eq!(alone.join().unwrap().verdict(), ("inspect", "hung"));
+    });
 }
 
 #[test]

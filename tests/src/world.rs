@@ -5,6 +5,7 @@ use simulator::{
     cloud::{Cloud, CloudOptions, HEALTH_CHECK, TRAINING},
     ecs::NewInstance,
     eventbridge::Delivery,
+    lambda::WORKERS,
     wire::{Handler, Wire},
 };
 use std::{
@@ -69,10 +70,9 @@ const EXECUTIONS: &str = r#"{
 /// Something that takes its time.
 pub type Doing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The account, the workers, and what a test does with them.
+/// The account, and what a test does with them.
 pub struct World {
     pub cloud: Cloud,
-    workers: BTreeMap<&'static str, Worker>,
     named: AtomicUsize,
 }
 
@@ -192,7 +192,6 @@ impl World {
         });
         Self {
             cloud,
-            workers: workers::all().into_iter().map(|w| (w.name, w)).collect(),
             named: AtomicUsize::new(0),
         }
     }
@@ -312,7 +311,7 @@ impl World {
         input: Value,
     ) -> Option<Result<Value, WorkerError>> {
         let caller = format!("{worker}#{name}");
-        let worker = &self.workers[worker];
+        let worker = &WORKERS[worker];
         let killed = self.wire().faults().killed(&caller);
         let context = self.context(&caller);
         let bound = Duration::from_secs(worker.timeout_seconds.into());
@@ -349,7 +348,7 @@ impl World {
 
     /// A worker of this name, for its schemas and checks.
     pub fn worker(&self, name: &str) -> &Worker {
-        &self.workers[name]
+        &WORKERS[name]
     }
 
     /// The ARN of a rank's task in the job's first attempt.

@@ -91,7 +91,7 @@ pub fn check(picture: &str) -> Result<(), String> {
     match fs::read_to_string(path(FILE)) {
         Ok(text) if text == picture => Ok(()),
         _ => Err(format!(
-            "{FILE} shows something else; UPDATE_BENCHES=1 cargo test -p benches"
+            "{FILE} shows something else; UPDATE_BENCHES=1 cargo test --profile sim -p benches"
         )),
     }
 }
