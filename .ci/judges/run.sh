@@ -6,9 +6,16 @@ cd "$(dirname "$0")/../.."
 
 RECORDING=$(.ci/judges/record.sh) || exit 1
 export RECORDING
+judges=(models policies events template)
+declare -A running=()
+for judge in "${judges[@]}"; do
+  ".ci/judges/$judge/check.sh" >"target/judges/$judge.log" 2>&1 &
+  running[$judge]=$!
+done
 status=0
-for judge in models policies events template; do
+for judge in "${judges[@]}"; do
+  wait "${running[$judge]}" || status=1
   printf '\n-- %s\n' "$judge"
-  ".ci/judges/$judge/check.sh" || status=1
+  cat "target/judges/$judge.log"
 done
 exit $status
