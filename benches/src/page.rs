@@ -42,18 +42,21 @@ pub(crate) fn path(file: &str) -> PathBuf {
         .join(file)
 }
 
+/// What stands before, between and behind the marks of `name`, which go with the first and the last.
+fn parts<'a>(text: &'a str, name: &str) -> io::Result<[&'a str; 3]> {
+    let mark = format!("<!-- {name} -->\n");
+    let begin = text.find(&mark).map(|at| at + mark.len());
+    let found = begin.and_then(|begin| {
+        let end = begin + text[begin..].find("<!-- end -->")?;
+        Some([&text[..begin], &text[begin..end], &text[end..]])
+    });
+    found.ok_or_else(|| io::Error::other(format!("there is no place for the table `{name}`")))
+}
+
 /// The text with `content` between the marks of `name`.
 fn with(text: &str, name: &str, content: &str) -> io::Result<String> {
-    let mark = format!("<!-- {name} -->\n");
-    let parts = text
-        .split_once(&mark)
-        .and_then(|(before, rest)| Some((before, rest.split_once("<!-- end -->")?.1)));
-    let Some((before, after)) = parts else {
-        return Err(io::Error::other(format!(
-            "there is no place for the table `{name}`"
-        )));
-    };
-    Ok(format!("{before}{mark}{content}<!-- end -->{after}"))
+    let [before, _, after] = parts(text, name)?;
+    Ok(format!("{before}{content}{after}"))
 }
 
 /// Puts a table into the page. Several tests may do so at once.
@@ -80,10 +83,7 @@ pub fn write(file: &str, name: &str, content: &str) -> io::Result<()> {
 /// What the page does not say.
 pub fn check_part(file: &str, name: &str, content: &str) -> Result<(), String> {
     let text = fs::read_to_string(path(file)).map_err(|e| e.to_string())?;
-    let (_, rest) = text
-        .split_once(&format!("<!-- {name} -->\n"))
-        .ok_or_else(|| format!("there is no place for the table `{name}`"))?;
-    let (told, _) = rest.split_once("<!-- end -->").unwrap_or((rest, ""));
+    let [_, told, _] = parts(&text, name).map_err(|e| e.to_string())?;
     if is_part(content, told) {
         return Ok(());
     }

@@ -109,6 +109,7 @@ fn every_failure_at_every_call_of_every_scenario_breaks_no_promise() {
     let mut broken = BTreeMap::new();
     // Code that is not optimized plays the base scenario alone.
     let all = optimized();
+    let commit = commit() as usize;
     let share = std::env::var("EVERY").map_or(SHARE, |n| n.parse().expect("EVERY is a number"));
     for (nth, name) in names().enumerate() {
         if !all && name != BASE {
@@ -124,7 +125,7 @@ fn every_failure_at_every_call_of_every_scenario_breaks_no_promise() {
         let strikes: Vec<Strike> = calls.iter().flat_map(every_kind).collect();
         let variations: Vec<Vec<Strike>> = strikes
             .iter()
-            .skip((nth + commit() as usize) % every)
+            .skip((nth + commit) % every)
             .step_by(every)
             .map(|strike| vec![strike.clone()])
             .collect();
