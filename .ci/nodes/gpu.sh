@@ -4,9 +4,10 @@
 #   .ci/nodes/gpu.sh FOLDER
 #
 # Nothing is reset, set or rebooted: reboot.sh only asks for a reboot with its exit code, which nobody here heeds. The faults are
-# those of a program of its own (gpu-faults.py, which needs python3 with cupy). tests/nodes/recorded.rs replays one such record.
+# those of a program of its own (gpu-faults.py, which needs python3 with cupy). tests/nodes/recorded.rs replays one such record,
+# without the GPU's UUID and serial number.
 set -uo pipefail
-to=$1
+to=${1:?FOLDER is missing: .ci/nodes/gpu.sh FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
 scripts=$here/../../infra/nodes
 mkdir -p "$to"
@@ -61,9 +62,12 @@ hold plain; probe 'a service holds'; let_go
 hold login; probe 'a login session holds'
 order=$boot until=$((${uptime%.*} + 3000)) reboot 'reboot, a login session holds'
 let_go
-hold container; probe 'a container holds'
+group=/sys/fs/cgroup/docker-$(printf '%064d' 7).scope # as docker names a container's (cgroup v2)
+mkdir "$group"
+hold container "$group"; probe 'a container holds'
 order=$boot until=$((${uptime%.*} + 3000)) reboot 'reboot, a container holds'
 let_go
+rmdir "$group"
 
 # Busy: the GPU, and every processor.
 python3 "$here/gpu-faults.py" busy >"$work/busy" 2>&1 &
